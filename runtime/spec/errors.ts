@@ -1,0 +1,64 @@
+/**
+ * Every reason why a spec is refused. A code is public API: people match on it in scripts.
+ */
+export type SpecErrorCode =
+  | 'NAME_INVALID'
+  | 'MODELS_EMPTY'
+  | 'MODEL_NAME_INVALID'
+  | 'MODEL_VERSION_INVALID'
+  | 'MODEL_DUPLICATE'
+  | 'MODEL_FACTS_MISSING'
+  | 'MODEL_OPSET_UNSUPPORTED'
+  | 'MODEL_NOT_BATCHABLE'
+  | 'MODEL_REFERENCE_INVALID'
+  | 'MANIFEST_INVALID'
+  | 'NUMBER_INVALID'
+  | 'REPLICA_RANGE'
+  | 'SCALE_TO_ZERO_WITHOUT_WAKE_SOURCE'
+  | 'SCALING_METRIC_UNNAMED'
+  | 'UNKNOWN_INSTANCE_TYPE'
+  | 'NO_INSTANCE_FITS'
+  | 'INSTANCE_TYPE_ON_FARGATE'
+  | 'GPU_ON_FARGATE'
+  | 'GPU_COUNT'
+  | 'GPU_WITHOUT_CUDA'
+  | 'GPU_MEMORY'
+  | 'MEMORY'
+  | 'CPU'
+  | 'FARGATE_SIZE'
+  | 'DRAIN_EXCEEDS_STOP_TIMEOUT'
+  | 'STOP_TIMEOUT_TOO_LONG'
+  | 'IDLE_TIMEOUT_RANGE'
+  | 'ENVIRONMENT_UNKNOWN'
+  | 'ENVIRONMENT_INVALID'
+  | 'CONTRACT_TOO_NEW'
+  | 'LISTENER_PLAINTEXT'
+  | 'IMAGE_NOT_PINNED';
+
+const BRAND = Symbol.for('slipway.SpecError');
+
+/**
+ * A spec, or something read from one, that cannot be deployed. The message always reads
+ * `CODE path: what was given, what would work`.
+ *
+ * @example
+ * throw new SpecError('REPLICA_RANGE', 'maxReplicas', 'must be at least minReplicas (3), got 2');
+ */
+export class SpecError extends Error {
+  readonly code: SpecErrorCode;
+  /** Where in the spec, in the author's own names: `models[0].version`. */
+  readonly path: string;
+
+  constructor(code: SpecErrorCode, path: string, message: string) {
+    super(`${code} ${path}: ${message}`);
+    this.name = 'SpecError';
+    this.code = code;
+    this.path = path;
+    Object.defineProperty(this, BRAND, { value: true });
+  }
+
+  /** Works across two installed copies of this package, where `instanceof` does not. */
+  static is(error: unknown): error is SpecError {
+    return typeof error === 'object' && error !== null && BRAND in error;
+  }
+}

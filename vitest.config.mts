@@ -1,0 +1,21 @@
+import { defineConfig } from 'vitest/config';
+
+export default defineConfig({
+  test: {
+    include: ['test/**/*.test.ts'],
+    environment: 'node',
+    testTimeout: 60_000,
+    hookTimeout: 120_000,
+    // The built-in template validation costs two seconds and 310 MB per process; one CDK test turns it on by itself.
+    env: { CDK_VALIDATION: 'false' },
+    maxWorkers: 2,
+  },
+  resolve: {
+    alias: [
+      { find: /^slipway$/, replacement: new URL('./runtime/spec/index.ts', import.meta.url).pathname },
+      { find: /^slipway\/runtime$/, replacement: new URL('./runtime/index.ts', import.meta.url).pathname },
+      { find: /^slipway\/testing$/, replacement: new URL('./runtime/testing/index.ts', import.meta.url).pathname },
+      { find: /^slipway\/(cdk|pulumi|pulumi\/aws)$/, replacement: new URL('./', import.meta.url).pathname + '$1/index.ts' },
+    ],
+  },
+});
