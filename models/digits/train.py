@@ -33,7 +33,7 @@ HERE = Path(__file__).parent
 
 
 def initial_parameters(rng):
-    """Three convolutions and one dense layer, 25,882 numbers, drawn after He et al."""
+    """Three convolutions and one dense layer, 25,866 numbers, drawn after He et al."""
 
     def he(shape, fan_in):
         return jnp.asarray(rng.normal(0, np.sqrt(2 / fan_in), shape), jnp.float32)
