@@ -85,7 +85,8 @@ export function parseManifest(text: string, source: string): ModelManifest {
     (facts[field] as Record<string, unknown>[]).forEach((tensor, i) => {
       const at = `facts.${field}[${i}]`;
       if (typeof tensor['name'] !== 'string') refuse(`${at}.name`, 'a string', tensor['name']);
-      if (!isDatatype(tensor['datatype'])) refuse(`${at}.datatype`, 'an Open Inference Protocol datatype', tensor['datatype']);
+      if (!isDatatype(tensor['datatype']))
+        refuse(`${at}.datatype`, 'an Open Inference Protocol datatype', tensor['datatype']);
       if (!Array.isArray(tensor['shape']) || !tensor['shape'].every(isDimension)) {
         refuse(`${at}.shape`, 'a list of sizes and names', tensor['shape']);
       }
@@ -104,7 +105,8 @@ export function parseManifest(text: string, source: string): ModelManifest {
       tensors.forEach((tensor, i) => {
         const at = `golden.${side}[${i}]`;
         if (typeof tensor['name'] !== 'string') refuse(`${at}.name`, 'a string', tensor['name']);
-        if (!isDatatype(tensor['datatype'])) refuse(`${at}.datatype`, 'an Open Inference Protocol datatype', tensor['datatype']);
+        if (!isDatatype(tensor['datatype']))
+          refuse(`${at}.datatype`, 'an Open Inference Protocol datatype', tensor['datatype']);
         if (!Array.isArray(tensor['shape']) || !tensor['shape'].every(isByteCount)) {
           refuse(`${at}.shape`, 'a list of sizes', tensor['shape']);
         }
@@ -161,7 +163,8 @@ function isDimension(value: unknown): boolean {
 
 function isTolerance(value: unknown): boolean {
   if (!isRecord(value)) return false;
-  if (value['kind'] === 'elementwise') return typeof value['absolute'] === 'number' && typeof value['relative'] === 'number';
+  if (value['kind'] === 'elementwise')
+    return typeof value['absolute'] === 'number' && typeof value['relative'] === 'number';
   return value['kind'] === 'top1' || value['kind'] === 'exact';
 }
 

@@ -1,0 +1,37 @@
+/** Ports of every replica, on every engine. */
+export const PORTS = {
+  /** Inference and health. */
+  http: 8080,
+  /** Prometheus exposition, read-only. */
+  metrics: 8082,
+} as const;
+
+/** Paths that deployments depend on. */
+export const PATHS = {
+  /** 200 while the event loop answers and no executor is stuck in one run. */
+  live: '/livez',
+  /** 200 once every required model has first been ready, and from then on. */
+  startup: '/startupz',
+  /** 200 while all required models are loaded, warmed and proven, and the replica is not draining. */
+  ready: '/readyz',
+  metrics: '/metrics',
+} as const;
+
+/** The user and group that the image runs as. */
+export const CONTAINER_USER = 10001;
+
+/** What the container health check executes: no shell is needed. Exit 0 while `/livez` answers 200. */
+export const HEALTH_COMMAND = ['node', '/app/healthcheck.mjs'] as const;
+
+/**
+ * The contract between a deployment and the image: the environment variables, ports and paths. A server refuses a
+ * higher number than its own in one sentence, and still reads the one below.
+ */
+export const CONTRACT = 1;
+
+/** Label keys and annotation keys on everything we create. */
+export const LABELS = {
+  pool: 'slipway.dev/pool',
+  models: 'slipway.dev/models',
+  contract: 'slipway.dev/contract',
+} as const;

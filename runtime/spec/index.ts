@@ -1,0 +1,80 @@
+export { ELEMENT_BYTES, isDatatype, type Datatype } from './datatypes';
+export { DEFAULTS, MAX_OPSETS, SIZING } from './defaults';
+export { CONTAINER_USER, CONTRACT, HEALTH_COMMAND, LABELS, PATHS, PORTS } from './endpoints';
+export {
+  containerEnvironment,
+  ENVIRONMENT,
+  flagOfVariable,
+  readEnvironment,
+  writeEnvironment,
+  type ContainerRefs,
+  type EnvironmentVariable,
+  type LogLevel,
+  type ServerSettings,
+} from './environment';
+export { SpecError, type SpecErrorCode } from './errors';
+export { FARGATE_SIZES, smallestFargateSize } from './fargate-sizes';
+export {
+  modelAnnotations,
+  planInferenceService,
+  type InferenceServicePlan,
+  type ModelPlan,
+  type RolloutPlan,
+} from './inference-service-plan';
+export type {
+  CapacityKind,
+  ExecutionProvider,
+  InferenceServiceSpec,
+  ModelSpec,
+  Preset,
+  ScalingMetricsSource,
+} from './inference-service-spec';
+export {
+  INSTANCE_CATALOG,
+  lookUpInstance,
+  type Architecture,
+  type InstanceFacts,
+  type InstanceType,
+} from './instance-catalog';
+export * from './kubernetes';
+export { PLAIN, type LateBound } from './late-bound';
+export type { LifecyclePlan, LoadBalancerCheckPlan, ProbePlan } from './lifecycle';
+export { CLOUDWATCH, METRICS, OUTCOMES, type Outcome } from './metric-names';
+export {
+  isBatchable,
+  rowBytes,
+  type ModelFacts,
+  type ModelFile,
+  type OperatorUse,
+  type OpsetImport,
+  type TensorSignature,
+} from './model-facts';
+export {
+  isRelativePath,
+  MANIFEST_SCHEMA,
+  parseManifest,
+  serializeManifest,
+  type GoldenInput,
+  type GoldenOutput,
+  type GoldenProof,
+  type ModelManifest,
+  type Tolerance,
+} from './model-manifest';
+export {
+  parseModelReferences,
+  type ModelFileReference,
+  type ModelLocation,
+  type ModelReference,
+} from './model-reference';
+export {
+  assertModelName,
+  assertModelVersion,
+  MANIFEST_FILE,
+  MODEL_FILE,
+  modelPrefix,
+  parseVersionFolder,
+  versionPrefix,
+} from './model-repository';
+export { READ_OBJECT_ACTIONS, type ModelPermission } from './permissions';
+export { kubernetesMetricsSource, type ScalingPlan } from './scaling';
+export type { ResourcesPlan } from './sizing';

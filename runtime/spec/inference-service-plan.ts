@@ -1,0 +1,123 @@
+import { CONTRACT, LABELS, PATHS, PORTS } from './endpoints';
+import { DEFAULTS } from './defaults';
+import { SpecError } from './errors';
+import type { ExecutionProvider, InferenceServiceSpec, Preset } from './inference-service-spec';
+import { planLifecycle, type LifecyclePlan } from './lifecycle';
+import type { ModelFacts, ModelFile } from './model-facts';
+import { planModels } from './models';
+import { integer, number } from './numbers';
+import { planPermissions, type ModelPermission } from './permissions';
+import { planScaling, type ScalingPlan } from './scaling';
+import { planResources, type ResourcesPlan } from './sizing';
+
+/** A model version as every engine deploys it. */
+export interface ModelPlan {
+  readonly name: string;
+  readonly version: number;
+  readonly facts?: ModelFacts;
+  readonly files?: readonly ModelFile[];
+  /** Rows of one run; 1 means requests are never batched together. */
+  readonly maxBatchSize: number;
+}
+
+/** How a rollout replaces replicas. */
+export interface RolloutPlan {
+  readonly maxSurge: number;
+  readonly maxUnavailable: number;
+  readonly minHealthyPercent: number;
+  readonly maxHealthyPercent: number;
+}
+
+/** Every value of a service, decided and checked. Engines translate it and decide nothing. */
+export interface InferenceServicePlan {
+  readonly contract: number;
+  readonly name: string;
+  readonly preset: Preset;
+  readonly models: readonly ModelPlan[];
+  /** One line that changes whenever what is served changes: an annotation of every replica. */
+  readonly modelsRevision: string;
+  readonly executionProvider: ExecutionProvider;
+  readonly resources: ResourcesPlan;
+  readonly lifecycle: LifecyclePlan;
+  readonly scaling: ScalingPlan;
+  readonly rollout: RolloutPlan;
+  readonly permissions: readonly ModelPermission[];
+  readonly ports: typeof PORTS;
+  readonly paths: typeof PATHS;
+  readonly queueDepthRows: number;
+  readonly maxBodyMiB: number;
+}
+
+/**
+ * Decides everything about a service once: sizes, budgets, probes, scaling, permissions.
+ * Pure: the same spec gives the same plan everywhere.
+ *
+ * @throws SpecError for the first contradiction, with the numbers that contradict each other.
+ */
+export function planInferenceService(spec: InferenceServiceSpec): InferenceServicePlan {
+  assertName(spec.name);
+  const preset = spec.preset ?? DEFAULTS.preset;
+  const models = planModels(spec);
+  const resources = planResources(spec, models);
+  const plan: InferenceServicePlan = {
+    contract: CONTRACT,
+    name: spec.name,
+    preset,
+    models,
+    modelsRevision: modelsRevision(models),
+    executionProvider: resources.executionProvider,
+    resources,
+    lifecycle: planLifecycle(spec, models, resources),
+    scaling: planScaling(spec, preset, resources),
+    rollout: planRollout(spec.spareReplica ?? true),
+    permissions: planPermissions(models),
+    ports: PORTS,
+    paths: PATHS,
+    queueDepthRows: integer('queueDepthRows', spec.queueDepthRows, defaultQueueDepth(models), 1, 1_000_000),
+    maxBodyMiB: number('maxBodyMiB', spec.maxBodyMiB, DEFAULTS.maxBodyMiB, 0.001, 2_047),
+  };
+  return deepFreeze(plan);
+}
+
+/** Labels and annotations that name what a replica serves. */
+export function modelAnnotations(plan: InferenceServicePlan): Record<string, string> {
+  return { [LABELS.models]: plan.modelsRevision, [LABELS.contract]: String(plan.contract) };
+}
+
+function assertName(name: string): void {
+  if (!/^[a-z]([a-z0-9-]{0,48}[a-z0-9])?$/.test(name)) {
+    throw new SpecError(
+      'NAME_INVALID',
+      'name',
+      `must be 1 to 50 lower-case letters, digits and dashes, begin with a letter and not end with a dash, got '${name}'`,
+    );
+  }
+}
+
+// A replica that waits for a whole queue waits four runs: long enough to ride out a burst, short enough to answer in time.
+function defaultQueueDepth(models: readonly ModelPlan[]): number {
+  return Math.max(...models.map((model) => model.maxBatchSize)) * DEFAULTS.queuedBatches;
+}
+
+function modelsRevision(models: readonly ModelPlan[]): string {
+  return models
+    .map((model) => {
+      const digest = (model.files?.find((file) => file.path === 'manifest.json') ?? model.files?.[0])?.sha256;
+      return `${model.name}@${model.version}${digest === undefined ? '' : `:sha256-${digest}`}`;
+    })
+    .join(',');
+}
+
+function planRollout(spareReplica: boolean): RolloutPlan {
+  return spareReplica
+    ? { maxSurge: 1, maxUnavailable: 0, minHealthyPercent: 100, maxHealthyPercent: 200 }
+    : { maxSurge: 0, maxUnavailable: 1, minHealthyPercent: 0, maxHealthyPercent: 100 };
+}
+
+function deepFreeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value);
+    Object.values(value).forEach(deepFreeze);
+  }
+  return value;
+}

@@ -1,0 +1,113 @@
+import type { ModelFacts, ModelFile } from './model-facts';
+
+/** ONNX Runtime backend that runs the model. */
+export type ExecutionProvider = 'cpu' | 'cuda' | 'tensorrt';
+
+/** Where replicas run: on machines of given types, or on Fargate. */
+export type CapacityKind = 'instances' | 'fargate';
+
+/** Where the autoscaler reads its signal on Kubernetes. */
+export type ScalingMetricsSource = 'keda' | 'prometheus-adapter' | 'cpu';
+
+/**
+ * `production`: two replicas over two zones, alarms on.
+ * `development`: one replica, no alarms, and everything it creates is deleted with it.
+ */
+export type Preset = 'production' | 'development';
+
+/** One model version that every replica of the service loads before it is ready. */
+export interface ModelSpec {
+  readonly name: string;
+  readonly version: number;
+  /**
+   * What the file says about the model.
+   * @default - unknown; then memoryMiB, startupBudgetSeconds and executionProvider of the service are required
+   */
+  readonly facts?: ModelFacts;
+  /**
+   * The files of the version with their digests, `manifest.json` among them where there is one.
+   * @default - the server reads the manifest in the version's folder
+   */
+  readonly files?: readonly ModelFile[];
+  /**
+   * Rows that one run may carry.
+   * @default - 32 when dimension 0 of every input and output is free, else 1
+   */
+  readonly maxBatchSize?: number;
+}
+
+/**
+ * What the author of a service decides, the same on every engine. Everything here is plain: whatever drives
+ * structure or size must be known when the program runs. Names, URIs and images come late, through each engine.
+ */
+export interface InferenceServiceSpec {
+  /** Name of the service: 1 to 50 lower-case letters, digits and dashes, beginning with a letter. */
+  readonly name: string;
+  readonly models: readonly ModelSpec[];
+
+  /** @default 'production' */
+  readonly preset?: Preset;
+
+  /**
+   * @default - 'cuda' when instanceTypes are named, else 'cpu'
+   */
+  readonly executionProvider?: ExecutionProvider;
+  /**
+   * @default - 'instances' when instanceTypes are named or the execution provider needs a GPU, else 'fargate', whose
+   * sizes any Kubernetes node takes too
+   */
+  readonly capacity?: CapacityKind;
+  /**
+   * EC2 types a replica may land on; it must fit each of them.
+   * @default - for a GPU, the first type of the catalogue that fits; for a CPU, none
+   */
+  readonly instanceTypes?: readonly string[];
+  /** GPUs of one replica. @default - 1 on a GPU provider, else 0 */
+  readonly gpuCount?: number;
+  /** vCPUs of one replica. @default - its GPUs' share of the smallest instance type; on CPU 1 */
+  readonly vcpu?: number;
+  /** Memory of one replica. @default - its GPUs' share of the smallest instance type; on CPU sized from the model */
+  readonly memoryMiB?: number;
+
+  /** Replicas kept running when idle. @default - 2 in production, 1 in development */
+  readonly minReplicas?: number;
+  /** Most replicas the autoscaler may start. @default - four times minReplicas */
+  readonly maxReplicas?: number;
+  /** Saturation that the autoscaler holds: 1 is a full replica. @default 0.7 */
+  readonly targetSaturation?: number;
+  /**
+   * Kubernetes only: where the autoscaler reads its signal.
+   * @default - 'cpu' (metrics-server) for CPU models; a GPU service must name one, for CPU use says nothing about it
+   */
+  readonly metricsFrom?: ScalingMetricsSource;
+  /**
+   * Whether a rollout may start a new replica before it stops an old one. Say false where no spare GPU exists: one
+   * replica is then down during a rollout.
+   * @default true
+   */
+  readonly spareReplica?: boolean;
+
+  /** Seconds from container start to ready. @default - from the models' bytes and the bandwidth below */
+  readonly startupBudgetSeconds?: number;
+  /** Bandwidth from the model bucket to a replica that the startup budget counts on, MiB/s. @default 50 */
+  readonly downloadMiBPerSecond?: number;
+  /** Seconds the platform may take to bring a machine for a new replica. @default - 900 with a GPU, else 180 */
+  readonly provisioningSeconds?: number;
+
+  /** Longest time a request may take in a replica, waiting included. @default 30 */
+  readonly requestDeadlineSeconds?: number;
+  /** How long a load balancer may still send requests to a replica that is going away. @default 10 */
+  readonly deregistrationLagSeconds?: number;
+  /**
+   * Seconds between SIGTERM and SIGKILL. Must be at least lag + request deadline + 5, on Fargate at most 120.
+   * @default - just that sum
+   */
+  readonly stopTimeoutSeconds?: number;
+  /** Idle timeout of the load balancer, 1 to 4000. @default - 60, or the request deadline + 5 where that is more */
+  readonly idleTimeoutSeconds?: number;
+
+  /** Rows one model may hold waiting before it answers 429. @default - four batches' worth */
+  readonly queueDepthRows?: number;
+  /** Largest request body. @default 64 */
+  readonly maxBodyMiB?: number;
+}

@@ -1,0 +1,95 @@
+import type { InferenceServicePlan } from '../inference-service-plan';
+import { kubernetesMetricsSource } from '../scaling';
+import { objectMetadata } from './metadata';
+import type { AutoscalerObject } from './objects';
+import { KUBERNETES_DEFAULTS, type KubernetesRefs } from './refs';
+
+/** The autoscaler that holds the plan's saturation, by the source that the author named. */
+export function renderAutoscaler<S>(plan: InferenceServicePlan, refs: KubernetesRefs<S>): AutoscalerObject<S> {
+  const { scaling, lifecycle } = plan;
+  const metadata = objectMetadata(plan, refs);
+  const scaleTargetRef = { apiVersion: 'apps/v1', kind: 'Deployment', name: plan.name } as const;
+  const source = kubernetesMetricsSource(scaling);
+  if (source === 'keda') {
+    return {
+      apiVersion: 'keda.sh/v1alpha1',
+      kind: 'ScaledObject',
+      metadata,
+      spec: {
+        scaleTargetRef,
+        pollingInterval: 15,
+        // A service that was just created is still loading: scaling it in would only start the load again.
+        initialCooldownPeriod: lifecycle.progressDeadlineSeconds,
+        minReplicaCount: scaling.minReplicas,
+        maxReplicaCount: scaling.maxReplicas,
+        // Prometheus being down is no reason to have fewer replicas.
+        fallback: { failureThreshold: 4, replicas: scaling.minReplicas, behavior: 'currentReplicasIfHigher' },
+        advanced: { horizontalPodAutoscalerConfig: { behavior: behavior(plan) } },
+        triggers: [
+          {
+            type: 'prometheus',
+            metricType: 'AverageValue',
+            metadata: {
+              serverAddress: refs.prometheusUrl ?? KUBERNETES_DEFAULTS.prometheusUrl,
+              query: refs.concat([`sum(${scaling.metric}{service="${plan.name}",namespace="`, refs.namespace, '"})']),
+              threshold: String(scaling.targetSaturation),
+            },
+          },
+        ],
+      },
+    };
+  }
+  return {
+    apiVersion: 'autoscaling/v2',
+    kind: 'HorizontalPodAutoscaler',
+    metadata,
+    spec: {
+      scaleTargetRef,
+      minReplicas: scaling.minReplicas,
+      maxReplicas: scaling.maxReplicas,
+      metrics: [
+        source === 'cpu' ? cpuMetric(scaling.targetSaturation) : podMetric(scaling.metric, scaling.targetSaturation),
+      ],
+      behavior: behavior(plan),
+    },
+  };
+}
+
+function cpuMetric(target: number): Record<string, unknown> {
+  return {
+    type: 'ContainerResource',
+    containerResource: {
+      container: 'server',
+      name: 'cpu',
+      target: { type: 'Utilization', averageUtilization: Math.round(target * 100) },
+    },
+  };
+}
+
+function podMetric(metric: string, target: number): Record<string, unknown> {
+  return {
+    type: 'Pods',
+    pods: {
+      metric: { name: metric },
+      target: { type: 'AverageValue', averageValue: `${Math.round(target * 1_000)}m` },
+    },
+  };
+}
+
+/** Out at once and at most doubling, in slowly: a replica that goes takes a loaded model with it. */
+function behavior({ scaling }: InferenceServicePlan): Record<string, unknown> {
+  return {
+    scaleUp: {
+      stabilizationWindowSeconds: 0,
+      selectPolicy: 'Max',
+      policies: [
+        { type: 'Percent', value: 100, periodSeconds: scaling.scaleOutCooldownSeconds },
+        { type: 'Pods', value: 2, periodSeconds: scaling.scaleOutCooldownSeconds },
+      ],
+    },
+    scaleDown: {
+      stabilizationWindowSeconds: scaling.scaleInCooldownSeconds,
+      policies: [{ type: 'Pods', value: 1, periodSeconds: 60 }],
+    },
+  };
+}

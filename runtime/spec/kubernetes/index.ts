@@ -1,0 +1,5 @@
+export { NO_IDENTITY, type EgressRule, type IdentityBinding } from './identity-binding';
+export type * from './objects';
+export { ANYWHERE, GPU_TAINT, type Placement, type Toleration } from './placement';
+export { KUBERNETES_DEFAULTS, type KubernetesRefs } from './refs';
+export { renderKubernetesObjects } from './render';

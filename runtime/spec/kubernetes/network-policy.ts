@@ -1,0 +1,54 @@
+import type { InferenceServicePlan } from '../inference-service-plan';
+import type { IdentityBinding } from './identity-binding';
+import { objectMetadata, podSelector } from './metadata';
+import type { NetworkPolicyObject, NetworkPolicyPeer } from './objects';
+import { KUBERNETES_DEFAULTS, type KubernetesRefs } from './refs';
+
+/**
+ * Closed both ways. In: the service's clients, and Prometheus on the metrics port. Out: names, the model bucket over
+ * HTTPS, and whatever the cloud's identity needs. A policy that blocks the model download looks fine until there is a
+ * network, so egress is computed and never written by hand.
+ */
+export function renderNetworkPolicy<S>(
+  plan: InferenceServicePlan,
+  refs: KubernetesRefs<S>,
+  identity: IdentityBinding<S>,
+): NetworkPolicyObject<S> {
+  const monitoring = refs.monitoringNamespace ?? KUBERNETES_DEFAULTS.monitoringNamespace;
+  return {
+    apiVersion: 'networking.k8s.io/v1',
+    kind: 'NetworkPolicy',
+    metadata: objectMetadata(plan, refs),
+    spec: {
+      podSelector: { matchLabels: podSelector(plan) },
+      policyTypes: ['Ingress', 'Egress'],
+      ingress: [
+        { from: clients(refs.clientNamespaces), ports: [{ protocol: 'TCP', port: 'http' }] },
+        { from: [namespace(monitoring)], ports: [{ protocol: 'TCP', port: 'metrics' }] },
+      ],
+      egress: [
+        {
+          to: [{ ...namespace('kube-system'), podSelector: { matchLabels: { 'k8s-app': 'kube-dns' } } }],
+          ports: [
+            { protocol: 'UDP', port: 53 },
+            { protocol: 'TCP', port: 53 },
+          ],
+        },
+        // The bucket has no fixed addresses, so the port is the narrowest thing that can be said.
+        { ports: [{ protocol: 'TCP', port: 443 }] },
+        ...identity.egress.map(({ cidr, port }) => ({
+          to: [{ ipBlock: { cidr } }],
+          ports: [{ protocol: 'TCP' as const, port }],
+        })),
+      ],
+    },
+  };
+}
+
+function clients(namespaces: readonly string[] | undefined): NetworkPolicyPeer[] {
+  return namespaces === undefined ? [{ podSelector: { matchLabels: {} } }] : namespaces.map(namespace);
+}
+
+function namespace(name: string): NetworkPolicyPeer {
+  return { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': name } } };
+}

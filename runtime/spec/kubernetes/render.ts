@@ -1,0 +1,54 @@
+import type { InferenceServicePlan } from '../inference-service-plan';
+import { renderAutoscaler } from './autoscaler';
+import { renderDeployment } from './deployment';
+import { NO_IDENTITY } from './identity-binding';
+import { objectMetadata, podSelector } from './metadata';
+import { renderNetworkPolicy } from './network-policy';
+import type { ServiceObjects } from './objects';
+import type { KubernetesRefs } from './refs';
+
+/**
+ * The objects of one service, plain and complete: Pulumi applies them, CDK hands the same ones to EKS, `slipway
+ * render` prints them. They satisfy Pod Security *restricted*.
+ *
+ * @throws SpecError SCALING_METRIC_UNNAMED for a GPU service whose author named no source of the scaling signal.
+ */
+export function renderKubernetesObjects<S>(plan: InferenceServicePlan, refs: KubernetesRefs<S>): ServiceObjects<S> {
+  const identity = refs.identity ?? NO_IDENTITY;
+  const metadata = objectMetadata(plan, refs);
+  return {
+    serviceAccount: {
+      apiVersion: 'v1',
+      kind: 'ServiceAccount',
+      metadata: { ...metadata, annotations: { ...identity.serviceAccountAnnotations } },
+      automountServiceAccountToken: false,
+    },
+    networkPolicy: renderNetworkPolicy(plan, refs, identity),
+    deployment: renderDeployment(plan, refs, identity),
+    service: {
+      apiVersion: 'v1',
+      kind: 'Service',
+      metadata,
+      spec: {
+        type: 'ClusterIP',
+        selector: podSelector(plan),
+        ports: [
+          { name: 'http', port: plan.ports.http, targetPort: 'http', protocol: 'TCP', appProtocol: 'http' },
+          { name: 'metrics', port: plan.ports.metrics, targetPort: 'metrics', protocol: 'TCP', appProtocol: 'http' },
+        ],
+      },
+    },
+    podDisruptionBudget: {
+      apiVersion: 'policy/v1',
+      kind: 'PodDisruptionBudget',
+      metadata,
+      spec: {
+        // Not minAvailable: with one replica that would block every node upgrade for ever.
+        maxUnavailable: 1,
+        unhealthyPodEvictionPolicy: 'AlwaysAllow',
+        selector: { matchLabels: podSelector(plan) },
+      },
+    },
+    autoscaler: renderAutoscaler(plan, refs),
+  };
+}

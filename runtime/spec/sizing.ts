@@ -1,0 +1,254 @@
+import { DEFAULTS, SIZING } from './defaults';
+import { SpecError } from './errors';
+import { assertFargateSize, smallestFargateSize } from './fargate-sizes';
+import type { CapacityKind, ExecutionProvider, InferenceServiceSpec } from './inference-service-spec';
+import type { ModelPlan } from './inference-service-plan';
+import { INSTANCE_CATALOG, lookUpInstance, type Architecture, type InstanceFacts } from './instance-catalog';
+import { rowBytes } from './model-facts';
+import { integer, number } from './numbers';
+
+const MIB = 2 ** 20;
+
+/** What one replica gets. */
+export interface ResourcesPlan {
+  readonly executionProvider: ExecutionProvider;
+  readonly capacity: CapacityKind;
+  /** Machines it may land on; empty where any will do. */
+  readonly instanceTypes: readonly string[];
+  readonly architecture: Architecture;
+  readonly vcpu: number;
+  readonly memoryMiB: number;
+  readonly gpuCount: number;
+  /** Scratch space: the model cache and temporary files. */
+  readonly ephemeralStorageMiB: number;
+  /** Sessions per model. */
+  readonly executors: number;
+  /** Threads per session. */
+  readonly intraOpThreads: number;
+  /** What the models need by the sizing rules; undefined without facts. */
+  readonly neededMemoryMiB?: number;
+  readonly neededGpuMemoryMiB?: number;
+}
+
+/**
+ * Decides what one replica gets and proves that the models fit into it.
+ * @throws SpecError with the two numbers that do not fit.
+ */
+export function planResources(spec: InferenceServiceSpec, models: readonly ModelPlan[]): ResourcesPlan {
+  const executionProvider = spec.executionProvider ?? ((spec.instanceTypes?.length ?? 0) > 0 ? 'cuda' : 'cpu');
+  const onGpu = executionProvider !== 'cpu';
+  const gpuCount = planGpuCount(spec, executionProvider);
+  const capacity = spec.capacity ?? (onGpu || (spec.instanceTypes?.length ?? 0) > 0 ? 'instances' : 'fargate');
+  if (capacity === 'fargate') assertFargateCanRun(spec, executionProvider, gpuCount);
+
+  const executors = 1;
+  const needs = memoryNeeds(models, onGpu, executors);
+  const common = {
+    executionProvider,
+    capacity,
+    architecture: 'amd64' as const,
+    gpuCount,
+    ephemeralStorageMiB: ephemeralStorage(models),
+    executors,
+    ...needs,
+  };
+  if (capacity === 'fargate') {
+    const size = planFargateSize(spec, needs.neededMemoryMiB);
+    return { ...common, instanceTypes: [], ...size, intraOpThreads: threads(size.vcpu, executors) };
+  }
+  const instanceTypes = planInstanceTypes(spec, gpuCount, needs);
+  const share = planShare(spec, instanceTypes, gpuCount, needs);
+  return { ...common, instanceTypes, ...share, intraOpThreads: threads(share.vcpu, executors) };
+}
+
+function planGpuCount(spec: InferenceServiceSpec, executionProvider: ExecutionProvider): number {
+  const onGpu = executionProvider !== 'cpu';
+  const gpuCount = integer('gpuCount', spec.gpuCount, onGpu ? 1 : 0, 0, 16);
+  if (onGpu && gpuCount === 0) {
+    throw new SpecError(
+      'GPU_COUNT',
+      'gpuCount',
+      `execution provider '${executionProvider}' needs at least 1 GPU, got 0`,
+    );
+  }
+  if (!onGpu && gpuCount > 0) {
+    throw new SpecError(
+      'GPU_WITHOUT_CUDA',
+      'gpuCount',
+      `execution provider 'cpu' uses no GPU, got ${gpuCount}; set executionProvider 'cuda' or gpuCount 0`,
+    );
+  }
+  return gpuCount;
+}
+
+function assertFargateCanRun(spec: InferenceServiceSpec, executionProvider: ExecutionProvider, gpuCount: number): void {
+  if (gpuCount > 0) {
+    throw new SpecError(
+      'GPU_ON_FARGATE',
+      'capacity',
+      `Fargate has no GPUs and execution provider '${executionProvider}' needs ${gpuCount}; use a GpuInstanceGroup`,
+    );
+  }
+  if ((spec.instanceTypes?.length ?? 0) > 0) {
+    throw new SpecError(
+      'INSTANCE_TYPE_ON_FARGATE',
+      'instanceTypes',
+      `Fargate chooses its machines itself, got ${spec.instanceTypes!.join(', ')}; leave instanceTypes out`,
+    );
+  }
+}
+
+interface MemoryNeeds {
+  readonly neededMemoryMiB?: number;
+  readonly neededGpuMemoryMiB?: number;
+}
+
+function memoryNeeds(models: readonly ModelPlan[], onGpu: boolean, executors: number): MemoryNeeds {
+  let sessionBytes = 0;
+  let tensorBytes = 0;
+  for (const { facts, maxBatchSize } of models) {
+    if (facts === undefined) return {};
+    sessionBytes += facts.weightBytes * SIZING.sessionBytesPerWeightByte * executors;
+    const row = [...facts.inputs, ...facts.outputs].reduce((bytes, tensor) => bytes + rowBytes(tensor), 0);
+    // One batch being run and the queue behind it.
+    tensorBytes += row * maxBatchSize * (1 + DEFAULTS.queuedBatches);
+  }
+  const withHeadroom = (bytes: number): number => (bytes * (1 + SIZING.headroom)) / MIB;
+  if (!onGpu) return { neededMemoryMiB: Math.ceil(SIZING.serverMiB + withHeadroom(sessionBytes + tensorBytes)) };
+  return {
+    // The weights pass through host memory once, on their way to the GPU.
+    neededMemoryMiB: Math.ceil(
+      SIZING.serverMiB + withHeadroom(sessionBytes / SIZING.sessionBytesPerWeightByte + tensorBytes),
+    ),
+    neededGpuMemoryMiB: Math.ceil(SIZING.cudaContextMiB + withHeadroom(sessionBytes + tensorBytes)),
+  };
+}
+
+function planFargateSize(spec: InferenceServiceSpec, needed: number | undefined): { vcpu: number; memoryMiB: number } {
+  const vcpu = number('vcpu', spec.vcpu, DEFAULTS.cpuVcpu, 0.25, 16);
+  if (spec.memoryMiB === undefined) {
+    const size = smallestFargateSize(vcpu, needed!);
+    if (spec.vcpu !== undefined && size.vcpu !== spec.vcpu) {
+      throw new SpecError(
+        'FARGATE_SIZE',
+        'vcpu',
+        `the models need ${needed} MiB, which Fargate gives from ${size.vcpu} vCPU on, got ${spec.vcpu}`,
+      );
+    }
+    return size;
+  }
+  assertFargateSize(vcpu, spec.memoryMiB);
+  assertMemory(spec.memoryMiB, needed);
+  return { vcpu, memoryMiB: spec.memoryMiB };
+}
+
+function assertMemory(memoryMiB: number, needed: number | undefined): void {
+  if (needed !== undefined && memoryMiB < needed) {
+    throw new SpecError('MEMORY', 'memoryMiB', `the models need ${needed} MiB, got ${memoryMiB}`);
+  }
+}
+
+function planInstanceTypes(spec: InferenceServiceSpec, gpuCount: number, needs: MemoryNeeds): readonly string[] {
+  const named = spec.instanceTypes ?? [];
+  if (named.length > 0) {
+    named.forEach((type, i) => assertInstanceFits(type, `instanceTypes[${i}]`, gpuCount, needs));
+    return named;
+  }
+  if (gpuCount === 0) return [];
+  const fitting = Object.keys(INSTANCE_CATALOG).find((type) =>
+    fits(lookUpInstance(type, 'instanceTypes'), gpuCount, needs),
+  );
+  if (fitting === undefined) {
+    throw new SpecError(
+      'NO_INSTANCE_FITS',
+      'instanceTypes',
+      `no known type has ${gpuCount} GPUs with ${needs.neededGpuMemoryMiB ?? 0} MiB each and ${needs.neededMemoryMiB ?? 0} MiB of memory for one replica`,
+    );
+  }
+  return [fitting];
+}
+
+function assertInstanceFits(type: string, path: string, gpuCount: number, needs: MemoryNeeds): void {
+  const instance = lookUpInstance(type, path);
+  if (gpuCount > instance.gpuCount) {
+    throw new SpecError('GPU_COUNT', 'gpuCount', `must be at most ${instance.gpuCount} on ${type}, got ${gpuCount}`);
+  }
+  if ((needs.neededGpuMemoryMiB ?? 0) > instance.gpuMemoryMiB) {
+    throw new SpecError(
+      'GPU_MEMORY',
+      path,
+      `the models need ${needs.neededGpuMemoryMiB} MiB of GPU memory, one ${instance.gpu} of ${type} has ${instance.gpuMemoryMiB}`,
+    );
+  }
+  const share = shareOf(instance, gpuCount);
+  if ((needs.neededMemoryMiB ?? 0) > share.memoryMiB) {
+    throw new SpecError(
+      'MEMORY',
+      path,
+      `the models need ${needs.neededMemoryMiB} MiB, a replica's share of ${type} is ${share.memoryMiB}`,
+    );
+  }
+}
+
+function fits(instance: InstanceFacts, gpuCount: number, needs: MemoryNeeds): boolean {
+  return (
+    gpuCount <= instance.gpuCount &&
+    (needs.neededGpuMemoryMiB ?? 0) <= instance.gpuMemoryMiB &&
+    (needs.neededMemoryMiB ?? 0) <= shareOf(instance, gpuCount).memoryMiB
+  );
+}
+
+/** What a replica that holds `gpuCount` of a machine's GPUs may ask of the rest of it. */
+function shareOf(instance: InstanceFacts, gpuCount: number): { vcpu: number; memoryMiB: number } {
+  const share = gpuCount === 0 ? 1 : gpuCount / instance.gpuCount;
+  const memory = instance.memoryMiB * (1 - SIZING.machineReservedShare) - SIZING.machineReservedMiB;
+  const vcpu = instance.vcpu - SIZING.machineReservedVcpu;
+  return { vcpu: Math.floor(vcpu * share * 4) / 4, memoryMiB: Math.floor((memory * share) / 64) * 64 };
+}
+
+function planShare(
+  spec: InferenceServiceSpec,
+  instanceTypes: readonly string[],
+  gpuCount: number,
+  needs: MemoryNeeds,
+): { vcpu: number; memoryMiB: number } {
+  if (instanceTypes.length === 0) {
+    // Machines that the plan knows nothing about: an existing cluster's CPU nodes.
+    const memoryMiB = integer(
+      'memoryMiB',
+      spec.memoryMiB,
+      Math.ceil((needs.neededMemoryMiB ?? 0) / 256) * 256,
+      128,
+      4_194_304,
+    );
+    assertMemory(memoryMiB, needs.neededMemoryMiB);
+    return { vcpu: number('vcpu', spec.vcpu, DEFAULTS.cpuVcpu, 0.25, 448), memoryMiB };
+  }
+  const shares = instanceTypes.map((type) => ({ type, ...shareOf(lookUpInstance(type, 'instanceTypes'), gpuCount) }));
+  const leastCpu = shares.reduce((least, share) => (share.vcpu < least.vcpu ? share : least));
+  const leastMemory = shares.reduce((least, share) => (share.memoryMiB < least.memoryMiB ? share : least));
+  const vcpu = number('vcpu', spec.vcpu, leastCpu.vcpu, 0.25, 448);
+  const memoryMiB = integer('memoryMiB', spec.memoryMiB, leastMemory.memoryMiB, 128, 4_194_304);
+  if (vcpu > leastCpu.vcpu) {
+    throw new SpecError('CPU', 'vcpu', `a replica's share of ${leastCpu.type} is ${leastCpu.vcpu} vCPU, got ${vcpu}`);
+  }
+  if (memoryMiB > leastMemory.memoryMiB) {
+    throw new SpecError(
+      'MEMORY',
+      'memoryMiB',
+      `a replica's share of ${leastMemory.type} is ${leastMemory.memoryMiB} MiB, got ${memoryMiB}`,
+    );
+  }
+  assertMemory(memoryMiB, needs.neededMemoryMiB);
+  return { vcpu, memoryMiB };
+}
+
+function threads(vcpu: number, executors: number): number {
+  return Math.max(1, Math.floor(vcpu / executors));
+}
+
+// Twice the models (a new version is fetched beside the old one) and room for temporary files.
+function ephemeralStorage(models: readonly ModelPlan[]): number {
+  const bytes = models.reduce((sum, { facts }) => sum + (facts?.fileBytes ?? 2 ** 31), 0);
+  return 1_024 + Math.ceil((2 * bytes) / MIB / 256) * 256;
+}
