@@ -1,0 +1,32 @@
+export {
+  assertSameResources,
+  assertSucceeded,
+  findDescendants,
+  findResource,
+  findResources,
+  loggedErrors,
+  madeInsideApply,
+  propertyAt,
+  type PulumiRecording,
+  type RecordedAlias,
+  type RecordedInvoke,
+  type RecordedLog,
+  type RecordedResource,
+} from './pulumi-recording';
+export type { DeclaredResource, OnInvoke, OnResource, ResourceState } from './pulumi-provider';
+export { runPulumiProgram, type PulumiProgramOptions } from './pulumi-program';
+export {
+  containsSecret,
+  containsUnknown,
+  isSecret,
+  isUnknown,
+  reveal,
+  secret,
+  UNKNOWN,
+  type AssetValue,
+  type Properties,
+  type PropertyValue,
+  type ResourceReference,
+  type SecretValue,
+  type UnknownValue,
+} from './pulumi-values';
