@@ -9,6 +9,7 @@ export default defineConfig({
     // The built-in template validation costs two seconds and 310 MB per process; one CDK test turns it on by itself.
     env: { CDK_VALIDATION: 'false' },
     maxWorkers: 2,
+    reporters: ['default', './test/reporter.mjs'],
   },
   resolve: {
     alias: [

@@ -1,0 +1,75 @@
+// Builds everything that is published: the libraries as CommonJS by tsc, the server as one ESM bundle by esbuild, and the
+// image contexts. `--if-needed` does nothing when no source is newer than the last build.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { writeThirdPartyNotices } from './third-party-notices.mjs';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const dist = join(root, 'dist');
+const stamp = join(dist, '.built');
+const SOURCES = ['runtime', 'cdk', 'pulumi', 'containers', 'scripts', 'package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json'];
+
+export async function build({ ifNeeded = false } = {}) {
+  if (ifNeeded && existsSync(stamp) && newest(SOURCES.map((name) => join(root, name))) <= statSync(stamp).mtimeMs) return;
+  // The stamp is the time at which the build began: a file saved while it runs is newer.
+  const began = new Date();
+  rmSync(dist, { recursive: true, force: true });
+  mkdirSync(dist, { recursive: true });
+  compileLibraries();
+  await bundleServer();
+  const { layOutImageContexts } = await import('../containers/layout.mjs');
+  await layOutImageContexts(dist);
+  writeFileSync(stamp, began.toISOString());
+  const { utimesSync } = await import('node:fs');
+  utimesSync(stamp, began, began);
+}
+
+function compileLibraries() {
+  const tsc = join(root, 'node_modules/@typescript/native/bin/tsc');
+  const { status } = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' });
+  if (status !== 0) throw new Error('tsc found errors, see above');
+}
+
+async function bundleServer() {
+  const { build: bundle } = await import('esbuild');
+  const outfile = join(dist, 'server.mjs');
+  const { metafile } = await bundle({
+    entryPoints: [join(root, 'runtime/server/main.mts')],
+    outfile,
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node20.19',
+    minifyWhitespace: true,
+    legalComments: 'none',
+    metafile: true,
+    external: ['onnxruntime-node'],
+    // Bundled CommonJS packages ask for node: modules through require, which an ES module does not have.
+    banner: { js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);" },
+    logLevel: 'warning',
+  });
+  await writeThirdPartyNotices({ root, metafile, outfile: join(dist, 'THIRD-PARTY-NOTICES.md') });
+  console.log(`dist/server.mjs ${(statSync(outfile).size / 1024).toFixed(0)} KiB`);
+}
+
+function newest(paths) {
+  let time = 0;
+  for (const path of paths) {
+    const stat = statSync(path, { throwIfNoEntry: false });
+    if (stat === undefined) continue;
+    time = Math.max(time, stat.mtimeMs);
+    if (stat.isDirectory()) {
+      time = Math.max(time, newest(readdirSync(path).filter((name) => name !== 'node_modules').map((name) => join(path, name))));
+    }
+  }
+  return time;
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  build({ ifNeeded: process.argv.includes('--if-needed') }).catch((error) => {
+    console.error(`error: ${error.message}`);
+    process.exit(1);
+  });
+}
