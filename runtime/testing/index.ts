@@ -1,3 +1,4 @@
+export { applyToCluster, type KubernetesApplyOptions } from './kubernetes-apply';
 export {
   assertSameResources,
   assertSucceeded,

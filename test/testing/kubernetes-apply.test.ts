@@ -1,0 +1,68 @@
+import path from 'node:path';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import {
+  applyToCluster,
+  assertSucceeded,
+  findResource,
+  runPulumiProgram,
+  type RecordedResource,
+} from 'slipway/testing';
+import { startCluster, whyNoCluster, type TestCluster } from '../support/kubernetes-cluster';
+
+const program = path.join(__dirname, 'fixtures/deploys-to-cluster.ts');
+const reason = whyNoCluster();
+let cluster: TestCluster | undefined;
+
+beforeAll(async () => {
+  if (reason === undefined) cluster = await startCluster();
+});
+afterAll(() => cluster?.stop());
+beforeEach((context) => {
+  if (reason !== undefined) context.skip(reason);
+});
+
+test('applies a program to a real API server and returns the live objects as state', async () => {
+  const recording = assertSucceeded(
+    await runPulumiProgram({
+      program,
+      typeCheck: false,
+      onResource: applyToCluster({ kubeconfig: cluster!.kubeconfig }),
+    }),
+  );
+  expect(recording.stackOutputs['availableReplicas']).toBe(1);
+  expect(recording.stackOutputs['clusterIp']).toMatch(/^10\.96\./);
+  expect(findResource(recording, 'kubernetes:apps/v1:Deployment').id).toBe('web/web');
+  expect(findResource(recording, 'kubernetes:core/v1:Service').id).toMatch(/^web\/web-[0-9a-f]{8}$/);
+  await expect(cluster!.kubectl('get', 'deployment', 'web', '-n', 'web')).resolves.toContain('1/1');
+});
+
+test('fails a Deployment that does not become available in time', async () => {
+  const deployment = await declared('kubernetes:apps/v1:Deployment', { zone: 'nowhere' });
+  const apply = applyToCluster({ kubeconfig: cluster!.kubeconfig, timeoutSeconds: 2 });
+  await cluster!.kubectl('create', 'namespace', 'late');
+  const elsewhere = { ...deployment.inputs, metadata: { name: 'web', namespace: 'late' } };
+  await expect(apply({ ...deployment, inputs: elsewhere })).rejects.toThrow('timed out waiting for the condition');
+});
+
+test('refuses a field that the API does not know, with the words of the API server', async () => {
+  const namespace = await declared('kubernetes:core/v1:Namespace');
+  const inputs = {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { name: 'odd', namespace: 'default' },
+    dta: { a: 'b' },
+  };
+  await expect(applyToCluster({ kubeconfig: cluster!.kubeconfig })({ ...namespace, inputs })).rejects.toThrow(
+    'field not declared in schema',
+  );
+});
+
+test('leaves resources of other packages to others', async () => {
+  const namespace = await declared('kubernetes:core/v1:Namespace');
+  const apply = applyToCluster({ kubeconfig: cluster!.kubeconfig });
+  expect(await apply({ ...namespace, type: 'aws:s3/bucket:Bucket' })).toBeUndefined();
+});
+
+async function declared(type: string, config: Record<string, string> = {}): Promise<RecordedResource> {
+  return findResource(await runPulumiProgram({ program, config, typeCheck: false, preview: true }), type);
+}
