@@ -37,9 +37,12 @@ export const SIZING = {
   cudaContextMiB: 800,
   /** Share of memory kept free for activations and the allocator. */
   headroom: 0.25,
-  /** What the operating system, the agent and daemons of a machine keep for themselves. */
-  machineReservedMiB: 768,
-  machineReservedShare: 0.06,
+  /**
+   * What the operating system, the agent and daemons of a machine keep: EKS reserves 255 MiB + 11 MiB per pod and 100 MiB
+   * for eviction, the kernel takes some 3 %, and device plugin, network and log daemons ask for the rest.
+   */
+  machineReservedMiB: 1_024,
+  machineReservedShare: 0.08,
   machineReservedVcpu: 0.5,
 
   /** Process start, runtime load and the proof run of a small model, with a wide margin on a shared CPU. */

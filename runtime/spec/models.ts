@@ -44,7 +44,7 @@ function planModel(model: ModelSpec, path: string): ModelPlan {
     throw new SpecError(
       'MODEL_NOT_BATCHABLE',
       `${path}.maxBatchSize`,
-      `got ${maxBatchSize}, but ${fixedTensor(model.facts!)} of '${model.name}' has a fixed first dimension; export the model with a free batch dimension or leave maxBatchSize out`,
+      `got ${maxBatchSize}, but ${fixedTensor(model.facts)} of '${model.name}' has a fixed first dimension; export the model with a free batch dimension or leave maxBatchSize out`,
     );
   }
   return {
