@@ -1,0 +1,23 @@
+/**
+ * The container's health check: exit 0 while the server on this host answers `/livez` with 200, exit 1 otherwise.
+ * A program rather than curl, because the image needs neither curl nor a shell.
+ */
+import { get } from 'node:http';
+
+// Below the five seconds that the Dockerfile gives the whole check, so that the reason still gets printed.
+const TIMEOUT_MS = 4_000;
+
+const port = Number(process.env.SLIPWAY_HTTP_PORT || 8080);
+
+const request = get({ host: '127.0.0.1', port, path: '/livez', timeout: TIMEOUT_MS, agent: false }, (response) => {
+  response.resume();
+  if (response.statusCode === 200) process.exit(0);
+  fail(`/livez answered ${response.statusCode}`);
+});
+request.on('timeout', () => fail(`/livez did not answer within ${TIMEOUT_MS / 1_000} seconds`));
+request.on('error', (error) => fail(`/livez on port ${port}: ${error.message}`));
+
+function fail(reason) {
+  console.error(reason);
+  process.exit(1);
+}

@@ -1,0 +1,62 @@
+/**
+ * Lays out the build contexts of the server images: `<dist>/image/cpu` and `<dist>/image/cuda`. Each holds everything
+ * that its Dockerfile copies and nothing else, so `docker build <context>` works from an installed package alone.
+ */
+import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const CONTAINERS = dirname(fileURLToPath(import.meta.url));
+const PACKAGE_ROOT = dirname(CONTAINERS);
+
+const SHARED = ['package.json', 'package-lock.json', 'healthcheck.mjs', 'keep-platform.mjs'].map((name) =>
+  join('image', name),
+);
+const VARIANTS = {
+  cpu: ['cpu/Dockerfile', ...SHARED],
+  cuda: ['cuda/Dockerfile', 'cuda/fetch-cuda.mjs', ...SHARED],
+};
+
+/** Of the package's own root: the image hands out the bundle, so it carries these too. */
+const LICENSES = ['LICENSE', 'NOTICE', 'THIRD-PARTY-NOTICES.md'];
+
+/**
+ * The same sources give the same bytes and modes, so that an asset's hash changes only when the image would.
+ *
+ * @param {string} distDirectory holds `server.mjs`, the bundled server; the contexts go into its folder `image`
+ * @returns {{ cpu: string, cuda: string }} the two context directories
+ * @throws Error when the server bundle is missing
+ */
+export function layOutImageContexts(distDirectory) {
+  const server = join(distDirectory, 'server.mjs');
+  if (!existsSync(server)) throw new Error(`${server} is missing: bundle the server before its image is laid out`);
+  const { version } = JSON.parse(readFileSync(join(PACKAGE_ROOT, 'package.json'), 'utf8'));
+  return Object.fromEntries(
+    Object.entries(VARIANTS).map(([variant, sources]) => {
+      const context = join(distDirectory, 'image', variant);
+      rmSync(context, { recursive: true, force: true });
+      mkdirSync(join(context, 'licenses'), { recursive: true });
+      for (const source of sources) copy(join(CONTAINERS, source), join(context, source.split(/[\\/]/).at(-1)));
+      for (const name of LICENSES.filter((name) => existsSync(join(PACKAGE_ROOT, name)))) {
+        copy(join(PACKAGE_ROOT, name), join(context, 'licenses', name));
+      }
+      copy(server, join(context, 'server.mjs'));
+      stampVersion(join(context, 'Dockerfile'), version);
+      return [variant, context];
+    }),
+  );
+}
+
+// Modes are part of what image builders and the CDK hash, and a checkout's depend on the umask.
+function copy(from, to) {
+  copyFileSync(from, to);
+  chmodSync(to, 0o644);
+}
+
+/** Gives the label `org.opencontainers.image.version` its value: the argument's default in this copy of the Dockerfile. */
+function stampVersion(path, version) {
+  const text = readFileSync(path, 'utf8');
+  const stamped = text.replace(/^ARG SLIPWAY_VERSION$/m, `ARG SLIPWAY_VERSION=${version}`);
+  if (stamped === text) throw new Error(`${path} declares no ARG SLIPWAY_VERSION to give the version to`);
+  writeFileSync(path, stamped);
+}
