@@ -9,10 +9,21 @@ import { writeThirdPartyNotices } from './third-party-notices.mjs';
 const root = fileURLToPath(new URL('..', import.meta.url));
 const dist = join(root, 'dist');
 const stamp = join(dist, '.built');
-const SOURCES = ['runtime', 'cdk', 'pulumi', 'containers', 'scripts', 'package.json', 'package-lock.json', 'tsconfig.json', 'tsconfig.build.json'];
+const SOURCES = [
+  'runtime',
+  'cdk',
+  'pulumi',
+  'containers',
+  'scripts',
+  'package.json',
+  'package-lock.json',
+  'tsconfig.json',
+  'tsconfig.build.json',
+];
 
 export async function build({ ifNeeded = false } = {}) {
-  if (ifNeeded && existsSync(stamp) && newest(SOURCES.map((name) => join(root, name))) <= statSync(stamp).mtimeMs) return;
+  if (ifNeeded && existsSync(stamp) && newest(SOURCES.map((name) => join(root, name))) <= statSync(stamp).mtimeMs)
+    return;
   // The stamp is the time at which the build began: a file saved while it runs is newer.
   const began = new Date();
   rmSync(dist, { recursive: true, force: true });
@@ -26,13 +37,13 @@ export async function build({ ifNeeded = false } = {}) {
   utimesSync(stamp, began, began);
 }
 
-function compileLibraries() {
+export function compileLibraries() {
   const tsc = join(root, 'node_modules/@typescript/native/bin/tsc');
   const { status } = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' });
   if (status !== 0) throw new Error('tsc found errors, see above');
 }
 
-async function bundleServer() {
+export async function bundleServer() {
   const { build: bundle } = await import('esbuild');
   const outfile = join(dist, 'server.mjs');
   const { metafile } = await bundle({
@@ -47,7 +58,9 @@ async function bundleServer() {
     metafile: true,
     external: ['onnxruntime-node'],
     // Bundled CommonJS packages ask for node: modules through require, which an ES module does not have.
-    banner: { js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);" },
+    banner: {
+      js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);",
+    },
     logLevel: 'warning',
   });
   await writeThirdPartyNotices({ root, metafile, outfile: join(dist, 'THIRD-PARTY-NOTICES.md') });
@@ -61,7 +74,14 @@ function newest(paths) {
     if (stat === undefined) continue;
     time = Math.max(time, stat.mtimeMs);
     if (stat.isDirectory()) {
-      time = Math.max(time, newest(readdirSync(path).filter((name) => name !== 'node_modules').map((name) => join(path, name))));
+      time = Math.max(
+        time,
+        newest(
+          readdirSync(path)
+            .filter((name) => name !== 'node_modules')
+            .map((name) => join(path, name)),
+        ),
+      );
     }
   }
   return time;

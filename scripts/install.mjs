@@ -21,9 +21,15 @@ export function installIfNeeded() {
   const installed = statSync(join(root, 'node_modules/.package-lock.json'), { throwIfNoEntry: false });
   if (installed !== undefined && installed.mtimeMs >= lock.mtimeMs) return;
   console.log('installing dependencies with npm ci …');
-  const { status, error } = spawnSync('npm', ['ci', '--loglevel=error'], { cwd: root, stdio: 'inherit', shell: process.platform === 'win32' });
+  const { status, error } = spawnSync('npm', ['ci', '--loglevel=error'], {
+    cwd: root,
+    stdio: 'inherit',
+    shell: process.platform === 'win32',
+  });
   if (status !== 0) {
-    console.error(`error: npm ci failed${error === undefined ? '' : ` (${error.message})`}; see its output above, a registry that cannot be reached is the usual reason`);
+    console.error(
+      `error: npm ci failed${error === undefined ? '' : ` (${error.message})`}; see its output above, a registry that cannot be reached is the usual reason`,
+    );
     process.exit(1);
   }
 }

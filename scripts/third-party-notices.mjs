@@ -11,9 +11,11 @@ export async function writeThirdPartyNotices({ root, metafile, outfile }) {
   }
   const packages = [...folders].map(readPackage).sort((a, b) => (a.id < b.id ? -1 : 1));
   const unlicensed = packages.filter((entry) => entry.licence === undefined).map((entry) => entry.id);
-  if (unlicensed.length > 0) throw new Error(`no licence named by ${unlicensed.join(', ')}, which the server bundle contains`);
+  if (unlicensed.length > 0)
+    throw new Error(`no licence named by ${unlicensed.join(', ')}, which the server bundle contains`);
   const sections = packages.map(
-    ({ id, licence, text }) => `## ${id}\n\nLicence: ${licence}\n${text === '' ? '' : `\n\`\`\`text\n${text.trim()}\n\`\`\`\n`}`,
+    ({ id, licence, text }) =>
+      `## ${id}\n\nLicence: ${licence}\n${text === '' ? '' : `\n\`\`\`text\n${text.trim()}\n\`\`\`\n`}`,
   );
   writeFileSync(
     outfile,
@@ -38,5 +40,9 @@ function readPackage(folder) {
     .filter((file) => LICENCE_FILE.test(file))
     .sort()
     .map((file) => readFileSync(join(folder, file), 'utf8'));
-  return { id: `${name}@${version}`, licence: typeof license === 'string' ? license : license?.type, text: texts.join('\n\n') };
+  return {
+    id: `${name}@${version}`,
+    licence: typeof license === 'string' ? license : license?.type,
+    text: texts.join('\n\n'),
+  };
 }
