@@ -3,7 +3,7 @@
  * that its Dockerfile copies and nothing else, so `docker build <context>` works from an installed package alone.
  */
 import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const CONTAINERS = dirname(fileURLToPath(import.meta.url));
@@ -17,30 +17,26 @@ const VARIANTS = {
   cuda: ['cuda/Dockerfile', 'cuda/fetch-cuda.mjs', ...SHARED],
 };
 
-/** Of the package's own root: the image hands out the bundle, so it carries these too. */
-const LICENSES = ['LICENSE', 'NOTICE', 'THIRD-PARTY-NOTICES.md'];
-
 /**
  * The same sources give the same bytes and modes, so that an asset's hash changes only when the image would.
  *
- * @param {string} distDirectory holds `server.mjs`, the bundled server; the contexts go into its folder `image`
+ * @param {string} distDirectory holds the bundled server, `server.mjs`, and `THIRD-PARTY-NOTICES.md` for what is in
+ * that bundle; the contexts go into its folder `image`
  * @returns {{ cpu: string, cuda: string }} the two context directories
- * @throws Error when the server bundle is missing
+ * @throws Error naming a source that is missing
  */
 export function layOutImageContexts(distDirectory) {
-  const server = join(distDirectory, 'server.mjs');
-  if (!existsSync(server)) throw new Error(`${server} is missing: bundle the server before its image is laid out`);
   const { version } = JSON.parse(readFileSync(join(PACKAGE_ROOT, 'package.json'), 'utf8'));
   return Object.fromEntries(
     Object.entries(VARIANTS).map(([variant, sources]) => {
       const context = join(distDirectory, 'image', variant);
       rmSync(context, { recursive: true, force: true });
       mkdirSync(join(context, 'licenses'), { recursive: true });
-      for (const source of sources) copy(join(CONTAINERS, source), join(context, source.split(/[\\/]/).at(-1)));
-      for (const name of LICENSES.filter((name) => existsSync(join(PACKAGE_ROOT, name)))) {
-        copy(join(PACKAGE_ROOT, name), join(context, 'licenses', name));
-      }
-      copy(server, join(context, 'server.mjs'));
+      for (const source of sources) copy(join(CONTAINERS, source), join(context, basename(source)));
+      copy(join(distDirectory, 'server.mjs'), join(context, 'server.mjs'));
+      // The image hands out the bundle, so it carries the licences of what is in it.
+      for (const name of ['LICENSE', 'NOTICE']) copy(join(PACKAGE_ROOT, name), join(context, 'licenses', name));
+      copy(join(distDirectory, 'THIRD-PARTY-NOTICES.md'), join(context, 'licenses', 'THIRD-PARTY-NOTICES.md'));
       stampVersion(join(context, 'Dockerfile'), version);
       return [variant, context];
     }),
@@ -49,6 +45,7 @@ export function layOutImageContexts(distDirectory) {
 
 // Modes are part of what image builders and the CDK hash, and a checkout's depend on the umask.
 function copy(from, to) {
+  if (!existsSync(from)) throw new Error(`${from} is missing: the image cannot be laid out without it`);
   copyFileSync(from, to);
   chmodSync(to, 0o644);
 }
