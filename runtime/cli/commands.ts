@@ -1,0 +1,48 @@
+import type { Command } from './command';
+
+/** One line of the command table. The command itself, and what it needs, is loaded only when it is asked for. */
+export interface CommandEntry {
+  /** The words that call it: `model publish`. */
+  readonly name: string;
+  readonly summary: string;
+  load(): Promise<Command>;
+}
+
+/** Every command of `slipway`. Names and flags are public API. */
+export const COMMANDS: readonly CommandEntry[] = [
+  {
+    name: 'serve',
+    summary: 'serve a model repository on this machine',
+    load: async () => (await import('./serve.js')).serve,
+  },
+  {
+    name: 'plan',
+    summary: 'show everything that is decided about a service, and why',
+    load: async () => (await import('./plan.js')).plan,
+  },
+  {
+    name: 'render',
+    summary: 'print the Kubernetes objects of a service',
+    load: async () => (await import('./render.js')).render,
+  },
+  {
+    name: 'model inspect',
+    summary: 'show what an ONNX file says about itself',
+    load: async () => (await import('./model-inspect.js')).modelInspect,
+  },
+  {
+    name: 'image build',
+    summary: 'build the server image',
+    load: async () => (await import('./image-build.js')).imageBuild,
+  },
+  {
+    name: 'image pin',
+    summary: 'record the digest of the base image',
+    load: async () => (await import('./image-pin.js')).imagePin,
+  },
+  {
+    name: 'image push',
+    summary: 'build the server image, push it and print its digest',
+    load: async () => (await import('./image-push.js')).imagePush,
+  },
+];

@@ -1,0 +1,20 @@
+import type { Command } from './command';
+
+/** `slipway plan`: everything that is decided about a service, with the reason of every number. */
+export const plan: Command = {
+  arguments: [{ name: 'spec file', description: 'an InferenceServiceSpec as YAML or JSON' }],
+  options: { json: { type: 'boolean', description: 'print the whole plan as JSON instead of a table' } },
+  details:
+    'A model in the file is { manifest: path }, with the manifest that slipway model publish wrote, or ' +
+    '{ file: path/model.onnx }, or { name, version } when nothing else is known. Paths are relative to the spec file.',
+  run: async (given, terminal) => {
+    const { planInferenceService } = await import('../spec/inference-service-plan.js');
+    const { readSpecFile } = await import('./spec-file.js');
+    const { renderPlan } = await import('./plan-table.js');
+    const spec = readSpecFile(given.argument('spec file'));
+    const decided = planInferenceService(spec);
+    terminal.out(
+      given.flag('json') ? JSON.stringify(decided, undefined, 2) : renderPlan(spec, decided, terminal.width),
+    );
+  },
+};

@@ -1,0 +1,76 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { debuglog } from 'node:util';
+import { parseArguments } from './arguments';
+import { CliError, UsageError } from './cli-error';
+import type { Terminal } from './command';
+import { COMMANDS, type CommandEntry } from './commands';
+import { renderCommandHelp, renderGeneralHelp } from './help';
+import { packageRoot } from './package-root';
+import { nearest } from '../spec/nearest';
+
+const debug = debuglog('slipway');
+
+/** Runs one command line and returns the exit status: 0, 1 for what failed, 2 for a command line that means nothing. */
+export async function runSlipway(argv: readonly string[], terminal: Terminal): Promise<number> {
+  try {
+    await dispatch(argv, terminal);
+    return 0;
+  } catch (error) {
+    debug('%s', (error as Error).stack);
+    terminal.err(`error: ${messageOf(error)}`);
+    return error instanceof CliError ? error.exitCode : 1;
+  }
+}
+
+async function dispatch(argv: readonly string[], terminal: Terminal): Promise<void> {
+  const [first] = argv;
+  if (first === '--version') return terminal.out(version());
+  if (first === undefined || first === '--help' || first === '-h' || first === 'help') {
+    return terminal.out(renderGeneralHelp(COMMANDS, terminal.width));
+  }
+  const entry = findCommand(argv);
+  const rest = argv.slice(entry.name.split(' ').length);
+  const command = await entry.load();
+  if (rest.includes('--help') || rest.includes('-h'))
+    return terminal.out(renderCommandHelp(entry, command, terminal.width));
+  await command.run(parseArguments(entry.name, command, rest), terminal);
+}
+
+function findCommand(argv: readonly string[]): CommandEntry {
+  const exact = COMMANDS.find(({ name }) => name.split(' ').every((word, i) => argv[i] === word));
+  if (exact !== undefined) return exact;
+
+  const [word] = argv as [string];
+  const below = COMMANDS.filter(({ name }) => name.startsWith(`${word} `));
+  if (below.length > 0) {
+    const second = argv[1];
+    const names = below.map(({ name }) => name);
+    throw new UsageError(
+      second === undefined || second.startsWith('-')
+        ? `slipway ${word}: which one? ${names.map((name) => `slipway ${name}`).join(', ')}`
+        : `no command '${word} ${second}', the nearest one is slipway ${nearest(`${word} ${second}`, names)}`,
+    );
+  }
+  if (word.startsWith('-')) throw new UsageError(`no flag ${word} before a command; slipway --help lists the commands`);
+  const names = COMMANDS.map(({ name }) => name);
+  const closest = closestCommand(argv.slice(0, 2), names);
+  throw new UsageError(`no command '${word}', the nearest one is slipway ${closest}; slipway --help lists them all`);
+}
+
+// `modle publish` is nearer to `model publish` than to anything of one word, and `srve --port` is not about `--port`.
+function closestCommand(words: readonly string[], names: readonly string[]): string {
+  const firstWords = [...new Set(names.map((name) => name.split(' ')[0]!))];
+  const first = nearest(words[0]!, firstWords);
+  const below = names.filter((name) => name === first || name.startsWith(`${first} `));
+  return nearest([first, ...words.slice(1)].join(' '), below);
+}
+
+function version(): string {
+  const { version } = JSON.parse(readFileSync(path.join(packageRoot(), 'package.json'), 'utf8')) as { version: string };
+  return version;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message.replaceAll('\n', ' ') : String(error);
+}

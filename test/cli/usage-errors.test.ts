@@ -1,0 +1,41 @@
+import { describe, expect, test } from 'vitest';
+import { slipway } from './terminal';
+
+const MISTAKES: readonly (readonly [commandLine: string, message: string])[] = [
+  ['srve', "no command 'srve', the nearest one is slipway serve; slipway --help lists them all"],
+  ['modle inspect', "no command 'modle', the nearest one is slipway model inspect; slipway --help lists them all"],
+  ['model inspct', "no command 'model inspct', the nearest one is slipway model inspect"],
+  ['image', 'slipway image: which one? slipway image build, slipway image pin, slipway image push'],
+  ['--json plan', 'no flag --json before a command; slipway --help lists the commands'],
+  ['plan service.yaml --jsno', 'slipway plan: no flag --jsno, the nearest one is --json'],
+  ['plan', 'slipway plan: <spec file> is missing: an InferenceServiceSpec as YAML or JSON'],
+  ['plan one.yaml two.yaml', "slipway plan: unexpected argument 'two.yaml'"],
+  ['serve --htp-port 9000', 'slipway serve: no flag --htp-port, the nearest one is --http-port'],
+  ['serve --http-port', "slipway serve: Option '--http-port <value>' argument missing"],
+  ['serve models', "slipway serve: unexpected argument 'models'"],
+  ['image build --variant gpu', "--variant must be cpu or cuda, got 'gpu'"],
+  ['image pin --tool nerdctl', "--tool must be docker, podman, buildah, got 'nerdctl'"],
+];
+
+describe('a command line that means nothing ends with status 2 and one line', () => {
+  test.each(MISTAKES)('slipway %s', async (commandLine, message) => {
+    expect(await slipway(...commandLine.split(' '))).toEqual({ status: 2, stdout: '', stderr: `error: ${message}\n` });
+  });
+
+  test.each([
+    ['--grpc-port', 'gRPC is not in this release'],
+    ['--admin-port', 'loading and unloading by call is not in this release'],
+  ])('%s says that this release does not have it', async (flag, reason) => {
+    const { status, stderr } = await slipway('serve', flag, '8081');
+    expect(status).toBe(2);
+    expect(stderr).toContain(`error: ${flag}: ${reason}`);
+  });
+});
+
+test('a required flag that is missing is named with what it is for', async () => {
+  const { status, stderr } = await slipway('render', 'service.yaml', '--image', 'slipway@sha256:0');
+  expect(status).toBe(2);
+  expect(stderr).toBe(
+    'error: slipway render: --model-repository is missing: where the pods fetch the models: the URI that was given to slipway model publish\n',
+  );
+});
