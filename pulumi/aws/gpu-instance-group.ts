@@ -1,0 +1,205 @@
+import * as aws from '@pulumi/aws';
+import * as pulumi from '@pulumi/pulumi';
+import { GPU_TAINT, LABELS, lookUpInstance, SpecError, type InstanceFacts, type Placement } from '../../runtime/spec';
+import { decideFor } from '../refusal';
+
+export interface GpuInstanceGroupArgs {
+  readonly clusterName: pulumi.Input<string>;
+  /** Private subnets; GPU stock differs between zones, so more zones start sooner. */
+  readonly subnetIds: pulumi.Input<pulumi.Input<string>[]>;
+  /** GPU types that are good for the same pods: all with the same number of GPUs. The first is tried first. */
+  readonly instanceTypes: readonly string[];
+  /** Fewest machines. @default 0 */
+  readonly minSize?: number;
+  /** Most machines. */
+  readonly maxSize: number;
+  /** Whether machines are spot: cheaper, and taken away with two minutes' notice. @default false */
+  readonly spot?: boolean;
+  /** Root volume: images and the model cache. @default 200 */
+  readonly diskSizeGiB?: number;
+  /** Role of the machines. @default - a role of its own with the three policies that EKS asks of every node */
+  readonly nodeRoleArn?: pulumi.Input<string>;
+  /** Value of the label `slipway.dev/pool` that places pods here. @default - the component's name */
+  readonly pool?: string;
+}
+
+/**
+ * GPU machines of an EKS cluster behind one managed node group: scaled from zero by the cluster autoscaler, tainted so
+ * that only GPU pods land on them, repaired when a GPU fails, with encrypted disks and instance metadata closed to pods.
+ *
+ * The machines carry NVIDIA's driver. The device plugin that offers `nvidia.com/gpu` to pods is an add-on of the
+ * cluster, as is the cluster autoscaler.
+ *
+ * @example
+ * const l4 = new GpuInstanceGroup('l4', { clusterName, subnetIds, instanceTypes: ['g6.xlarge'], maxSize: 8 });
+ * new InferenceService('resnet', { placement: l4.placement, … });
+ */
+export class GpuInstanceGroup extends pulumi.ComponentResource {
+  readonly launchTemplate: aws.ec2.LaunchTemplate;
+  readonly nodeGroup: aws.eks.NodeGroup;
+  /** Undefined where `nodeRoleArn` was given. */
+  readonly nodeRole?: aws.iam.Role;
+  /** For `placement` of a service. */
+  readonly placement: Placement;
+
+  constructor(name: string, args: GpuInstanceGroupArgs, opts?: pulumi.ComponentResourceOptions) {
+    super('slipway:aws:GpuInstanceGroup', name, args, opts);
+    const machine = decideFor(this, () => planMachines(args));
+    const child = { parent: this };
+    const pool = args.pool ?? name;
+    const diskSizeGiB = args.diskSizeGiB ?? 200;
+
+    let attachments: readonly pulumi.Resource[] = [];
+    if (args.nodeRoleArn === undefined) {
+      this.nodeRole = createNodeRole(name, this);
+      attachments = attachNodePolicies(name, this.nodeRole, this);
+    }
+    this.launchTemplate = createLaunchTemplate(name, diskSizeGiB, this);
+    this.nodeGroup = new aws.eks.NodeGroup(
+      name,
+      {
+        clusterName: args.clusterName,
+        nodeRoleArn: args.nodeRoleArn ?? this.nodeRole!.arn,
+        subnetIds: args.subnetIds,
+        amiType: 'AL2023_x86_64_NVIDIA',
+        capacityType: args.spot === true ? 'SPOT' : 'ON_DEMAND',
+        instanceTypes: [...args.instanceTypes],
+        launchTemplate: {
+          id: this.launchTemplate.id,
+          version: pulumi.interpolate`${this.launchTemplate.latestVersion}`,
+        },
+        scalingConfig: { minSize: machine.minSize, maxSize: args.maxSize, desiredSize: machine.minSize },
+        updateConfig: { maxUnavailable: 1 },
+        nodeRepairConfig: { enabled: true },
+        labels: { [LABELS.pool]: pool, [ACCELERATOR_LABEL]: machine.accelerator },
+        taints: [{ key: GPU_TAINT.key, value: GPU_TAINT.value, effect: 'NO_SCHEDULE' }],
+      },
+      // The autoscaler owns the number of machines; writing it again would stop some under load.
+      { ...child, ignoreChanges: ['scalingConfig.desiredSize'], dependsOn: [...attachments] },
+    );
+    tagAutoScalingGroup(name, this.nodeGroup, { ...machine, pool, diskSizeGiB }, this);
+
+    this.placement = {
+      nodeSelector: { [LABELS.pool]: pool },
+      tolerations: [{ ...GPU_TAINT, operator: 'Equal' }],
+      gpuResourceName: GPU_RESOURCE,
+    };
+    this.registerOutputs({ nodeGroupName: this.nodeGroup.nodeGroupName });
+  }
+}
+
+const GPU_RESOURCE = 'nvidia.com/gpu';
+// With it, the cluster autoscaler waits for the device plugin of a new machine instead of adding a second one.
+const ACCELERATOR_LABEL = 'k8s.amazonaws.com/accelerator';
+const HINT = 'k8s.io/cluster-autoscaler/node-template';
+const NODE_POLICIES = ['AmazonEKSWorkerNodePolicy', 'AmazonEKS_CNI_Policy', 'AmazonEC2ContainerRegistryPullOnly'];
+
+interface MachinePlan {
+  readonly minSize: number;
+  readonly gpuCount: number;
+  readonly accelerator: string;
+}
+
+function planMachines({ instanceTypes, minSize = 0, maxSize }: GpuInstanceGroupArgs): MachinePlan {
+  const facts = instanceTypes.map((type, i): InstanceFacts => lookUpInstance(type, `instanceTypes[${i}]`));
+  const [first] = facts;
+  if (first === undefined) throw new SpecError('NO_INSTANCE_FITS', 'instanceTypes', 'must name at least one, got none');
+  const other = facts.findIndex(({ gpuCount }) => gpuCount !== first.gpuCount);
+  if (other >= 0) {
+    throw new SpecError(
+      'GPU_COUNT',
+      `instanceTypes[${other}]`,
+      `all must have the ${first.gpuCount} GPUs of ${instanceTypes[0]}, ${instanceTypes[other]} has ${facts[other]!.gpuCount}; the autoscaler takes every machine of a group for the same`,
+    );
+  }
+  if (!(Number.isSafeInteger(minSize) && Number.isSafeInteger(maxSize) && minSize >= 0 && maxSize >= 1)) {
+    throw new SpecError(
+      'NUMBER_INVALID',
+      'maxSize',
+      `minSize must be a whole number from 0 up and maxSize from 1 up, got ${minSize} and ${maxSize}`,
+    );
+  }
+  if (maxSize < minSize) {
+    throw new SpecError('REPLICA_RANGE', 'maxSize', `must be at least minSize (${minSize}), got ${maxSize}`);
+  }
+  return { minSize, gpuCount: first.gpuCount, accelerator: `nvidia-${first.gpu.toLowerCase()}` };
+}
+
+function createNodeRole(name: string, parent: pulumi.ComponentResource): aws.iam.Role {
+  const assumeRolePolicy = JSON.stringify({
+    Version: '2012-10-17',
+    Statement: [{ Effect: 'Allow', Principal: { Service: 'ec2.amazonaws.com' }, Action: 'sts:AssumeRole' }],
+  });
+  return new aws.iam.Role(name, { assumeRolePolicy }, { parent });
+}
+
+function attachNodePolicies(
+  name: string,
+  role: aws.iam.Role,
+  parent: pulumi.ComponentResource,
+): readonly aws.iam.RolePolicyAttachment[] {
+  const { partition } = aws.getPartitionOutput({}, { parent });
+  return NODE_POLICIES.map(
+    (policy) =>
+      new aws.iam.RolePolicyAttachment(
+        `${name}-${policy}`,
+        { role: role.name, policyArn: pulumi.interpolate`arn:${partition}:iam::aws:policy/${policy}` },
+        { parent },
+      ),
+  );
+}
+
+function createLaunchTemplate(
+  name: string,
+  diskSizeGiB: number,
+  parent: pulumi.ComponentResource,
+): aws.ec2.LaunchTemplate {
+  return new aws.ec2.LaunchTemplate(
+    name,
+    {
+      updateDefaultVersion: true,
+      // One hop ends at the machine: a pod that asks for the machine's credentials gets no answer.
+      metadataOptions: { httpEndpoint: 'enabled', httpTokens: 'required', httpPutResponseHopLimit: 1 },
+      blockDeviceMappings: [
+        {
+          deviceName: '/dev/xvda',
+          ebs: {
+            volumeSize: diskSizeGiB,
+            volumeType: 'gp3',
+            // Images and models are read whole at a start: the throughput is what the startup budget hangs on.
+            throughput: 500,
+            iops: 6000,
+            encrypted: 'true',
+            deleteOnTermination: 'true',
+          },
+        },
+      ],
+    },
+    { parent },
+  );
+}
+
+/** An empty group shows no machine to learn from: these tags tell the cluster autoscaler what one would look like. */
+function tagAutoScalingGroup(
+  name: string,
+  nodeGroup: aws.eks.NodeGroup,
+  machine: MachinePlan & { readonly pool: string; readonly diskSizeGiB: number },
+  parent: pulumi.ComponentResource,
+): void {
+  const autoscalingGroupName = nodeGroup.resources.apply((resources) => resources[0]!.autoscalingGroups![0]!.name!);
+  const hints = {
+    gpu: { key: `${HINT}/resources/${GPU_RESOURCE}`, value: String(machine.gpuCount) },
+    // Every replica asks for scratch space; without this hint an empty group seems to have none.
+    disk: { key: `${HINT}/resources/ephemeral-storage`, value: `${machine.diskSizeGiB}Gi` },
+    pool: { key: `${HINT}/label/${LABELS.pool}`, value: machine.pool },
+    accelerator: { key: `${HINT}/label/${ACCELERATOR_LABEL}`, value: machine.accelerator },
+    taint: { key: `${HINT}/taint/${GPU_TAINT.key}`, value: `${GPU_TAINT.value}:${GPU_TAINT.effect}` },
+  };
+  for (const [hint, { key, value }] of Object.entries(hints)) {
+    new aws.autoscaling.Tag(
+      `${name}-${hint}`,
+      { autoscalingGroupName, tag: { key, value, propagateAtLaunch: false } },
+      { parent },
+    );
+  }
+}

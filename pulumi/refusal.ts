@@ -1,0 +1,20 @@
+import * as pulumi from '@pulumi/pulumi';
+import { OnnxFileError } from '../runtime/onnx/onnx-file-error';
+import { SpecError } from '../runtime/spec';
+
+/** Something the author gave that cannot be deployed, said in one sentence; anything else is a defect. */
+export function isRefusal(error: unknown): error is SpecError | OnnxFileError {
+  return SpecError.is(error) || OnnxFileError.is(error);
+}
+
+/**
+ * Decides something from the author's input; a refusal is shown as one line under the component. A plain error would
+ * be shown as an unhandled exception with a stack. Call it after `super()`: the component must be registered.
+ */
+export function decideFor<T>(component: pulumi.ComponentResource, decide: () => T): T {
+  try {
+    return decide();
+  } catch (error) {
+    throw isRefusal(error) ? new pulumi.ResourceError(error.message, component, true) : error;
+  }
+}

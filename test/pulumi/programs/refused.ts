@@ -1,0 +1,36 @@
+import * as pulumi from '@pulumi/pulumi';
+import { InferenceService, modelAt, type InferenceServiceArgs } from '../../../pulumi';
+import { GpuInstanceGroup, ImageRepository, ModelBucket, WorkloadIdentity } from '../../../pulumi/aws';
+import { digitsFacts, digitsModel } from './digits-facts';
+
+const digits = modelAt('s3://models', 'digits', { version: 1, facts: digitsFacts });
+const image = 'registry.example.com/slipway:1';
+
+/** Each makes one mistake; the configuration says which one to run. */
+const mistakes: Record<string, () => unknown> = {
+  'replica range': () => service({ minReplicas: 3, maxReplicas: 2 }),
+  'no scaling source for a GPU': () => service({ executionProvider: 'cuda', createNamespace: true }),
+  'no facts': () => service({ models: [modelAt('s3://models', 'digits', { version: 1 })] }),
+  'identity of another account': () => {
+    const reads = [new ModelBucket('models').model('digits', { version: 1, facts: digitsFacts })];
+    const { binding } = new WorkloadIdentity('other', { clusterName: 'c', namespace: 'inference', reads });
+    return service({ models: reads, identity: binding });
+  },
+  'nothing to read': () => new WorkloadIdentity('digits', { clusterName: 'c', namespace: 'inference', reads: [] }),
+  'tag instead of digest': () => new ImageRepository('images').imageByDigest('latest'),
+  'unknown instance type': () => group(['g9.xlarge']),
+  'mixed GPU counts': () => group(['g6.xlarge', 'g6.12xlarge']),
+  'manifest not there': () => modelAt('s3://models', 'digits', { manifest: 'nowhere.json' }),
+  'bucket model without version': () => new ModelBucket('models').model('digits', { onnxFile: digitsModel }),
+  'file that is not ONNX': () => new ModelBucket('models').model('digits', { version: 1, onnxFile: __filename }),
+};
+
+mistakes[new pulumi.Config().require('mistake')]!();
+
+function service(args: Partial<InferenceServiceArgs>): InferenceService {
+  return new InferenceService('digits', { namespace: 'inference', image, models: [digits], ...args });
+}
+
+function group(instanceTypes: string[]): GpuInstanceGroup {
+  return new GpuInstanceGroup('gpu', { clusterName: 'c', subnetIds: ['subnet-a'], instanceTypes, maxSize: 2 });
+}

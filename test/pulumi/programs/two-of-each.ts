@@ -1,0 +1,21 @@
+import { InferenceService } from '../../../pulumi';
+import { GpuInstanceGroup, ImageRepository, ModelBucket, WorkloadIdentity } from '../../../pulumi/aws';
+import { digitsFacts } from './digits-facts';
+
+for (const name of ['one', 'two']) {
+  new ImageRepository(name);
+  new GpuInstanceGroup(name, {
+    clusterName: 'platform',
+    subnetIds: ['subnet-a'],
+    instanceTypes: ['g6.xlarge'],
+    maxSize: 1,
+  });
+  const model = new ModelBucket(name).model('digits', { version: 1, facts: digitsFacts });
+  const identity = new WorkloadIdentity(name, { clusterName: 'platform', namespace: 'inference', reads: [model] });
+  new InferenceService(name, {
+    namespace: 'inference',
+    image: 'registry.example.com/slipway:1',
+    models: [model],
+    identity: identity.binding,
+  });
+}

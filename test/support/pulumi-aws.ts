@@ -1,0 +1,37 @@
+import type { DeclaredResource, OnInvoke, Properties, ResourceState } from 'slipway/testing';
+
+// Not the commercial partition: an ARN written by hand would show.
+const PARTITION = 'aws-cn';
+const REGION = 'cn-north-1';
+const ACCOUNT = '123456789012';
+
+/** What the AWS provider computes for the resources that our components create. */
+export function awsState({ type, name, inputs }: DeclaredResource): ResourceState {
+  const computed = COMPUTED[type];
+  return computed === undefined ? {} : computed(name, inputs);
+}
+
+/** Answers the lookups that our components make. */
+export const awsInvoke: OnInvoke = ({ token }) =>
+  token === 'aws:index/getPartition:getPartition' ? { partition: PARTITION } : undefined;
+
+const COMPUTED: Readonly<Record<string, (name: string, inputs: Properties) => ResourceState>> = {
+  'aws:s3/bucket:Bucket': (name) => ({
+    id: `${name}-1a2b3c`,
+    state: { bucket: `${name}-1a2b3c`, arn: arn('s3', '', '', `${name}-1a2b3c`), region: REGION },
+  }),
+  'aws:ecr/repository:Repository': (name) => ({
+    id: name,
+    state: { name, repositoryUrl: `${ACCOUNT}.dkr.ecr.${REGION}.amazonaws.com.cn/${name}` },
+  }),
+  'aws:iam/role:Role': (name) => ({ id: name, state: { name, arn: arn('iam', '', ACCOUNT, `role/${name}`) } }),
+  'aws:ec2/launchTemplate:LaunchTemplate': (name) => ({ id: `lt-${name}`, state: { latestVersion: 1 } }),
+  'aws:eks/nodeGroup:NodeGroup': (name, { clusterName }) => ({
+    id: `${String(clusterName)}:${name}`,
+    state: { nodeGroupName: name, resources: [{ autoscalingGroups: [{ name: `eks-${name}` }] }] },
+  }),
+};
+
+function arn(service: string, region: string, account: string, resource: string): string {
+  return `arn:${PARTITION}:${service}:${region}:${account}:${resource}`;
+}
