@@ -1,30 +1,26 @@
 import type { Datatype } from '../spec/datatypes';
 import { toHalfBits } from './half-float';
-import { allocateTensorData, elementCount, TensorEncodingError, type TensorData } from './tensor-encoding';
+import { elementCount, makeTensorData, TensorEncodingError, type TensorData } from './tensor-encoding';
 
 /**
  * Reads the `data` of an Open Inference Protocol JSON tensor: a flat list, or lists nested as the shape says.
- * BOOL is `true` or `false`, BYTES is text, everything else a number (FP16 and FP32 are rounded to the nearest).
+ * BOOL is `true`, `false`, 1 or 0, BYTES is text, everything else a number (FP16 and FP32 are rounded to the nearest).
+ * @param json As `parseJsonText` reads it: whole numbers beyond 2^53 as bigint.
  * @throws TensorEncodingError naming the element and what it must be.
  */
 export function tensorDataFromJson(datatype: Datatype, shape: readonly number[], json: unknown): TensorData {
   const elements = flatten(json, shape);
-  const data = allocateTensorData(datatype, elements.length) as { [i: number]: unknown } & TensorData;
   const convert = CONVERSIONS[datatype];
-  for (let i = 0; i < elements.length; i++) {
+  return makeTensorData(datatype, elements.length, (i) => {
     const value = convert(elements[i]);
-    if (value === undefined) {
-      const got = JSON.stringify(elements[i])?.slice(0, 40);
-      throw new TensorEncodingError(`${datatype} element ${i} must be ${EXPECTED[datatype]}, got ${got}`);
-    }
-    data[i] = value;
-  }
-  return data;
+    if (value !== undefined) return value;
+    const got = JSON.stringify(elements[i])?.slice(0, 40);
+    throw new TensorEncodingError(`${datatype} element ${i} must be ${EXPECTED[datatype]}, got ${got}`);
+  });
 }
 
 function flatten(json: unknown, shape: readonly number[]): readonly unknown[] {
-  if (!Array.isArray(json))
-    throw new TensorEncodingError(`data must be a list, got ${JSON.stringify(json)?.slice(0, 40)}`);
+  if (!Array.isArray(json)) throw new TensorEncodingError(`data must be a list, got ${show(json)}`);
   const count = elementCount(shape);
   const isNested = shape.length > 1 && json.some(Array.isArray);
   const elements = isNested ? flattenNested(json, shape, 'data') : json;
@@ -39,7 +35,7 @@ function flatten(json: unknown, shape: readonly number[]): readonly unknown[] {
 function flattenNested(json: unknown, shape: readonly number[], at: string): unknown[] {
   const [size, ...rest] = shape;
   if (!Array.isArray(json) || json.length !== size) {
-    const got = Array.isArray(json) ? `one of ${json.length}` : JSON.stringify(json)?.slice(0, 40);
+    const got = Array.isArray(json) ? `one of ${json.length}` : show(json);
     throw new TensorEncodingError(`${at} must be a list of ${size}, got ${got}`);
   }
   return rest.length === 0 ? json : json.flatMap((part, i) => flattenNested(part, rest, `${at}[${i}]`));
@@ -47,29 +43,36 @@ function flattenNested(json: unknown, shape: readonly number[], at: string): unk
 
 type Conversion = (value: unknown) => number | bigint | string | undefined;
 
-/** JSON numbers are doubles: integers beyond 2^53 have already lost digits and are refused. */
+/** A number beyond 2^53 that comes as a double has already lost digits and is refused. */
 function integer(min: number, max: number): Conversion {
   return (value) =>
     Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max ? (value as number) : undefined;
 }
 
-function bigInteger(min: number): Conversion {
-  return (value) => (Number.isSafeInteger(value) && (value as number) >= min ? BigInt(value as number) : undefined);
+function bigInteger(min: bigint, max: bigint): Conversion {
+  return (value) => {
+    const whole = Number.isSafeInteger(value) ? BigInt(value as number) : value;
+    return typeof whole === 'bigint' && whole >= min && whole <= max ? whole : undefined;
+  };
 }
 
-const float: Conversion = (value) => (typeof value === 'number' ? value : undefined);
+const float: Conversion = (value) =>
+  typeof value === 'number' ? value : typeof value === 'bigint' ? Number(value) : undefined;
 
 const CONVERSIONS: Record<Datatype, Conversion> = {
-  BOOL: (value) => (typeof value === 'boolean' ? Number(value) : undefined),
+  BOOL: (value) => (typeof value === 'boolean' || value === 0 || value === 1 ? Number(value) : undefined),
   UINT8: integer(0, 0xff),
   UINT16: integer(0, 0xffff),
   UINT32: integer(0, 0xffff_ffff),
-  UINT64: bigInteger(0),
+  UINT64: bigInteger(0n, 2n ** 64n - 1n),
   INT8: integer(-0x80, 0x7f),
   INT16: integer(-0x8000, 0x7fff),
   INT32: integer(-0x8000_0000, 0x7fff_ffff),
-  INT64: bigInteger(Number.MIN_SAFE_INTEGER),
-  FP16: (value) => (typeof value === 'number' ? toHalfBits(value) : undefined),
+  INT64: bigInteger(-(2n ** 63n), 2n ** 63n - 1n),
+  FP16: (value) => {
+    const number = float(value);
+    return number === undefined ? undefined : toHalfBits(number as number);
+  },
   FP32: float,
   FP64: float,
   BYTES: (value) => (typeof value === 'string' ? value : undefined),
@@ -80,13 +83,17 @@ const EXPECTED: Record<Datatype, string> = {
   UINT8: 'a whole number from 0 to 255',
   UINT16: 'a whole number from 0 to 65535',
   UINT32: 'a whole number from 0 to 4294967295',
-  UINT64: 'a whole number from 0 to 9007199254740991 (the binary encoding takes larger ones)',
+  UINT64: 'a whole number from 0 to 18446744073709551615, written with all its digits',
   INT8: 'a whole number from -128 to 127',
   INT16: 'a whole number from -32768 to 32767',
   INT32: 'a whole number from -2147483648 to 2147483647',
-  INT64: 'a whole number within ±9007199254740991 (the binary encoding takes larger ones)',
+  INT64: 'a whole number from -9223372036854775808 to 9223372036854775807, written with all its digits',
   FP16: 'a number',
   FP32: 'a number',
   FP64: 'a number',
   BYTES: 'a string',
 };
+
+function show(value: unknown): string {
+  return typeof value === 'bigint' ? String(value) : String(JSON.stringify(value)).slice(0, 40);
+}

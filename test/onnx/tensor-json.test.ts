@@ -32,6 +32,8 @@ test('a flat list and lists nested like the shape give the same elements', () =>
 test('each datatype becomes its own kind of array', () => {
   expect(tensorDataFromJson('BOOL', [2], [true, false])).toEqual(Uint8Array.of(1, 0));
   expect(tensorDataFromJson('INT64', [2], [-1, 2 ** 53 - 1])).toEqual(BigInt64Array.of(-1n, 9007199254740991n));
+  expect(tensorDataFromJson('INT64', [1], [2n ** 63n - 1n])).toEqual(BigInt64Array.of(9223372036854775807n));
+  expect(tensorDataFromJson('UINT64', [1], [2n ** 64n - 1n])).toEqual(BigUint64Array.of(18446744073709551615n));
   expect(tensorDataFromJson('FP16', [1], [1.5])).toEqual(Uint16Array.of(0x3e00));
   expect(tensorDataFromJson('BYTES', [1], ['a'])).toEqual(['a']);
   expect(tensorDataFromJson('FP64', [], [2])).toEqual(Float64Array.of(2));
@@ -42,19 +44,19 @@ test.each<[Datatype, number[], unknown, string]>([
   ['FP32', [1], [null], 'FP32 element 0 must be a number, got null'],
   ['UINT8', [1], [256], 'UINT8 element 0 must be a whole number from 0 to 255, got 256'],
   ['INT8', [1], [1.5], 'INT8 element 0 must be a whole number from -128 to 127, got 1.5'],
-  ['BOOL', [1], [1], 'BOOL element 0 must be true or false, got 1'],
+  ['BOOL', [1], [2], 'BOOL element 0 must be true or false, got 2'],
   ['BYTES', [1], [1], 'BYTES element 0 must be a string, got 1'],
   [
     'UINT64',
     [1],
     [-1],
-    'UINT64 element 0 must be a whole number from 0 to 9007199254740991 (the binary encoding takes larger ones), got -1',
+    'UINT64 element 0 must be a whole number from 0 to 18446744073709551615, written with all its digits, got -1',
   ],
   [
     'INT64',
     [1],
     [2 ** 53],
-    'INT64 element 0 must be a whole number within ±9007199254740991 (the binary encoding takes larger ones), got 9007199254740992',
+    'INT64 element 0 must be a whole number from -9223372036854775808 to 9223372036854775807, written with all its digits, got 9007199254740992',
   ],
   ['FP32', [2, 2], [1, 2, 3], 'data of shape [2, 2] must hold 4 elements, got 3'],
   ['FP32', [2, 2], [[1, 2], [3]], 'data[1] must be a list of 2, got one of 1'],
