@@ -57,9 +57,8 @@ describe('preview and up', () => {
   });
 
   test('type tokens are public API', () => {
-    expect(
-      [...new Set(up.resources.map(({ type }) => type))].filter((type) => type.startsWith('slipway:')).sort(),
-    ).toMatchInlineSnapshot(`
+    expect([...new Set(up.resources.map(({ type }) => type))].filter((type) => type.startsWith('slipway:')).sort())
+      .toMatchInlineSnapshot(`
       [
         "slipway:aws:GpuInstanceGroup",
         "slipway:aws:ImageRepository",

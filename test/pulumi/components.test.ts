@@ -1,0 +1,144 @@
+import path from 'node:path';
+import { describe, expect, test } from 'vitest';
+import {
+  assertSameResources,
+  assertSucceeded,
+  findDescendants,
+  findResource,
+  findResources,
+  propertyAt,
+  runPulumiProgram,
+  type PulumiRecording,
+} from 'slipway/testing';
+import { awsInvoke, awsState } from '../support/pulumi-aws';
+
+test('two of each component live in one stack, preview and up alike', async () => {
+  const preview = assertSucceeded(await run('two-of-each', { preview: true }));
+  const up = assertSucceeded(await run('two-of-each'));
+  expect(() => assertSameResources(preview, up)).not.toThrow();
+  expect(findResources(up, 'slipway:index:InferenceService').map(({ name }) => name)).toEqual(['one', 'two']);
+  expect(
+    findResources(up, 'kubernetes:apps/v1:Deployment').map(({ inputs }) => propertyAt(inputs, 'metadata.name')),
+  ).toEqual(['one', 'two']);
+});
+
+test('protect and an explicit provider reach every child', async () => {
+  const up = assertSucceeded(await run('protected-with-provider'));
+  const bucket = findDescendants(up, findResource(up, 'slipway:aws:ModelBucket').urn);
+  expect(bucket.filter(({ protect }) => !protect)).toEqual([]);
+  expect(bucket.filter(({ provider }) => !provider.includes('providers:aws::europe::'))).toEqual([]);
+  const service = findDescendants(up, findResource(up, 'slipway:index:InferenceService').urn);
+  expect(service).toHaveLength(6);
+  expect(service.filter(({ provider }) => !provider.includes('providers:kubernetes::cluster::'))).toEqual([]);
+});
+
+describe("a key of one's own", () => {
+  test('encrypts bucket and images, and its readers may decrypt with it for that bucket alone', async () => {
+    const up = assertSucceeded(await run('encrypted-and-disposable'));
+    const key = 'arn:aws-cn:kms:cn-north-1:123456789012:key/abc';
+    const encryption = findResource(
+      up,
+      'aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration',
+    );
+    expect(propertyAt(encryption.inputs, 'rules[0]')).toEqual({
+      applyServerSideEncryptionByDefault: { sseAlgorithm: 'aws:kms', kmsMasterKeyId: key },
+      bucketKeyEnabled: true,
+    });
+    expect(findResource(up, 'aws:ecr/repository:Repository').inputs['encryptionConfigurations']).toEqual([
+      { encryptionType: 'KMS', kmsKey: key },
+    ]);
+    const bucket = 'arn:aws-cn:s3:::models-1a2b3c';
+    expect(JSON.parse(findResource(up, 'aws:iam/rolePolicy:RolePolicy').inputs['policy'] as string).Statement).toEqual([
+      {
+        Sid: 'ReadModels',
+        Effect: 'Allow',
+        Action: ['s3:GetObject', 's3:GetObjectVersion'],
+        Resource: [`${bucket}/digits/*`, `${bucket}/resnet50/*`],
+      },
+      {
+        Effect: 'Allow',
+        Action: 'kms:Decrypt',
+        Resource: key,
+        Condition: { StringLike: { 'kms:EncryptionContext:aws:s3:arn': [bucket, `${bucket}/*`] } },
+      },
+    ]);
+  });
+});
+
+test('what need not be kept goes with its contents', async () => {
+  const up = assertSucceeded(await run('encrypted-and-disposable'));
+  expect(findResource(up, 'aws:s3/bucket:Bucket')).toMatchObject({
+    retainOnDelete: false,
+    inputs: { forceDestroy: true },
+  });
+  expect(findResource(up, 'aws:ecr/repository:Repository')).toMatchObject({
+    retainOnDelete: false,
+    inputs: { forceDelete: true },
+  });
+});
+
+describe('a mistake is refused in one line under its component, before any of its children is declared', () => {
+  test.each([
+    ['replica range', 'InferenceService', 'REPLICA_RANGE maxReplicas: must be at least minReplicas (3), got 2'],
+    ['no scaling source for a GPU', 'InferenceService', 'SCALING_METRIC_UNNAMED metricsFrom: must be named for a GPU'],
+    ['no facts', 'InferenceService', 'MODEL_FACTS_MISSING '],
+    [
+      'identity of another account',
+      'InferenceService',
+      "NAME_INVALID identity: is bound to service account 'other', but pods of this service run as 'digits'",
+    ],
+    ['nothing to read', 'WorkloadIdentity', 'reads: must name at least one model, got none'],
+    ['unknown instance type', 'GpuInstanceGroup', "UNKNOWN_INSTANCE_TYPE instanceTypes[0]: got 'g9.xlarge', known: "],
+    [
+      'mixed GPU counts',
+      'GpuInstanceGroup',
+      'GPU_COUNT instanceTypes[1]: all must have the 1 GPUs of g6.xlarge, g6.12xlarge has 4',
+    ],
+  ])('%s', async (mistake, component, message) => {
+    const recording = await run('refused', { config: { mistake } });
+    const [error, ...others] = errorsOf(recording);
+    expect(error?.message).toContain(message);
+    expect(error?.message.split('\n')).toHaveLength(1);
+    expect(others).toEqual([]);
+    expect(recording.exitCode).toBe(32);
+    const refused = recording.resources.find(({ urn }) => urn === error?.urn)!;
+    expect(refused.type).toMatch(new RegExp(`:${component}$`));
+    expect(findDescendants(recording, refused.urn)).toEqual([]);
+  });
+});
+
+describe('a model or an image that cannot be used is refused in one line', () => {
+  test.each([
+    [
+      'tag instead of digest',
+      "IMAGE_NOT_PINNED digest: must be 'sha256:' and 64 lower-case hexadecimal digits, got 'latest'",
+    ],
+    ['bucket model without version', 'MODEL_VERSION_INVALID digits.version: must be given, itself or by a manifest'],
+    ['file that is not ONNX', 'NOT_ONNX '],
+    ['manifest not there', 'MANIFEST_INVALID nowhere.json: cannot be read: ENOENT'],
+  ])('%s', async (mistake, message) => {
+    const recording = await run('refused', { config: { mistake } });
+    expect(recording.exitCode).toBe(32);
+    const errors = errorsOf(recording);
+    expect(errors).toHaveLength(1);
+    expect(errors[0]!.message).toContain(message);
+    expect(errors[0]!.message.split('\n')).toHaveLength(1);
+  });
+});
+
+function run(
+  program: string,
+  options: { preview?: boolean; config?: Record<string, string> } = {},
+): Promise<PulumiRecording> {
+  return runPulumiProgram({
+    program: path.join(__dirname, 'programs', `${program}.ts`),
+    typeCheck: false,
+    onResource: awsState,
+    onInvoke: awsInvoke,
+    ...options,
+  });
+}
+
+function errorsOf(recording: PulumiRecording) {
+  return recording.logs.filter(({ severity }) => severity === 'error');
+}
