@@ -31,6 +31,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./model-inspect.js')).modelInspect,
   },
   {
+    name: 'model publish',
+    summary: 'put one model version into a model repository, proven',
+    load: async () => (await import('./model-publish.js')).modelPublish,
+  },
+  {
     name: 'image build',
     summary: 'build the server image',
     load: async () => (await import('./image-build.js')).imageBuild,

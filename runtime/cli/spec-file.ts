@@ -53,7 +53,7 @@ interface ModelEntry {
 
 /**
  * Reads an `InferenceServiceSpec` from YAML or JSON. A model is given by what is known of it: `manifest` (the file
- * that `slipway model publish` left), or `file` (the ONNX file itself; its name and version 1 unless said otherwise),
+ * that `slipway model publish` left), or `file` (the ONNX file itself; name and version are its place's unless said otherwise),
  * or only `name` and `version`. Their paths are relative to the spec file.
  *
  * @throws CliError naming the field, what was found and what would work; for an unknown field the nearest known one.

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { COMMANDS } from '../../runtime/cli/commands';
+import { serve } from '../../runtime/cli/serve';
 import { ENVIRONMENT, flagOfVariable } from '../../runtime/spec';
 import { slipway } from './terminal';
 
@@ -19,8 +20,7 @@ test('no help page is wider than a hundred columns', async () => {
   }
 });
 
-test('every variable of the server is a flag of serve, and serve has no other flag', async () => {
-  const { serve } = await import('../../runtime/cli/serve');
+test('every variable of the server is a flag of serve, and serve has no other flag', () => {
   const flags = Object.keys(serve.options).map((option) => `--${option}`);
   expect(flags).toEqual(Object.values(ENVIRONMENT).map(({ variable }) => flagOfVariable(variable)));
 });

@@ -44,9 +44,9 @@ describe('a model in a spec file', () => {
     });
   });
 
-  test('is known from its ONNX file, by the name of the file and as version 1', () => {
+  test('is known from its ONNX file, its name and version from where the file lies', () => {
     const spec = readSpecFile(write('service.json', JSON.stringify({ name: 'digits', models: [{ file: DIGITS }] })));
-    expect(spec.models[0]).toMatchObject({ name: 'model', version: 1, facts: readOnnxModel(DIGITS).facts });
+    expect(spec.models[0]).toMatchObject({ name: 'digits', version: 1, facts: readOnnxModel(DIGITS).facts });
   });
 
   test('may be only named when nothing is known of it', () => {

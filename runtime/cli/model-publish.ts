@@ -1,0 +1,95 @@
+import type { Tolerance } from '../spec/model-manifest';
+import { UsageError } from './cli-error';
+import type { Command, ParsedArguments } from './command';
+
+/** `slipway model publish`: one model version into a model repository, with its golden proof. Prints its folder. */
+export const modelPublish: Command = {
+  arguments: [
+    { name: 'file', description: 'an ONNX file, its external data beside it' },
+    { name: 'model repository', description: 'a directory, file:///path or s3://bucket/prefix' },
+  ],
+  options: {
+    name: {
+      type: 'string',
+      value: 'name',
+      description: "name of the model (from the file's place: digits/model.onnx)",
+    },
+    version: { type: 'string', value: 'number', description: 'version (one more than the highest that is there)' },
+    golden: {
+      type: 'string',
+      value: 'file',
+      description: 'input of the golden proof: a request in the Open Inference Protocol (made from the signature)',
+    },
+    'no-golden': { type: 'boolean', description: 'leave the golden proof out: replicas then only warm up' },
+    tolerance: {
+      type: 'string',
+      value: 'output=rule',
+      multiple: true,
+      description:
+        'how closely replicas must repeat an output: top1, exact, or <absolute>,<relative> (by datatype, top1 when quantized)',
+    },
+    'manifest-file': {
+      type: 'string',
+      value: 'path',
+      description: 'where to leave a copy of the manifest, for the infrastructure program',
+    },
+  },
+  details: 'A version that is there is never changed. Needs onnxruntime-node, and @aws-sdk/client-s3 for s3://.',
+  run: async (given, terminal) => {
+    const { publishModel } = await import('../model/publish-model.js');
+    const { placeOfModel } = await import('../onnx/model-place.js');
+    const source = given.argument('file');
+    const version = readVersion(given);
+    const goldenFile = given.text('golden');
+    const manifestFile = given.text('manifest-file');
+    const tolerances = readTolerances(given);
+    if (goldenFile !== undefined && given.flag('no-golden')) {
+      throw new UsageError('--golden and --no-golden contradict each other');
+    }
+    const { manifest, manifestSha256, uri } = await publishModel({
+      source,
+      name: given.text('name') ?? placeOfModel(source).name,
+      repository: given.argument('model repository'),
+      ...(version === undefined ? {} : { version }),
+      ...(given.flag('no-golden') ? { golden: false } : {}),
+      ...(goldenFile === undefined ? {} : { goldenFile }),
+      ...(tolerances === undefined ? {} : { tolerances }),
+      ...(manifestFile === undefined ? {} : { manifestFile }),
+    });
+    terminal.out(uri);
+    terminal.err(`${manifest.name} version ${manifest.version}, manifest sha256 ${manifestSha256}`);
+  },
+};
+
+function readVersion(given: ParsedArguments): number | undefined {
+  const text = given.text('version');
+  if (text === undefined) return undefined;
+  if (!/^[1-9][0-9]*$/.test(text)) throw new UsageError(`--version must be a whole number from 1 up, got '${text}'`);
+  return Number(text);
+}
+
+function readTolerances(given: ParsedArguments): Record<string, Tolerance> | undefined {
+  const pairs = given.texts('tolerance');
+  if (pairs.length === 0) return undefined;
+  return Object.fromEntries(
+    pairs.map((pair) => {
+      const at = pair.lastIndexOf('=');
+      const tolerance = at < 1 ? undefined : parseTolerance(pair.slice(at + 1));
+      if (tolerance === undefined) {
+        throw new UsageError(
+          `--tolerance must be <output>=top1, <output>=exact or <output>=<absolute>,<relative>, got '${pair}'`,
+        );
+      }
+      return [pair.slice(0, at), tolerance];
+    }),
+  );
+}
+
+function parseTolerance(rule: string): Tolerance | undefined {
+  if (rule === 'top1' || rule === 'exact') return { kind: rule };
+  const match = /^([0-9.e-]+),([0-9.e-]+)$/.exec(rule);
+  const [absolute, relative] = [Number(match?.[1]), Number(match?.[2])];
+  return Number.isFinite(absolute) && Number.isFinite(relative)
+    ? { kind: 'elementwise', absolute, relative }
+    : undefined;
+}
