@@ -81,6 +81,17 @@ export function allocateTensorData(datatype: Datatype, count: number): TensorDat
   return datatype === 'BYTES' ? new Array<string>(count).fill('') : new ARRAYS[datatype](count);
 }
 
+/** The elements that `elementAt` gives, in the array of their datatype. */
+export function makeTensorData(
+  datatype: Datatype,
+  count: number,
+  elementAt: (i: number) => number | bigint | string,
+): TensorData {
+  const data = allocateTensorData(datatype, count) as { [i: number]: unknown };
+  for (let i = 0; i < count; i++) data[i] = elementAt(i);
+  return data as TensorData;
+}
+
 /**
  * The Open Inference Protocol's binary encoding: little-endian, row-major, no padding; BYTES as a four-byte
  * little-endian length before each element's UTF-8 bytes. Numbers are not copied: the result is a view of `data`.

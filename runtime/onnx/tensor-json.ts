@@ -1,5 +1,6 @@
 import type { Datatype } from '../spec/datatypes';
 import { toHalfBits } from './half-float';
+import { showJson } from './show-json';
 import { elementCount, makeTensorData, TensorEncodingError, type TensorData } from './tensor-encoding';
 
 /**
@@ -14,13 +15,12 @@ export function tensorDataFromJson(datatype: Datatype, shape: readonly number[],
   return makeTensorData(datatype, elements.length, (i) => {
     const value = convert(elements[i]);
     if (value !== undefined) return value;
-    const got = JSON.stringify(elements[i])?.slice(0, 40);
-    throw new TensorEncodingError(`${datatype} element ${i} must be ${EXPECTED[datatype]}, got ${got}`);
+    throw new TensorEncodingError(`${datatype} element ${i} must be ${EXPECTED[datatype]}, got ${showJson(elements[i])}`);
   });
 }
 
 function flatten(json: unknown, shape: readonly number[]): readonly unknown[] {
-  if (!Array.isArray(json)) throw new TensorEncodingError(`data must be a list, got ${show(json)}`);
+  if (!Array.isArray(json)) throw new TensorEncodingError(`data must be a list, got ${showJson(json)}`);
   const count = elementCount(shape);
   const isNested = shape.length > 1 && json.some(Array.isArray);
   const elements = isNested ? flattenNested(json, shape, 'data') : json;
@@ -35,7 +35,7 @@ function flatten(json: unknown, shape: readonly number[]): readonly unknown[] {
 function flattenNested(json: unknown, shape: readonly number[], at: string): unknown[] {
   const [size, ...rest] = shape;
   if (!Array.isArray(json) || json.length !== size) {
-    const got = Array.isArray(json) ? `one of ${json.length}` : show(json);
+    const got = Array.isArray(json) ? `one of ${json.length}` : showJson(json);
     throw new TensorEncodingError(`${at} must be a list of ${size}, got ${got}`);
   }
   return rest.length === 0 ? json : json.flatMap((part, i) => flattenNested(part, rest, `${at}[${i}]`));
@@ -93,7 +93,3 @@ const EXPECTED: Record<Datatype, string> = {
   FP64: 'a number',
   BYTES: 'a string',
 };
-
-function show(value: unknown): string {
-  return typeof value === 'bigint' ? String(value) : String(JSON.stringify(value)).slice(0, 40);
-}

@@ -315,9 +315,7 @@ describe('external data', () => {
     [{ location: 'weights.bin', length: '12' }, 'must be 16 bytes by its shape, got a length of 12'],
     [{ offset: '0' }, 'lies in another file, but names none'],
   ])('with entries that make no sense is refused: %j', (entries, message) => {
-    const path = written(
-      buildModel({ initializer: [externalTensor('w', 'FP32', [4], entries as Record<string, string>)] }),
-    );
+    const path = written(buildModel({ initializer: [externalTensor('w', 'FP32', [4], entries)] }));
     writeFileSync(join(path, '..', 'weights.bin'), new Uint8Array(16));
     expectRefusal(path, 'EXTERNAL_DATA_INVALID', `tensor 'w' ${message}`);
   });

@@ -2,10 +2,10 @@ import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { ELEMENT_BYTES, type Datatype } from '../../runtime/spec/datatypes';
 import {
-  allocateTensorData,
   decodeTensorData,
   elementCount,
   encodeTensorData,
+  makeTensorData,
   TensorEncodingError,
 } from '../../runtime/onnx/tensor-encoding';
 
@@ -92,5 +92,10 @@ describe('text', () => {
 test('a scalar has one element, a shape with a zero none', () => {
   expect(elementCount([])).toBe(1);
   expect(elementCount([3, 0, 2])).toBe(0);
-  expect(allocateTensorData('BYTES', 2)).toEqual(['', '']);
+});
+
+test('elements are put into the array of their datatype', () => {
+  expect(makeTensorData('INT64', 2, (i) => BigInt(i))).toEqual(BigInt64Array.of(0n, 1n));
+  expect(makeTensorData('FP16', 1, () => 0x3c00)).toEqual(Uint16Array.of(0x3c00));
+  expect(makeTensorData('BYTES', 2, String)).toEqual(['0', '1']);
 });

@@ -1,0 +1,94 @@
+import { createHash, randomUUID } from 'node:crypto';
+import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { MANIFEST_SCHEMA, serializeManifest, type ModelManifest } from '../spec/model-manifest';
+import { assertModelName, assertModelVersion, MANIFEST_FILE, versionPrefix } from '../spec/model-repository';
+import { readOnnxModel, type OnnxModel } from '../onnx/read-onnx-model';
+import { GOLDEN_FOLDER, makeGoldenProof, type GoldenOptions } from './golden-proof';
+import { versionExists, type ModelStore, type StoredFile } from './model-store';
+import { openModelStore } from './open-model-store';
+import { PublishError } from './publish-error';
+
+export interface PublishOptions extends GoldenOptions {
+  /** The ONNX file; its external data lies beside it, as the file itself says. */
+  readonly source: string;
+  /** The model's name: 1 to 128 letters, digits, `.`, `_`, `-`. */
+  readonly name: string;
+  /** The model repository: `s3://bucket/prefix`, `file:///path`, or a directory, which is made when it is missing. */
+  readonly repository: string;
+  /** @default - one more than the highest version that is there; 1 for the first */
+  readonly version?: number;
+  /** False leaves the golden proof out: replicas then only warm up. @default true */
+  readonly golden?: boolean;
+  /** Where to put a copy of the manifest for the infrastructure program. @default - nowhere */
+  readonly manifestFile?: string;
+}
+
+export interface PublishedModel {
+  readonly manifest: ModelManifest;
+  /** SHA-256 of the manifest's bytes, in lower-case hexadecimal. */
+  readonly manifestSha256: string;
+  /** The folder of the version, with a closing slash. */
+  readonly uri: string;
+}
+
+/**
+ * Publishes one model version: the ONNX file and its external data, the golden proof, and last the manifest, whose
+ * presence makes the version complete. A version that is there is never changed.
+ * @throws OnnxFileError for the file, SpecError for name and version, PublishError for everything else.
+ */
+export async function publishModel(options: PublishOptions): Promise<PublishedModel> {
+  assertModelName(options.name, 'name');
+  const model = readOnnxModel(options.source);
+  assertNoReservedNames(model, options.source);
+  const store = await openModelStore(options.repository);
+  const version = await chooseVersion(store, options);
+  const proof = options.golden === false ? undefined : await makeGoldenProof(options.source, model.facts, options);
+
+  const files: StoredFile[] = [...model.files, ...(proof?.files ?? [])];
+  const manifest: ModelManifest = {
+    schema: MANIFEST_SCHEMA,
+    name: options.name,
+    version,
+    files: files.map(({ path, bytes, sha256 }) => ({ path, bytes, sha256 })),
+    facts: model.facts,
+    ...(proof === undefined ? {} : { golden: proof.golden }),
+  };
+  const content = Buffer.from(serializeManifest(manifest));
+  const manifestSha256 = createHash('sha256').update(content).digest('hex');
+  const manifestFile = { path: MANIFEST_FILE, bytes: content.byteLength, sha256: manifestSha256, content };
+  await store.write(options.name, version, files, manifestFile);
+  if (options.manifestFile !== undefined) await writeWhole(options.manifestFile, content);
+  return { manifest, manifestSha256, uri: store.uri + versionPrefix(options.name, version) };
+}
+
+function assertNoReservedNames(model: OnnxModel, source: string): void {
+  const reserved = model.files.find(({ path }) => path.split('/')[0] === GOLDEN_FOLDER);
+  if (reserved === undefined) return;
+  throw new PublishError(
+    'FILE_NAME_RESERVED',
+    source,
+    `keeps weights in '${reserved.path}', and '${GOLDEN_FOLDER}/' is where the golden proof goes: export it under another name`,
+  );
+}
+
+async function chooseVersion(store: ModelStore, { name, version }: PublishOptions): Promise<number> {
+  if (version !== undefined) assertModelVersion(version, 'version');
+  const present = await store.versions(name);
+  if (version === undefined) return Math.max(0, ...present) + 1;
+  if (present.includes(version)) throw versionExists(store.uri, name, version);
+  return version;
+}
+
+/** Replaces a file by one rename, so that nobody reads half of it. */
+async function writeWhole(path: string, content: Uint8Array): Promise<void> {
+  const unfinished = `${path}.${randomUUID()}`;
+  await mkdir(dirname(path), { recursive: true });
+  try {
+    await writeFile(unfinished, content);
+    await rename(unfinished, path);
+  } catch (error) {
+    await rm(unfinished, { force: true });
+    throw error;
+  }
+}
