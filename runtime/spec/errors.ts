@@ -33,7 +33,9 @@ export type SpecErrorCode =
   | 'ENVIRONMENT_INVALID'
   | 'CONTRACT_TOO_NEW'
   | 'LISTENER_PLAINTEXT'
-  | 'IMAGE_NOT_PINNED';
+  | 'IMAGE_NOT_PINNED'
+  | 'IMAGE_VARIANT'
+  | 'CLUSTER_MISMATCH';
 
 const BRAND = Symbol.for('slipway.SpecError');
 

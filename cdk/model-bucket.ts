@@ -1,0 +1,109 @@
+import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import type * as iam from 'aws-cdk-lib/aws-iam';
+import type * as kms from 'aws-cdk-lib/aws-kms';
+import * as s3 from 'aws-cdk-lib/aws-s3';
+import { Construct, type IConstruct } from 'constructs';
+import { modelPrefix } from '../runtime/spec';
+import { acknowledge } from './acknowledge';
+import { grantReadObjects } from './grant-read-objects';
+
+/** A bucket that holds a model repository: `<model>/<version>/model.onnx`, with `manifest.json` beside it. */
+export interface IModelBucket extends IConstruct {
+  /** `s3://<bucket>`: what `slipway model publish` and `--model-repository` take. */
+  readonly modelRepositoryUri: string;
+  /**
+   * Lets somebody read one model: get objects under the model's own prefix, and nothing else. `bucket.grantRead` would
+   * also give list and ACL rights on the whole bucket.
+   */
+  grantReadModel(grantee: iam.IGrantable, model: string): iam.Grant;
+}
+
+export interface ModelBucketProps {
+  /** Naming it lets other stacks name it too, and forbids changes that replace it. @default - CloudFormation chooses */
+  readonly bucketName?: string;
+  /**
+   * Key that encrypts the objects; readers then get `kms:Decrypt` on it.
+   * @default - S3's own keys: every object is encrypted, there is one policy to keep right instead of two, no charge per
+   * request, and nobody can delete a key from under the models
+   */
+  readonly encryptionKey?: kms.IKey;
+  /** Where S3 writes who read what. @default - no access logs */
+  readonly accessLogsBucket?: s3.IBucket;
+  /** How long an object that was overwritten or deleted can still be had back. @default - 90 days */
+  readonly noncurrentVersionExpiration?: Duration;
+  /**
+   * What becomes of the bucket when it leaves the stack. A bucket that holds objects is never deleted: there is no
+   * function here that would empty it.
+   * @default RemovalPolicy.RETAIN
+   */
+  readonly removalPolicy?: RemovalPolicy;
+}
+
+/**
+ * A private bucket for models: encrypted, reached over TLS 1.2 or newer alone, versioned, kept on delete.
+ *
+ * @example
+ * const models = new ModelBucket(this, 'Models');
+ * models.grantReadModel(role, 'digits');
+ */
+export class ModelBucket extends Construct implements IModelBucket {
+  /** A bucket that exists already. Its own policy and encryption are its owner's. */
+  static fromBucket(scope: Construct, id: string, bucket: s3.IBucket): IModelBucket {
+    return new ExistingModelBucket(scope, id, bucket);
+  }
+
+  /** The bucket. Exposed so that nothing is out of reach. */
+  readonly bucket: s3.Bucket;
+  readonly modelRepositoryUri: string;
+
+  constructor(scope: Construct, id: string, props: ModelBucketProps = {}) {
+    super(scope, id);
+    this.bucket = new s3.Bucket(this, 'Resource', {
+      ...(props.bucketName === undefined ? {} : { bucketName: props.bucketName }),
+      ...(props.encryptionKey === undefined
+        ? { encryption: s3.BucketEncryption.S3_MANAGED }
+        : { encryption: s3.BucketEncryption.KMS, encryptionKey: props.encryptionKey, bucketKeyEnabled: true }),
+      ...(props.accessLogsBucket === undefined ? {} : { serverAccessLogsBucket: props.accessLogsBucket }),
+      blockPublicAccess: s3.BlockPublicAccess.BLOCK_ALL,
+      objectOwnership: s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+      enforceSSL: true,
+      minimumTLSVersion: 1.2,
+      versioned: true,
+      lifecycleRules: [
+        {
+          id: 'slipway-housekeeping',
+          // Models are uploaded in parts; what is left of an upload that broke off costs money and is listed nowhere.
+          abortIncompleteMultipartUploadAfter: Duration.days(7),
+          noncurrentVersionExpiration: props.noncurrentVersionExpiration ?? Duration.days(90),
+          expiredObjectDeleteMarker: true,
+        },
+      ],
+      removalPolicy: props.removalPolicy ?? RemovalPolicy.RETAIN,
+    });
+    this.modelRepositoryUri = `s3://${this.bucket.bucketName}`;
+    if (props.accessLogsBucket === undefined) {
+      acknowledge(this.bucket, 'S1', 'who wants access logs names the bucket for them in accessLogsBucket');
+    }
+  }
+
+  grantReadModel(grantee: iam.IGrantable, model: string): iam.Grant {
+    return grantReadObjects(grantee, this.bucket, [`${modelPrefix(model)}*`]);
+  }
+}
+
+class ExistingModelBucket extends Construct implements IModelBucket {
+  readonly modelRepositoryUri: string;
+
+  constructor(
+    scope: Construct,
+    id: string,
+    private readonly bucket: s3.IBucket,
+  ) {
+    super(scope, id);
+    this.modelRepositoryUri = `s3://${bucket.bucketName}`;
+  }
+
+  grantReadModel(grantee: iam.IGrantable, model: string): iam.Grant {
+    return grantReadObjects(grantee, this.bucket, [`${modelPrefix(model)}*`]);
+  }
+}

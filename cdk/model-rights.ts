@@ -1,0 +1,31 @@
+import { createHash } from 'node:crypto';
+import * as iam from 'aws-cdk-lib/aws-iam';
+import { Construct } from 'constructs';
+import type { ModelLocation } from '../runtime/spec';
+import { acknowledge } from './acknowledge';
+import type { Model } from './model';
+
+export interface BoundModels {
+  readonly locations: Readonly<Record<string, ModelLocation<string>>>;
+  /** The right to read exactly these models; the service must depend on it. */
+  readonly policy: iam.Policy;
+}
+
+/**
+ * Says where the models of a service lie, and lets its role read them.
+ *
+ * The rights are a policy of their own, whose logical id carries a digest of the objects it names. An update that brings
+ * other objects therefore brings another policy: CloudFormation creates it before it updates the service, which depends
+ * on it, and deletes the old one only when the update has succeeded. While a rollout is under way, and after it was
+ * rolled back, replicas of either version may read their models. A policy that is changed in place would take the rights
+ * of the running replicas away first, and a replica that starts again during the rollout would find nothing.
+ */
+export function bindModels(scope: Construct, models: readonly Model[], role: iam.Role): BoundModels {
+  const objects = models.map((model) => `${model.spec.name}=${model.objects}`).join('\n');
+  const digest = createHash('sha256').update(objects).digest('hex').slice(0, 12);
+  const policy = new iam.Policy(scope, `ReadModels${digest}`, { roles: [role] });
+  const folder = new Construct(scope, 'Models');
+  const locations = Object.fromEntries(models.map((model) => [model.spec.name, model.bind(folder, policy)]));
+  acknowledge(policy, 'IAM5', 'a prefix holds one model, and its versions come and go');
+  return { locations, policy };
+}

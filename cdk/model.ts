@@ -1,0 +1,164 @@
+import { Names } from 'aws-cdk-lib';
+import type * as iam from 'aws-cdk-lib/aws-iam';
+import { Asset } from 'aws-cdk-lib/aws-s3-assets';
+import { Construct } from 'constructs';
+import {
+  assertModelName,
+  assertModelVersion,
+  modelPrefix,
+  SpecError,
+  versionPrefix,
+  type ModelLocation,
+  type ModelSpec,
+} from '../runtime/spec';
+import { grantReadObjects } from './grant-read-objects';
+import { readLocalModel, readManifestFile, type LocalModelFile } from './local-model';
+import type { IModelBucket } from './model-bucket';
+
+/** Which version of a model in a bucket, and what is known about it while the program runs. */
+export interface ModelInBucket {
+  /** @default - the manifest's; without a manifest it is required */
+  readonly version?: number;
+  /**
+   * Path of the manifest that `slipway model publish` left beside the program. It brings the version, the facts and the
+   * digest of every file, so a replica serves exactly these bytes or does not get ready.
+   * @default - nothing is known about the model: the service must say memoryMiB, startupBudgetSeconds and
+   * executionProvider, and a replica takes what the version's folder holds
+   */
+  readonly manifest?: string;
+  /** Rows that one run may carry. @default - 32 when the model's first dimension is free, else 1 */
+  readonly maxBatchSize?: number;
+}
+
+export interface ModelAsset {
+  /** @default - the manifest's; for a bare file its name, or its folder's where the file is called model.onnx */
+  readonly name?: string;
+  /** @default - the manifest's; for a bare file its folder's number, else 1 */
+  readonly version?: number;
+  /** Rows that one run may carry. @default - 32 when the model's first dimension is free, else 1 */
+  readonly maxBatchSize?: number;
+}
+
+/** A model version and where its files lie. One service may mix models of different places. */
+export abstract class Model {
+  /**
+   * A version in a model bucket, where `slipway model publish` put it.
+   * @throws SpecError MODEL_VERSION_INVALID without a version, MANIFEST_INVALID when the manifest is another model's.
+   *
+   * @example
+   * Model.fromBucket(models, 'digits', { manifest: 'digits.manifest.json' });
+   */
+  static fromBucket(bucket: IModelBucket, name: string, model: ModelInBucket): Model {
+    return new BucketModel(bucket, specOfBucketModel(name, model));
+  }
+
+  /**
+   * A model beside the program: an `.onnx` file with its external data, or a version folder with its `manifest.json`.
+   * Every file becomes an asset named by its digest, so a changed model is a new task definition, and rolling back
+   * brings the old one back.
+   * @throws OnnxFileError when it is no ONNX file, SpecError MANIFEST_INVALID when a file is not what the manifest says.
+   *
+   * @example
+   * Model.fromAsset('models/digits/model.onnx', { maxBatchSize: 16 });
+   */
+  static fromAsset(path: string, model: ModelAsset = {}): Model {
+    const local = readLocalModel(path, model.name, model.version);
+    return new AssetModel(
+      {
+        name: local.name,
+        version: local.version,
+        facts: local.facts,
+        files: local.files.map(({ path, bytes, sha256 }) => ({ path, bytes, sha256 })),
+        ...(model.maxBatchSize === undefined ? {} : { maxBatchSize: model.maxBatchSize }),
+      },
+      local.files,
+    );
+  }
+
+  /** What the plan is made from. */
+  readonly spec: ModelSpec;
+
+  protected constructor(spec: ModelSpec) {
+    this.spec = spec;
+  }
+
+  /** Names the objects that a replica reads, in text that is known while the program runs. */
+  abstract readonly objects: string;
+
+  /** Says where the files lie, and lets the reader get exactly them. */
+  abstract bind(scope: Construct, reader: iam.IGrantable): ModelLocation<string>;
+}
+
+class BucketModel extends Model {
+  constructor(
+    private readonly models: IModelBucket,
+    spec: ModelSpec,
+  ) {
+    super(spec);
+  }
+
+  get objects(): string {
+    return `${Names.nodeUniqueId(this.models.node)}/${modelPrefix(this.spec.name)}`;
+  }
+
+  bind(_scope: Construct, reader: iam.IGrantable): ModelLocation<string> {
+    this.models.grantReadModel(reader, this.spec.name);
+    return { folder: `${this.models.modelRepositoryUri}/${versionPrefix(this.spec.name, this.spec.version)}` };
+  }
+}
+
+class AssetModel extends Model {
+  constructor(
+    spec: ModelSpec,
+    private readonly files: readonly LocalModelFile[],
+  ) {
+    super(spec);
+  }
+
+  get objects(): string {
+    return this.files.map((file) => `${file.path}:${file.sha256}`).join(',');
+  }
+
+  bind(scope: Construct, reader: iam.IGrantable): ModelLocation<string> {
+    const folder = new Construct(scope, this.spec.name);
+    const fileUris = Object.fromEntries(
+      this.files.map((file) => {
+        const asset = new Asset(folder, file.path.replaceAll('/', '--'), {
+          path: file.localPath,
+          // The digest is known already; hashing gigabytes a second time would only cost time.
+          assetHash: file.sha256,
+        });
+        // asset.grantRead would give list and ACL rights on the account's whole asset bucket.
+        grantReadObjects(reader, asset.bucket, [asset.s3ObjectKey]);
+        return [file.path, asset.s3ObjectUrl];
+      }),
+    );
+    return { fileUris };
+  }
+}
+
+function specOfBucketModel(name: string, model: ModelInBucket): ModelSpec {
+  assertModelName(name, 'name');
+  const published = model.manifest === undefined ? undefined : readManifestFile(model.manifest);
+  if (published !== undefined && published.name !== name) {
+    throw new SpecError('MANIFEST_INVALID', model.manifest!, `describes model '${published.name}', not '${name}'`);
+  }
+  const version = model.version ?? published?.version;
+  if (version === undefined) {
+    throw new SpecError('MODEL_VERSION_INVALID', `${name}.version`, 'must be given, itself or by a manifest');
+  }
+  assertModelVersion(version, `${name}.version`);
+  if (published !== undefined && version !== published.version) {
+    throw new SpecError(
+      'MODEL_VERSION_INVALID',
+      `${name}.version`,
+      `got ${version}, but ${model.manifest} is version ${published.version}`,
+    );
+  }
+  return {
+    name,
+    version,
+    ...(published === undefined ? {} : { facts: published.facts, files: published.files }),
+    ...(model.maxBatchSize === undefined ? {} : { maxBatchSize: model.maxBatchSize }),
+  };
+}

@@ -1,0 +1,159 @@
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { Annotations, DockerBuildSecret, Token } from 'aws-cdk-lib';
+import type * as ecr from 'aws-cdk-lib/aws-ecr';
+import { DockerImageAsset, Platform } from 'aws-cdk-lib/aws-ecr-assets';
+import * as ecs from 'aws-cdk-lib/aws-ecs';
+import type { Construct } from 'constructs';
+import { SpecError, type InferenceServicePlan } from '../runtime/spec';
+import { readImagePin, type ImagePin } from './image-pin';
+import { packageRoot } from './package-root';
+
+/** `cpu` runs everywhere; `cuda` adds ONNX Runtime's CUDA provider and is for linux/amd64 alone. */
+export type RuntimeImageVariant = 'cpu' | 'cuda';
+
+export interface RuntimeImageAssetOptions {
+  /** @default - what the service's execution provider needs */
+  readonly variant?: RuntimeImageVariant;
+  /** Node's image, `<name>:<tag>@sha256:…`. @default - what `slipway.image.json` records, else the Dockerfile's own tag, unpinned */
+  readonly baseImage?: string;
+  /** What the CUDA image runs on. @default - what `slipway.image.json` records, else the Dockerfile's own tag, unpinned */
+  readonly cudaImage?: string;
+  /** SHA-256 of the CUDA provider's archive. @default - what `slipway.image.json` records; without one the build stops and prints it */
+  readonly cudaSha256?: string;
+  /** Image that installs the modules; needs npm and a shell. @default - the base image */
+  readonly buildImage?: string;
+  /** Path of an npmrc for the build: a private registry, its token. It becomes part of no layer. @default - none */
+  readonly npmrc?: string;
+  /** Folder in which `slipway image pin` left `slipway.image.json`. @default - the working directory */
+  readonly pinDirectory?: string;
+  /** Build context. @default - the one that ships in this package */
+  readonly context?: string;
+}
+
+/** The image that replicas run. */
+export abstract class RuntimeImage {
+  /**
+   * Builds the server image from the installed package alone, when the app is deployed. Needs docker there (or what
+   * `CDK_DOCKER` names); synthesis needs none.
+   */
+  static fromAsset(options: RuntimeImageAssetOptions = {}): RuntimeImage {
+    return new AssetImage(options);
+  }
+
+  /**
+   * An image that `slipway image push` put into an image repository.
+   * @param digest `sha256:…` as that command printed it, or a parameter that will hold it.
+   * @throws SpecError IMAGE_NOT_PINNED for a tag: what it names tomorrow, nobody knows.
+   */
+  static fromRepository(repository: ecr.IRepository, digest: string): RuntimeImage {
+    if (!Token.isUnresolved(digest) && !/^sha256:[0-9a-f]{64}$/.test(digest)) {
+      throw new SpecError(
+        'IMAGE_NOT_PINNED',
+        'image',
+        `must be a digest, sha256: and 64 hexadecimal digits, as 'slipway image push' prints it, got '${digest}'`,
+      );
+    }
+    return new RepositoryImage(repository, digest);
+  }
+
+  /** The image for a container of this plan. */
+  abstract bind(scope: Construct, plan: InferenceServicePlan): ecs.ContainerImage;
+}
+
+class AssetImage extends RuntimeImage {
+  constructor(private readonly options: RuntimeImageAssetOptions) {
+    super();
+  }
+
+  bind(scope: Construct, plan: InferenceServicePlan): ecs.ContainerImage {
+    const variant = this.variantFor(plan);
+    const directory = this.options.context ?? join(packageRoot(), 'dist', 'image', variant);
+    if (!existsSync(join(directory, 'Dockerfile'))) {
+      throw new Error(`there is no Dockerfile in ${directory}: in a checkout, run 'npm run build' first`);
+    }
+    const pin = this.pin();
+    if (plan.preset === 'production') warnWhenUnpinned(scope, variant, pin);
+    const asset = new DockerImageAsset(scope, 'Image', {
+      directory,
+      displayName: `slipway ${variant} server`,
+      // Always said: without it a laptop with an arm processor builds an image that the machines cannot start.
+      platform: plan.resources.architecture === 'arm64' ? Platform.LINUX_ARM64 : Platform.LINUX_AMD64,
+      buildArgs: this.buildArgs(variant, pin),
+      ...(this.options.npmrc === undefined
+        ? {}
+        : { buildSecrets: { npmrc: DockerBuildSecret.fromSrc(this.options.npmrc) } }),
+    });
+    return ecs.ContainerImage.fromDockerImageAsset(asset);
+  }
+
+  private variantFor(plan: InferenceServicePlan): RuntimeImageVariant {
+    const needed = plan.executionProvider === 'cpu' ? 'cpu' : 'cuda';
+    const variant = this.options.variant ?? needed;
+    if (variant === 'cpu' && needed === 'cuda') {
+      throw new SpecError(
+        'IMAGE_VARIANT',
+        'image',
+        `the variant 'cpu' has no GPU provider and the service runs on '${plan.executionProvider}'; leave variant out`,
+      );
+    }
+    return variant;
+  }
+
+  private pin(): ImagePin {
+    const { baseImage, cudaImage, cudaSha256, pinDirectory } = this.options;
+    return {
+      ...readImagePin(pinDirectory ?? process.cwd()),
+      ...(baseImage === undefined ? {} : { baseImage }),
+      ...(cudaImage === undefined ? {} : { cudaImage }),
+      ...(cudaSha256 === undefined ? {} : { cudaSha256 }),
+    };
+  }
+
+  private buildArgs(variant: RuntimeImageVariant, pin: ImagePin): Record<string, string> {
+    const { buildImage } = this.options;
+    return {
+      ...(pin.baseImage === undefined ? {} : { BASE_IMAGE: pin.baseImage }),
+      ...(buildImage === undefined ? {} : { BUILD_IMAGE: buildImage }),
+      ...(variant === 'cpu' || pin.cudaImage === undefined ? {} : { CUDA_IMAGE: pin.cudaImage }),
+      ...(variant === 'cpu' || pin.cudaSha256 === undefined ? {} : { ONNXRUNTIME_CUDA_SHA256: pin.cudaSha256 }),
+    };
+  }
+}
+
+class RepositoryImage extends RuntimeImage {
+  constructor(
+    private readonly repository: ecr.IRepository,
+    private readonly digest: string,
+  ) {
+    super();
+  }
+
+  bind(): ecs.ContainerImage {
+    return new DigestImage(this.repository, this.digest);
+  }
+}
+
+// ecs.ContainerImage.fromEcrRepository looks at the text to tell a digest from a tag, and takes a parameter for a tag.
+class DigestImage extends ecs.ContainerImage {
+  constructor(
+    private readonly repository: ecr.IRepository,
+    private readonly digest: string,
+  ) {
+    super();
+  }
+
+  bind(_scope: Construct, container: ecs.ContainerDefinition): ecs.ContainerImageConfig {
+    this.repository.grantPull(container.taskDefinition.obtainExecutionRole());
+    return { imageName: this.repository.repositoryUriForDigest(this.digest) };
+  }
+}
+
+function warnWhenUnpinned(scope: Construct, variant: RuntimeImageVariant, pin: ImagePin): void {
+  const bases = variant === 'cuda' ? [pin.baseImage, pin.cudaImage] : [pin.baseImage];
+  if (bases.every((base) => base !== undefined && /@sha256:[0-9a-f]{64}$/.test(base))) return;
+  Annotations.of(scope).addWarningV2(
+    'slipway:unpinned-base-image',
+    `the base image is a tag, so building again may give another image: 'slipway image pin${variant === 'cuda' ? ' --variant cuda' : ''}' records its digest`,
+  );
+}
