@@ -1,0 +1,170 @@
+import { createHash } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  CreateBucketCommand,
+  GetObjectCommand,
+  HeadObjectCommand,
+  ListMultipartUploadsCommand,
+  ListObjectsV2Command,
+  PutObjectCommand,
+  S3Client,
+} from '@aws-sdk/client-s3';
+import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi, type TestContext } from 'vitest';
+import type { StoredFile } from '../../runtime/model/model-store';
+import { PublishError } from '../../runtime/model/publish-error';
+import { publishModel } from '../../runtime/model/publish-model';
+import { s3ModelStore } from '../../runtime/model/s3-model-store';
+import { startMotoServer, type MotoServer } from '../support/moto-server';
+import { toolOnPath } from '../support/tools';
+
+const DIGITS = 'models/digits/model.onnx';
+const program = toolOnPath('moto_server');
+let moto: MotoServer | undefined;
+let client: S3Client;
+let folder: string;
+let bucket: string;
+let buckets = 0;
+
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'slipway-s3-'));
+  moto = program === undefined ? undefined : await startMotoServer(program);
+});
+afterAll(async () => {
+  rmSync(folder, { recursive: true });
+  await moto?.stop();
+});
+
+beforeEach(async (ctx: TestContext) => {
+  if (moto === undefined) return ctx.skip('moto_server is not on the PATH');
+  vi.stubEnv('AWS_ENDPOINT_URL', moto.endpoint);
+  vi.stubEnv('AWS_ACCESS_KEY_ID', 'test');
+  vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'test');
+  vi.stubEnv('AWS_REGION', 'us-east-1');
+  client = new S3Client({ forcePathStyle: true });
+  bucket = `models-${++buckets}`;
+  await client.send(new CreateBucketCommand({ Bucket: bucket }));
+});
+afterEach(() => vi.unstubAllEnvs());
+
+async function keys(): Promise<string[]> {
+  const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket: bucket }));
+  return Contents.map(({ Key }) => Key!);
+}
+
+async function content(key: string): Promise<Uint8Array> {
+  const { Body } = await client.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
+  return Body!.transformToByteArray();
+}
+
+async function refusal(publishing: Promise<unknown>): Promise<PublishError> {
+  const error = await publishing.then(
+    () => new Error('it was published'),
+    (reason: unknown) => reason,
+  );
+  if (!PublishError.is(error)) throw error;
+  return error;
+}
+
+function stored(path: string, text: string): StoredFile {
+  const bytes = Buffer.from(text);
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  return { path, bytes: bytes.byteLength, sha256, content: bytes };
+}
+
+function onDisk(path: string, bytes: Uint8Array): StoredFile {
+  const localPath = join(folder, `${bucket}-${path}`);
+  writeFileSync(localPath, bytes);
+  return { path, bytes: bytes.byteLength, sha256: createHash('sha256').update(bytes).digest('hex'), localPath };
+}
+
+test('a model is published below the prefix, with the digests that its manifest lists', async () => {
+  const { manifest, manifestSha256, uri } = await publishModel({
+    source: DIGITS,
+    name: 'digits',
+    repository: `s3://${bucket}/team/models`,
+  });
+  expect(uri).toBe(`s3://${bucket}/team/models/digits/1/`);
+  expect(await keys()).toEqual(
+    ['golden/input-0.bin', 'golden/output-0.bin', 'manifest.json', 'model.onnx'].map(
+      (path) => `team/models/digits/1/${path}`,
+    ),
+  );
+  for (const { path, sha256 } of [...manifest.files, { path: 'manifest.json', sha256: manifestSha256 }]) {
+    const bytes = await content(`team/models/digits/1/${path}`);
+    expect(createHash('sha256').update(bytes).digest('hex')).toBe(sha256);
+    const object = { Bucket: bucket, Key: `team/models/digits/1/${path}`, ChecksumMode: 'ENABLED' as const };
+    const { ChecksumSHA256 } = await client.send(new HeadObjectCommand(object));
+    expect(Buffer.from(ChecksumSHA256!, 'base64').toString('hex')).toBe(sha256);
+  }
+});
+
+test('a version is numbered after the highest in the bucket, and a published one is refused', async () => {
+  const publish = (version?: number) =>
+    publishModel({
+      source: DIGITS,
+      name: 'digits',
+      repository: `s3://${bucket}`,
+      golden: false,
+      ...(version === undefined ? {} : { version }),
+    });
+  expect((await publish()).manifest.version).toBe(1);
+  await client.send(new PutObjectCommand({ Bucket: bucket, Key: 'digits/41/model.onnx', Body: 'left by a crash' }));
+  await client.send(new PutObjectCommand({ Bucket: bucket, Key: 'digits-large/77/model.onnx', Body: 'another model' }));
+  expect((await publish()).manifest.version).toBe(42);
+  expect((await refusal(publish(1))).message).toContain(`VERSION_EXISTS s3://${bucket}/digits/1/: `);
+});
+
+test('a version that somebody else began in the meantime is refused, and nothing of theirs is touched', async () => {
+  const theirs = { Bucket: bucket, Key: 'm/1/model.onnx', Body: 'theirs' };
+  await client.send(new PutObjectCommand(theirs));
+  const store = await s3ModelStore(`s3://${bucket}`);
+  const error = await refusal(store.write('m', 1, [stored('model.onnx', 'ours')], stored('manifest.json', '{}')));
+  expect(error.code).toBe('VERSION_EXISTS');
+  expect(await keys()).toEqual(['m/1/model.onnx']);
+  expect(Buffer.from(await content('m/1/model.onnx')).toString()).toBe('theirs');
+});
+
+test('a version whose manifest somebody else put first is refused, and ours is taken away', async () => {
+  await client.send(new PutObjectCommand({ Bucket: bucket, Key: 'm/1/manifest.json', Body: 'theirs' }));
+  const store = await s3ModelStore(`s3://${bucket}`);
+  const error = await refusal(store.write('m', 1, [stored('model.onnx', 'ours')], stored('manifest.json', '{}')));
+  expect(error.code).toBe('VERSION_EXISTS');
+  expect(await keys()).toEqual(['m/1/manifest.json']);
+});
+
+test('a file that changes on the way leaves no manifest and nothing else', async () => {
+  const store = await s3ModelStore(`s3://${bucket}`);
+  const weights = onDisk('weights.bin', Buffer.from('as it was'));
+  onDisk('weights.bin', Buffer.from('as it is!'));
+  const error = await refusal(
+    store.write('m', 1, [stored('model.onnx', 'model'), weights], stored('manifest.json', '{}')),
+  );
+  expect(error.code).toBe('FILE_CHANGED');
+  expect(await keys()).toEqual([]);
+});
+
+test('a file larger than one part arrives whole, and a changed one leaves no unfinished upload', async () => {
+  const partBytes = 5 * 1024 * 1024;
+  const store = await s3ModelStore(`s3://${bucket}/big`, { partBytes });
+  const bytes = Buffer.alloc(2 * partBytes + 12_345, 'slipway ');
+  const weights = onDisk('weights.bin', bytes);
+  await store.write('m', 1, [stored('model.onnx', 'model'), weights], stored('manifest.json', '{}'));
+  expect(Buffer.from(await content('big/m/1/weights.bin')).equals(bytes)).toBe(true);
+
+  bytes[7_000_000] = 0;
+  onDisk('weights.bin', bytes);
+  const error = await refusal(store.write('m', 2, [weights], stored('manifest.json', '{}')));
+  expect(error.code).toBe('FILE_CHANGED');
+  expect((await keys()).filter((key) => key.startsWith('big/m/2/'))).toEqual([]);
+  const { Uploads = [] } = await client.send(new ListMultipartUploadsCommand({ Bucket: bucket }));
+  expect(Uploads).toEqual([]);
+});
+
+test('a bucket that is not there is named with what S3 says', async () => {
+  const error = await refusal(
+    publishModel({ source: DIGITS, name: 'digits', repository: 's3://no-such-bucket/models', golden: false }),
+  );
+  expect(error.message).toMatch(/^REPOSITORY_UNREACHABLE s3:\/\/no-such-bucket\/models\/: NoSuchBucket: /);
+});
