@@ -180,16 +180,13 @@ export class GpuInstanceGroup extends Construct implements ec2.IConnectable {
 
   // A service must be created after the association of the capacity provider with the cluster and deleted before it, or
   // the delete fails with "the capacity provider is in use". CDK creates the association late, under the cluster, and
-  // orders nothing after it: so whoever depends on this group is given it too, looked up when dependencies are resolved.
+  // orders nothing after it: so whoever depends on this group depends on the association, looked up when dependencies are
+  // resolved, and through it on the provider and the machines.
   private dependOnAssociation(): void {
     const { cluster } = this;
-    const own = [this.autoScalingGroup, this.capacityProvider];
     Dependable.implement(this, {
       get dependencyRoots() {
-        return [
-          ...own,
-          ...cluster.node.findAll().filter((child) => child instanceof ecs.CfnClusterCapacityProviderAssociations),
-        ];
+        return cluster.node.findAll().filter((child) => child instanceof ecs.CfnClusterCapacityProviderAssociations);
       },
     });
   }

@@ -1,0 +1,106 @@
+/**
+ * The digit classifier on AWS, three stacks that can be deployed one by one:
+ *
+ *     npx cdk deploy Digits            on Fargate: builds the server image and uploads the model, needs nothing else
+ *     npx cdk deploy DigitsStores      an image repository and a model bucket, for the GPU service
+ *     npx cdk deploy DigitsGpu --parameters ImageDigest=sha256:…
+ *
+ * Before the last one: `npx slipway image push <ImageRepositoryUri> --variant cuda` prints the digest,
+ * `npx slipway model publish models/digits/model.onnx <ModelRepositoryUri>/digits` brings the model, and a new account
+ * asks for a quota of G instances first, because it has none.
+ */
+import { App, Aws, CfnOutput, CfnParameter, Stack, type StackProps } from 'aws-cdk-lib';
+import * as ec2 from 'aws-cdk-lib/aws-ec2';
+import * as ecr from 'aws-cdk-lib/aws-ecr';
+import * as ecs from 'aws-cdk-lib/aws-ecs';
+import * as s3 from 'aws-cdk-lib/aws-s3';
+import type { Construct } from 'constructs';
+import { GpuInstanceGroup, ImageRepository, InferenceService, Model, ModelBucket, RuntimeImage } from 'slipway/cdk';
+
+// Two stacks agree on these names, so that neither exports anything to the other and each can be deployed alone.
+const IMAGE_REPOSITORY = 'slipway';
+const MODEL_BUCKET = `slipway-models-${Aws.ACCOUNT_ID}-${Aws.REGION}`;
+
+/** Two zones with private subnets; models and image layers come through the free S3 endpoint, not through the NAT gateway. */
+function newCluster(stack: Stack): ecs.Cluster {
+  const vpc = new ec2.Vpc(stack, 'Vpc', {
+    maxAzs: 2,
+    natGateways: 1,
+    gatewayEndpoints: { S3: { service: ec2.GatewayVpcEndpointAwsService.S3 } },
+    flowLogs: { Rejected: { trafficType: ec2.FlowLogTrafficType.REJECT } },
+    // Emptying the default security group takes a Lambda function, and nothing here is in that group.
+    restrictDefaultSecurityGroup: false,
+  });
+  return new ecs.Cluster(stack, 'Cluster', { vpc, containerInsightsV2: ecs.ContainerInsights.ENABLED });
+}
+
+/** A CPU service on Fargate. */
+export class DigitsStack extends Stack {
+  constructor(scope: Construct, id: string, props?: StackProps) {
+    super(scope, id, props);
+    const cluster = newCluster(this);
+    const digits = new InferenceService(this, 'Digits', {
+      cluster,
+      preset: 'development',
+      models: [Model.fromAsset('models/digits/model.onnx')],
+      image: this.image(),
+      maxReplicas: 4,
+      plaintextInsideVpc: true,
+    });
+    new CfnOutput(this, 'Url', { value: digits.url, description: 'from inside the VPC, once a client is let in' });
+  }
+
+  // Built from the installed package when the stack is deployed. Where there is no Docker, push an image elsewhere and
+  // say `--context imageDigest=sha256:…`.
+  private image(): RuntimeImage {
+    const digest = this.node.tryGetContext('imageDigest') as string | undefined;
+    if (digest === undefined) return RuntimeImage.fromAsset();
+    return RuntimeImage.fromRepository(ecr.Repository.fromRepositoryName(this, 'Images', IMAGE_REPOSITORY), digest);
+  }
+}
+
+/** What must be there, and filled, before the GPU service. It is kept when the stack is deleted. */
+export class DigitsStoresStack extends Stack {
+  constructor(scope: Construct, id: string, props?: StackProps) {
+    super(scope, id, props);
+    const images = new ImageRepository(this, 'Images', { repositoryName: IMAGE_REPOSITORY });
+    const models = new ModelBucket(this, 'Models', { bucketName: MODEL_BUCKET });
+    new CfnOutput(this, 'ImageRepositoryUri', { value: images.uri });
+    new CfnOutput(this, 'ModelRepositoryUri', { value: models.modelRepositoryUri });
+  }
+}
+
+/** A GPU service on machines that come and go with the load. */
+export class DigitsGpuStack extends Stack {
+  constructor(scope: Construct, id: string, props?: StackProps) {
+    super(scope, id, props);
+    const imageDigest = new CfnParameter(this, 'ImageDigest', {
+      description: 'digest that slipway image push printed',
+      allowedPattern: '^sha256:[0-9a-f]{64}$',
+      constraintDescription: 'sha256: and 64 hexadecimal digits',
+    });
+    const images = ecr.Repository.fromRepositoryName(this, 'Images', IMAGE_REPOSITORY);
+    const models = ModelBucket.fromBucket(this, 'Models', s3.Bucket.fromBucketName(this, 'ModelBucket', MODEL_BUCKET));
+
+    const cluster = newCluster(this);
+    const l4 = new GpuInstanceGroup(this, 'L4', { cluster, instanceTypes: ['g6.xlarge', 'g6.2xlarge'], maxSize: 6 });
+    const digits = new InferenceService(this, 'Digits', {
+      cluster,
+      capacity: l4,
+      image: RuntimeImage.fromRepository(images, imageDigest.valueAsString),
+      // Without the manifest that `slipway model publish` leaves, nothing is known about the model: so it is said here.
+      models: [Model.fromBucket(models, 'digits', { version: 1, maxBatchSize: 64 })],
+      executionProvider: 'cuda',
+      memoryMiB: 8192,
+      startupBudgetSeconds: 240,
+      maxReplicas: 6,
+      plaintextInsideVpc: true,
+    });
+    new CfnOutput(this, 'Url', { value: digits.url, description: 'from inside the VPC, once a client is let in' });
+  }
+}
+
+export const app = new App();
+new DigitsStack(app, 'Digits');
+new DigitsStoresStack(app, 'DigitsStores');
+new DigitsGpuStack(app, 'DigitsGpu');
