@@ -6,7 +6,7 @@ import { encodeTensorData, type Tensor } from '../onnx/tensor-encoding';
 import { generateGoldenInput, readGoldenInput } from './golden-input';
 import type { StoredFile } from './model-store';
 import { PublishError } from './publish-error';
-import { runModel } from './run-model';
+import { oneLine, runModel } from './run-model';
 import { chooseTolerances } from './tolerance';
 
 /** The folder of a model version that holds the tensors of its golden proof. */
@@ -21,7 +21,7 @@ export interface GoldenOptions {
 
 /**
  * Runs the model twice on one input and keeps input and output as what a replica must reproduce.
- * @throws PublishError GOLDEN_FILE_INVALID, GOLDEN_RUN_FAILED, MODEL_NOT_DETERMINISTIC, TOLERANCE_INVALID, PACKAGE_MISSING
+ * @throws PublishError MODEL_NOT_LOADED, GOLDEN_FILE_INVALID, GOLDEN_RUN_FAILED, MODEL_NOT_DETERMINISTIC, TOLERANCE_INVALID, PACKAGE_MISSING
  */
 export async function makeGoldenProof(
   modelPath: string,
@@ -62,7 +62,7 @@ async function runTwice(
     return [first as readonly Tensor[], second as readonly Tensor[]];
   } catch (error) {
     if (PublishError.is(error)) throw error;
-    const reason = (error as Error).message.trim();
+    const reason = oneLine(error);
     throw goldenFile === undefined
       ? new PublishError(
           'GOLDEN_RUN_FAILED',

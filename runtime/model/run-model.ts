@@ -2,6 +2,7 @@ import type * as Ort from 'onnxruntime-node';
 import type { TensorSignature } from '../spec/model-facts';
 import { ONNX_RUNTIME_TYPES, type Tensor, type TensorData } from '../onnx/tensor-encoding';
 import { importPackage } from './import-package';
+import { PublishError } from './publish-error';
 
 /** Silent but for fatal errors: what goes wrong is thrown, and says it once. */
 const LOG_SEVERITY_FATAL = 4;
@@ -9,7 +10,7 @@ const LOG_SEVERITY_FATAL = 4;
 /**
  * Runs a model on the same inputs several times, on the CPU. Blocks the event loop while it runs: for the command line
  * and build machines, not for a server.
- * @throws what ONNX Runtime throws, and PublishError PACKAGE_MISSING
+ * @throws PublishError PACKAGE_MISSING or MODEL_NOT_LOADED; and what ONNX Runtime throws when a run fails
  */
 export async function runModel(
   modelPath: string,
@@ -24,7 +25,7 @@ export async function runModel(
     'to run the model for its golden proof',
     () => import('onnxruntime-node'),
   );
-  const session = await ort.InferenceSession.create(modelPath, { logSeverityLevel: LOG_SEVERITY_FATAL });
+  const session = await loadModel(ort, modelPath);
   try {
     const feeds = Object.fromEntries(inputs.map((input) => [input.name, toRuntime(ort, input)]));
     const results: Tensor[][] = [];
@@ -36,6 +37,20 @@ export async function runModel(
   } finally {
     await session.release();
   }
+}
+
+async function loadModel(ort: typeof Ort, modelPath: string): Promise<Ort.InferenceSession> {
+  try {
+    return await ort.InferenceSession.create(modelPath, { logSeverityLevel: LOG_SEVERITY_FATAL });
+  } catch (error) {
+    const { node: version = 'of this installation' } = ort.env.versions;
+    throw new PublishError('MODEL_NOT_LOADED', modelPath, `ONNX Runtime ${version} cannot load it: ${oneLine(error)}`);
+  }
+}
+
+/** ONNX Runtime's messages run over several lines. */
+export function oneLine(error: unknown): string {
+  return (error as Error).message.replace(/\s+/g, ' ').trim();
 }
 
 function toRuntime(ort: typeof Ort, { datatype, data, shape }: Tensor): Ort.Tensor {

@@ -32,13 +32,14 @@ function readTensor(side: 'input' | 'output', value: ValueInfoProto, file: strin
   const type = value.type?.value;
   if (type?.case === undefined) throw unsupported('has no type: export the model with typed inputs and outputs');
   if (type.case !== 'tensorType') {
-    const hint = side === 'output' ? '; for a scikit-learn classifier export with zipmap=False' : '';
+    const isZipMap = side === 'output' && (type.case === 'sequenceType' || type.case === 'mapType');
+    const hint = isZipMap ? '; for a scikit-learn classifier export with zipmap=False' : '';
     throw unsupported(`is ${WORDS[type.case]}, and the runtime carries tensors only${hint}`);
   }
   const element = elementType(type.value.elemType);
   if (element?.datatype === undefined) {
     const name = element?.name ?? `of element type ${type.value.elemType}`;
-    throw unsupported(`is ${name}, which the runtime cannot carry: cast it to float or float16 inside the model`);
+    throw unsupported(`is ${name}, which the runtime cannot carry: cast it to ${substitute(name)} inside the model`);
   }
   if (type.value.shape === undefined) {
     throw new OnnxFileError(
@@ -48,6 +49,11 @@ function readTensor(side: 'input' | 'output', value: ValueInfoProto, file: strin
     );
   }
   return { name: value.name, datatype: element.datatype, shape: type.value.shape.dim.map(readDimension) };
+}
+
+function substitute(type: string): string {
+  if (type.startsWith('uint')) return 'uint8';
+  return type.startsWith('int') ? 'int8' : 'float or float16';
 }
 
 function readDimension({ value }: TensorShapeProto['dim'][number]): number | string {

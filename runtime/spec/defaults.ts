@@ -69,7 +69,7 @@ export const FLUSH_SECONDS = 5;
  * custom library could bring, which the server does not load.
  */
 export const MAX_OPSETS: Readonly<Record<string, number>> = {
-  '': 24,
+  '': 26,
   'ai.onnx.ml': 5,
   'com.microsoft': 1,
 };

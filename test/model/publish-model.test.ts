@@ -13,12 +13,15 @@ import { readOnnxModel } from '../../runtime/onnx/read-onnx-model';
 import { decodeTensorData } from '../../runtime/onnx/tensor-encoding';
 import { parseManifest, SpecError } from '../../runtime/spec';
 import {
+  buildModel,
   externalDataModel,
   identityModel,
   lookupModel,
+  node,
   noisyModel,
   pickyModel,
   twoInputsModel,
+  value,
 } from '../support/onnx-models';
 
 const DIGITS = 'models/digits/model.onnx';
@@ -226,6 +229,17 @@ describe('the golden proof', () => {
     expect(error.message).toContain(
       `${source}: does not run on an input made from its signature; give one that works with --golden <file>: `,
     );
+  });
+
+  test('is not asked of a model that ONNX Runtime cannot load', async () => {
+    const source = written(
+      buildModel({ node: [node('NoSuchOperator', ['x'], ['y'])], input: [value('x', 'FP32', [1])] }),
+    );
+    const error = await refusal(publish(source));
+    expect(error.message).toMatch(
+      /^MODEL_NOT_LOADED .*model\.onnx: ONNX Runtime 1\.30\.0 cannot load it: .*NoSuchOperator/,
+    );
+    expect(error.message).not.toContain('\n');
   });
 
   test('is made from the given input', async () => {

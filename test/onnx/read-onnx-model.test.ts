@@ -328,15 +328,16 @@ describe('a signature that the runtime cannot serve', () => {
   });
 
   test.each([
-    [TensorProto_DataType.BFLOAT16, 'bfloat16'],
-    [TensorProto_DataType.FLOAT8E4M3FN, 'float8e4m3fn'],
-    [TensorProto_DataType.COMPLEX64, 'complex64'],
-    [TensorProto_DataType.INT4, 'int4'],
-  ])('names the tensor and its type %i, %s', (type, name) => {
+    [TensorProto_DataType.BFLOAT16, 'bfloat16', 'float or float16'],
+    [TensorProto_DataType.FLOAT8E4M3FN, 'float8e4m3fn', 'float or float16'],
+    [TensorProto_DataType.COMPLEX64, 'complex64', 'float or float16'],
+    [TensorProto_DataType.INT4, 'int4', 'int8'],
+    [TensorProto_DataType.UINT2, 'uint2', 'uint8'],
+  ])('names the tensor, its type %i, %s, and what carries it: %s', (type, name, substitute) => {
     expectRefusal(
       written(buildModel({ input: [tensorOf(type)] })),
       'TYPE_UNSUPPORTED',
-      `input 'x' is ${name}, which the runtime cannot carry: cast it to float or float16 inside the model`,
+      `input 'x' is ${name}, which the runtime cannot carry: cast it to ${substitute} inside the model`,
     );
   });
 
