@@ -1,0 +1,89 @@
+import { App, Stack } from 'aws-cdk-lib';
+import * as ec2 from 'aws-cdk-lib/aws-ec2';
+import * as ecs from 'aws-cdk-lib/aws-ecs';
+import * as s3 from 'aws-cdk-lib/aws-s3';
+import { Template } from 'aws-cdk-lib/assertions';
+import { GpuInstanceGroup, InferenceService, Model, ModelBucket, RuntimeImage, ImageRepository } from 'slipway/cdk';
+import { REPOSITORY, type Facts, type ParityCase } from './facts';
+
+/** What CloudFormation would be told about the service, as facts that do not depend on the engine. */
+export function cdkFacts({ spec, manifest }: ParityCase): Facts {
+  const { models: _models, name, instanceTypes, metricsFrom: _kubernetesOnly, ...decisions } = spec;
+  const stack = new Stack(new App(), 'Parity', { env: { account: '111122223333', region: 'eu-west-1' } });
+  const vpc = new ec2.Vpc(stack, 'Vpc', { maxAzs: 2 });
+  const cluster = new ecs.Cluster(stack, 'Cluster', { vpc });
+  const bucket = ModelBucket.fromBucket(stack, 'Models', s3.Bucket.fromBucketName(stack, 'Bucket', REPOSITORY));
+  const images = new ImageRepository(stack, 'Images');
+  new InferenceService(stack, 'Service', {
+    ...decisions,
+    serviceName: name,
+    cluster,
+    models: [Model.fromBucket(bucket, 'digits', { manifest })],
+    image: RuntimeImage.fromRepository(images.repository, `sha256:${'1'.repeat(64)}`),
+    plaintextInsideVpc: true,
+    ...(instanceTypes === undefined
+      ? {}
+      : { capacity: new GpuInstanceGroup(stack, 'Gpu', { cluster, instanceTypes }) }),
+  });
+  return readTemplate(Template.fromStack(stack));
+}
+
+function readTemplate(template: Template): Facts {
+  const only = (type: string): any => {
+    const found = Object.values(template.findResources(type));
+    if (found.length !== 1) throw new Error(`expected one ${type}, found ${found.length}`);
+    return found[0]!['Properties'];
+  };
+  const task = only('AWS::ECS::TaskDefinition');
+  const [container] = task.ContainerDefinitions;
+  const service = only('AWS::ECS::Service');
+  const target = only('AWS::ElasticLoadBalancingV2::TargetGroup');
+  const scalable = only('AWS::ApplicationAutoScaling::ScalableTarget');
+  const tracking = only('AWS::ApplicationAutoScaling::ScalingPolicy').TargetTrackingScalingPolicyConfiguration;
+  const [rights] = Object.entries(template.findResources('AWS::IAM::Policy')).filter(([id]) =>
+    id.includes('ReadModels'),
+  );
+  const gpu = container.ResourceRequirements?.find(({ Type }: any) => Type === 'GPU');
+  return {
+    environment: Object.fromEntries(container.Environment.map(({ Name, Value }: any) => [Name, Value])),
+    annotations: container.DockerLabels,
+    ports: Object.fromEntries(container.PortMappings.map(({ Name, ContainerPort }: any) => [Name, ContainerPort])),
+    resources: { vcpu: Number(task.Cpu) / 1024, memoryMiB: container.Memory, gpuCount: Number(gpu?.Value ?? 0) },
+    security: {
+      user: Number(String(container.User).split(':')[0]),
+      readOnlyRoot: container.ReadonlyRootFilesystem,
+      privileged: container.Privileged,
+      droppedCapabilities: container.LinuxParameters.Capabilities.Drop,
+    },
+    lifecycle: {
+      readyPath: target.HealthCheckPath,
+      // The load balancer's grace covers the startup budget and the checks that make a replica healthy.
+      startupSeconds:
+        service.HealthCheckGracePeriodSeconds - target.HealthyThresholdCount * target.HealthCheckIntervalSeconds,
+      stopSeconds: container.StopTimeout,
+      livenessPeriodSeconds: container.HealthCheck.Interval,
+      livenessTimeoutSeconds: container.HealthCheck.Timeout,
+      livenessFailures: container.HealthCheck.Retries,
+    },
+    rollout: {
+      spareReplica: service.DeploymentConfiguration.MaximumPercent > 100,
+      mayGoBelow: service.DeploymentConfiguration.MinimumHealthyPercent < 100,
+    },
+    scaling: {
+      minReplicas: scalable.MinCapacity,
+      maxReplicas: scalable.MaxCapacity,
+      target: tracking.TargetValue,
+      metric: tracking.CustomizedMetricSpecification.MetricName,
+    },
+    permissions: rights![1]['Properties'].PolicyDocument.Statement.map(({ Effect, Action, Resource }: any) => ({
+      effect: Effect,
+      actions: [Action].flat(),
+      objects: [Resource].flat().map(objectOf),
+    })),
+  };
+}
+
+/** `team-models/digits/*` of an ARN whose partition is late-bound. */
+function objectOf(arn: any): string {
+  return (typeof arn === 'string' ? arn : arn['Fn::Join'][1].map(String).join('')).split(':::')[1];
+}

@@ -1,0 +1,101 @@
+import * as pulumi from '@pulumi/pulumi';
+import { REPOSITORY, type Facts, type ParityCase } from './facts';
+
+/** What Kubernetes and AWS would be told about the service, as facts that do not depend on the engine. */
+export async function pulumiFacts({ spec, manifest }: ParityCase): Promise<Facts> {
+  const declared: pulumi.runtime.MockResourceArgs[] = [];
+  await pulumi.runtime.setMocks({
+    newResource: (args) => {
+      declared.push(args);
+      // What the provider would compute and the program reads.
+      const computed =
+        args.type === 'aws:s3/bucket:Bucket' ? { arn: `arn:aws:s3:::${REPOSITORY}`, region: 'eu-west-1' } : {};
+      const id = args.type === 'aws:s3/bucket:Bucket' ? REPOSITORY : `${args.name}-id`;
+      return { id, state: { ...args.inputs, ...computed } };
+    },
+    call: ({ inputs }) => inputs,
+  });
+  const { InferenceService } = await import('slipway/pulumi');
+  const { ModelBucket, WorkloadIdentity } = await import('slipway/pulumi/aws');
+
+  const { models: _models, name, capacity: _ecsOnly, ...decisions } = spec;
+  const bucket = new ModelBucket('models');
+  const model = bucket.model('digits', { manifest });
+  const identity = new WorkloadIdentity(name, { clusterName: 'prod', namespace: 'inference', reads: [model] });
+  const service = new InferenceService(name, {
+    ...decisions,
+    namespace: 'inference',
+    image: `registry.example.com/slipway@sha256:${'1'.repeat(64)}`,
+    models: [model],
+    identity: identity.binding,
+  });
+  await new Promise((resolve) => pulumi.all([service.url, identity.association.id]).apply(resolve));
+
+  const only = (type: string): any => {
+    const found = declared.filter((resource) => resource.type === type);
+    if (found.length !== 1) throw new Error(`expected one ${type}, found ${found.length}`);
+    return found[0]!.inputs;
+  };
+  const { spec: deployment } = only('kubernetes:apps/v1:Deployment');
+  const pod = deployment.template.spec;
+  const [container] = pod.containers;
+  const autoscaler = declared.find(
+    ({ type }) => type.includes('HorizontalPodAutoscaler') || type.includes('ScaledObject'),
+  )!.inputs['spec'];
+  const quantity = container.resources.limits;
+  return {
+    environment: Object.fromEntries(container.env.map(({ name, value }: any) => [name, value])),
+    annotations: deployment.template.metadata.annotations,
+    ports: Object.fromEntries(container.ports.map(({ name, containerPort }: any) => [name, containerPort])),
+    resources: {
+      vcpu: Number(quantity.cpu.replace(/m$/, '')) / 1000,
+      memoryMiB: Number(quantity.memory.replace(/Mi$/, '')),
+      gpuCount: Number(quantity['nvidia.com/gpu'] ?? 0),
+    },
+    security: {
+      user: pod.securityContext.runAsUser,
+      readOnlyRoot: container.securityContext.readOnlyRootFilesystem,
+      privileged: container.securityContext.allowPrivilegeEscalation,
+      droppedCapabilities: container.securityContext.capabilities.drop,
+    },
+    lifecycle: {
+      readyPath: container.readinessProbe.httpGet.path,
+      startupSeconds: container.startupProbe.periodSeconds * container.startupProbe.failureThreshold,
+      stopSeconds: pod.terminationGracePeriodSeconds,
+      livenessPeriodSeconds: container.livenessProbe.periodSeconds,
+      livenessTimeoutSeconds: container.livenessProbe.timeoutSeconds,
+      livenessFailures: container.livenessProbe.failureThreshold,
+    },
+    rollout: {
+      spareReplica: deployment.strategy.rollingUpdate.maxSurge > 0,
+      mayGoBelow: deployment.strategy.rollingUpdate.maxUnavailable > 0,
+    },
+    scaling: readAutoscaler(autoscaler),
+    permissions: JSON.parse(only('aws:iam/rolePolicy:RolePolicy').policy).Statement.map(
+      ({ Effect, Action, Resource }: any) => ({
+        effect: Effect,
+        actions: [Action].flat(),
+        objects: [Resource].flat().map((arn: string) => arn.split(':::')[1]),
+      }),
+    ),
+  };
+}
+
+function readAutoscaler(spec: any): Facts['scaling'] {
+  if (spec.triggers !== undefined) {
+    const { query, threshold } = spec.triggers[0].metadata;
+    return {
+      minReplicas: spec.minReplicaCount,
+      maxReplicas: spec.maxReplicaCount,
+      target: Number(threshold),
+      metric: /\((\w+)\{/.exec(query)![1]!,
+    };
+  }
+  const { pods } = spec.metrics[0];
+  return {
+    minReplicas: spec.minReplicas,
+    maxReplicas: spec.maxReplicas,
+    target: Number(pods.target.averageValue.replace(/m$/, '')) / 1000,
+    metric: pods.metric.name,
+  };
+}
