@@ -1,0 +1,40 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { stringify } from 'yaml';
+import { planInferenceService } from '../../spec/inference-service-plan';
+import { renderYaml } from '../render-yaml';
+import type { Deployment, DeploymentRequest } from './deployments';
+
+// Names that nobody can own (RFC 2606): what a reader has to fill in must not look like something that is there.
+const IMAGE = 'registry.example/slipway';
+const MODEL_REPOSITORY = 's3://bucket.example/models';
+
+/** The same service as plain Kubernetes objects, and the spec file that `slipway plan` and `slipway render` read. */
+export function renderKubernetes({ directory, spec, modelFolder }: DeploymentRequest): Deployment {
+  mkdirSync(directory, { recursive: true });
+  const manifest = path.relative(directory, path.join(modelFolder, 'manifest.json'));
+  const specFile = path.join(directory, 'service.yaml');
+  writeFileSync(specFile, stringify({ ...spec, models: [{ manifest }] }));
+
+  const yaml = renderYaml(planInferenceService(spec), {
+    image: IMAGE,
+    modelRepository: MODEL_REPOSITORY,
+    namespace: 'inference',
+    clusterName: 'kubernetes',
+    serviceAccountAnnotations: [],
+    clientNamespaces: [],
+    monitoringNamespace: undefined,
+    prometheusUrl: undefined,
+  });
+  const file = path.join(directory, 'objects.yaml');
+  writeFileSync(file, `${yaml}\n`);
+  return {
+    engine: 'Kubernetes',
+    resources: yaml.split('\n---\n').length,
+    file,
+    next: [
+      `npx slipway render ${specFile} \\`,
+      '  --image <what npx slipway image push printed> --model-repository s3://<bucket> | kubectl apply -f -',
+    ],
+  };
+}
