@@ -186,7 +186,7 @@ function tagAutoScalingGroup(
   machine: MachinePlan & { readonly pool: string; readonly diskSizeGiB: number },
   parent: pulumi.ComponentResource,
 ): void {
-  const autoscalingGroupName = nodeGroup.resources.apply((resources) => resources[0]!.autoscalingGroups![0]!.name!);
+  const autoscalingGroupName = nodeGroup.resources.apply((resources) => resources[0]!.autoscalingGroups[0]!.name);
   const hints = {
     gpu: { key: `${HINT}/resources/${GPU_RESOURCE}`, value: String(machine.gpuCount) },
     // Every replica asks for scratch space; without this hint an empty group seems to have none.

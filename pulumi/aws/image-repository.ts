@@ -14,12 +14,12 @@ export interface ImageRepositoryArgs {
 
 /**
  * A private repository for the server's image: tags cannot be moved, every push is scanned, images are encrypted, and
- * the repository is kept when the component goes. `slipway image push <url>` pushes to it and prints the digest.
+ * the repository is kept when the component goes. `slipway image push <uri>` pushes to it and prints the digest.
  */
 export class ImageRepository extends pulumi.ComponentResource {
   readonly repository: aws.ecr.Repository;
   /** Where to push: `<account>.dkr.ecr.<region>.amazonaws.com/<name>`. */
-  readonly url: pulumi.Output<string>;
+  readonly uri: pulumi.Output<string>;
 
   constructor(name: string, args: ImageRepositoryArgs = {}, opts?: pulumi.ComponentResourceOptions) {
     super('slipway:aws:ImageRepository', name, args, opts);
@@ -44,8 +44,8 @@ export class ImageRepository extends pulumi.ComponentResource {
       { repository: this.repository.name, policy: expireUntagged(args.untaggedDays ?? 14) },
       child,
     );
-    this.url = this.repository.repositoryUrl;
-    this.registerOutputs({ url: this.url });
+    this.uri = this.repository.repositoryUrl;
+    this.registerOutputs({ uri: this.uri });
   }
 
   /**
@@ -59,11 +59,11 @@ export class ImageRepository extends pulumi.ComponentResource {
         throw new SpecError(
           'IMAGE_NOT_PINNED',
           'digest',
-          `must be 'sha256:' and 64 lower-case hexadecimal digits, got '${digest}'; slipway image push prints it`,
+          `must be 'sha256:' and 64 lower-case hexadecimal digits, got '${digest}'; slipway image push prints it behind the @`,
         );
       }
     });
-    return pulumi.interpolate`${this.url}@${digest}`;
+    return pulumi.interpolate`${this.uri}@${digest}`;
   }
 }
 

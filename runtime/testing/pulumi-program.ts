@@ -70,6 +70,7 @@ export async function runPulumiProgram(options: PulumiProgramOptions): Promise<P
     const child = spawn(
       process.execPath,
       [
+        PLAIN_INSPECT,
         ...projectFile.nodeArguments,
         sdk.runScript,
         `--monitor=${address}`,
@@ -90,6 +91,15 @@ export async function runPulumiProgram(options: PulumiProgramOptions): Promise<P
     engine.close();
   }
 }
+
+// The SDK prints errors in colour, and in colour Node 20's `util.inspect` does not end on a stack line such as
+// `…/node_modules/@pulumi/resource.ts:1:1`, which the SDK's source maps produce: it looks for a slash behind the package's
+// name and starts over until the string is too long, half a minute later. A failing program should say so at once.
+const PLAIN_INSPECT = `--import=data:text/javascript,${encodeURIComponent(`
+  import util from 'node:util';
+  const { inspect } = util;
+  util.inspect = Object.assign((value, options) => inspect(value, { ...options, colors: false }), inspect);
+`)}`;
 
 interface ProjectFile {
   readonly name?: string | undefined;

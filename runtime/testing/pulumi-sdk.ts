@@ -40,17 +40,18 @@ export function loadPulumiSdk(directory: string): PulumiSdk {
     throw new Error(`@pulumi/pulumi cannot be found from ${directory}; install it beside the program`);
   }
   const fromSdk = createRequire(sdkEntry);
+  const load = <T>(id: string): T => fromSdk(id) as T;
   return {
-    grpc: fromSdk('@grpc/grpc-js'),
-    callback: fromSdk('./proto/callback_pb'),
-    callbackGrpc: fromSdk('./proto/callback_grpc_pb'),
-    engine: fromSdk('./proto/engine_pb'),
-    engineGrpc: fromSdk('./proto/engine_grpc_pb'),
-    resource: fromSdk('./proto/resource_pb'),
-    resourceGrpc: fromSdk('./proto/resource_grpc_pb'),
-    struct: fromSdk('google-protobuf/google/protobuf/struct_pb'),
-    empty: fromSdk('google-protobuf/google/protobuf/empty_pb'),
-    parseYaml: (fromSdk('js-yaml') as { load: (text: string) => unknown }).load,
+    grpc: load('@grpc/grpc-js'),
+    callback: load('./proto/callback_pb'),
+    callbackGrpc: load('./proto/callback_grpc_pb'),
+    engine: load('./proto/engine_pb'),
+    engineGrpc: load('./proto/engine_grpc_pb'),
+    resource: load('./proto/resource_pb'),
+    resourceGrpc: load('./proto/resource_grpc_pb'),
+    struct: load('google-protobuf/google/protobuf/struct_pb'),
+    empty: load('google-protobuf/google/protobuf/empty_pb'),
+    parseYaml: load<{ load: PulumiSdk['parseYaml'] }>('js-yaml').load,
     runScript: fromSdk.resolve('./cmd/run'),
-  } as PulumiSdk;
+  };
 }

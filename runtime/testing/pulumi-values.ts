@@ -125,22 +125,12 @@ export function encodeProperty(value: PropertyValue): unknown {
   if (Array.isArray(value)) return value.map(encodeProperty);
   if (!isObject(value)) return value;
   const { $pulumi: tag, ...fields } = value;
-  switch (tag) {
-    case 'unknown':
-      return UNKNOWN_SENTINEL;
-    case 'secret':
-      return { [SIGNATURE]: SECRET_SIGNATURE, ...encodeProperties(fields) };
-    case 'resource':
-      return { [SIGNATURE]: RESOURCE_SIGNATURE, ...encodeProperties(fields) };
-    case 'asset':
-    case 'archive':
-      return {
-        [SIGNATURE]: tag === 'asset' ? ASSET_SIGNATURE : ARCHIVE_SIGNATURE,
-        ...encodeProperties(fields['content'] as Properties),
-      };
-    default:
-      return encodeProperties(value);
-  }
+  if (tag === undefined) return encodeProperties(value);
+  if (tag === 'unknown') return UNKNOWN_SENTINEL;
+  if (tag === 'secret') return { [SIGNATURE]: SECRET_SIGNATURE, ...encodeProperties(fields) };
+  if (tag === 'resource') return { [SIGNATURE]: RESOURCE_SIGNATURE, ...encodeProperties(fields) };
+  const signature = tag === 'asset' ? ASSET_SIGNATURE : ARCHIVE_SIGNATURE;
+  return { [SIGNATURE]: signature, ...encodeProperties(fields['content'] as Properties) };
 }
 
 export function encodeProperties(properties: Properties): Record<string, unknown> {
@@ -158,6 +148,6 @@ function tagOf(value: PropertyValue | undefined): PropertyValue | undefined {
 function contains(value: PropertyValue | undefined, test: (value: PropertyValue) => boolean): boolean {
   if (value === undefined) return false;
   if (test(value)) return true;
-  if (Array.isArray(value)) return value.some((inner) => contains(inner, test));
+  if (Array.isArray(value)) return (value as readonly PropertyValue[]).some((inner) => contains(inner, test));
   return isObject(value) && Object.values(value).some((inner) => contains(inner, test));
 }

@@ -27,7 +27,7 @@ const COMPUTED: Readonly<Record<string, (name: string, inputs: Properties) => Re
   'aws:iam/role:Role': (name) => ({ id: name, state: { name, arn: arn('iam', '', ACCOUNT, `role/${name}`) } }),
   'aws:ec2/launchTemplate:LaunchTemplate': (name) => ({ id: `lt-${name}`, state: { latestVersion: 1 } }),
   'aws:eks/nodeGroup:NodeGroup': (name, { clusterName }) => ({
-    id: `${String(clusterName)}:${name}`,
+    id: `${clusterName as string}:${name}`,
     state: { nodeGroupName: name, resources: [{ autoscalingGroups: [{ name: `eks-${name}` }] }] },
   }),
 };

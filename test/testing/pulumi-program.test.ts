@@ -1,3 +1,5 @@
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { beforeAll, describe, expect, test } from 'vitest';
 import {
@@ -139,6 +141,23 @@ describe('a program that fails', () => {
     expect(() => assertSucceeded(recording)).toThrow('exit code 32:\nREPLICA_RANGE');
   });
 
+  test("that does not type-check is reported by Pulumi's own loader, unless types are not to be checked", async () => {
+    const directory = mkdtempSync(path.join(tmpdir(), 'slipway-program-'));
+    try {
+      const program = path.join(directory, 'index.ts');
+      writeFileSync(program, 'const replicas: number = "three";\nexport const answer = replicas;\n');
+      symlinkSync(path.resolve(__dirname, '../../node_modules'), path.join(directory, 'node_modules'));
+      const refused = await runPulumiProgram({ program });
+      expect(loggedErrors(refused).join('\n')).toContain("Type 'string' is not assignable to type 'number'");
+      expect(refused.exitCode).toBe(32);
+      expect(assertSucceeded(await runPulumiProgram({ program, typeCheck: false })).stackOutputs).toEqual({
+        answer: 'three',
+      });
+    } finally {
+      rmSync(directory, { recursive: true });
+    }
+  });
+
   test('reports two resources of one name, as the engine does', async () => {
     const recording = await runPulumiProgram({ program: path.join(fixtures, 'same-name-twice.ts'), typeCheck: false });
     expect(recording.exitCode).not.toBe(0);
@@ -168,7 +187,7 @@ describe('a program that fails', () => {
     const run = runPulumiProgram({
       program: path.join(fixtures, 'never-ends.ts'),
       typeCheck: false,
-      timeoutSeconds: 5,
+      timeoutSeconds: 2,
     });
     await expect(run).rejects.toThrow('the program did not end within 2 s and was killed');
   });

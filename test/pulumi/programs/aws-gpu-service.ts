@@ -32,5 +32,5 @@ const service = new InferenceService('digits', {
 
 export const url = service.url;
 export const bucket = models.uri;
-export const repository = images.url;
+export const repository = images.uri;
 export const roleArn = identity.role.arn;
