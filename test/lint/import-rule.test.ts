@@ -1,14 +1,19 @@
+import { join } from 'node:path';
 import { ESLint } from 'eslint';
 import { describe, expect, test } from 'vitest';
 
-const eslint = new ESLint({ cwd: new URL('../..', import.meta.url).pathname });
+// The rule at hand alone, and no types: that takes a second where the whole configuration takes thirty.
+const eslint = new ESLint({
+  cwd: join(__dirname, '../..'),
+  ruleFilter: ({ ruleId }) => ruleId.includes('restricted'),
+  overrideConfig: [{ files: ['**/*.ts'], languageOptions: { parserOptions: { project: null } } }],
+});
 
 const findings = async (file: string, text: string): Promise<string[]> => {
   const [result] = await eslint.lintText(text, { filePath: file });
-  return result!.messages.filter(({ ruleId }) => ruleId?.includes('restricted')).map(({ ruleId }) => ruleId!);
+  return result!.messages.map(({ ruleId, message }) => ruleId ?? message);
 };
 
-// Each file exists, so that its text can be replaced under the typed rules.
 describe('the linter refuses', () => {
   test.each([
     ['runtime/spec/errors.ts', "import { readFileSync } from 'node:fs';\nexport const x = readFileSync;\n"],

@@ -8,7 +8,7 @@ import { REPOSITORY, type Facts, type ParityCase } from './facts';
 
 /** What CloudFormation would be told about the service, as facts that do not depend on the engine. */
 export function cdkFacts({ spec, manifest }: ParityCase): Facts {
-  const { models: _models, name, instanceTypes, metricsFrom: _kubernetesOnly, ...decisions } = spec;
+  const { models: _models, name, capacity: _byGroup, instanceTypes, metricsFrom: _kubernetesOnly, ...decisions } = spec;
   const stack = new Stack(new App(), 'Parity', { env: { account: '111122223333', region: 'eu-west-1' } });
   const vpc = new ec2.Vpc(stack, 'Vpc', { maxAzs: 2 });
   const cluster = new ecs.Cluster(stack, 'Cluster', { vpc });
