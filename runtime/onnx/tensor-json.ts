@@ -15,7 +15,9 @@ export function tensorDataFromJson(datatype: Datatype, shape: readonly number[],
   return makeTensorData(datatype, elements.length, (i) => {
     const value = convert(elements[i]);
     if (value !== undefined) return value;
-    throw new TensorEncodingError(`${datatype} element ${i} must be ${EXPECTED[datatype]}, got ${showJson(elements[i])}`);
+    throw new TensorEncodingError(
+      `${datatype} element ${i} must be ${EXPECTED[datatype]}, got ${showJson(elements[i])}`,
+    );
   });
 }
 

@@ -1,0 +1,83 @@
+import type { Outcome } from '../spec/metric-names';
+
+interface ErrorFacts {
+  readonly status: number;
+  readonly outcome: Outcome;
+  /** The same request may succeed later: the answer carries Retry-After. */
+  readonly retry?: true;
+}
+
+/** Every reason why a request is refused, and the one HTTP status it becomes. A client's mistake is never a 5xx. */
+export const ERRORS = {
+  MALFORMED_REQUEST: { status: 400, outcome: 'client_error' },
+  INPUT_INVALID: { status: 400, outcome: 'client_error' },
+  OUTPUT_UNKNOWN: { status: 400, outcome: 'client_error' },
+  RUN_REFUSED: { status: 400, outcome: 'client_error' },
+  PATH_UNKNOWN: { status: 404, outcome: 'client_error' },
+  MODEL_UNKNOWN: { status: 404, outcome: 'client_error' },
+  METHOD_NOT_ALLOWED: { status: 405, outcome: 'client_error' },
+  BODY_TOO_SLOW: { status: 408, outcome: 'client_error' },
+  BODY_TOO_LARGE: { status: 413, outcome: 'client_error' },
+  CONTENT_ENCODING: { status: 415, outcome: 'client_error' },
+  EXPECTATION: { status: 417, outcome: 'client_error' },
+  QUEUE_FULL: { status: 429, outcome: 'queue_full', retry: true },
+  // Nobody reads this answer; 499 is what logs of proxies call a client that went away.
+  CLIENT_GONE: { status: 499, outcome: 'cancelled' },
+  RUN_FAILED: { status: 500, outcome: 'error' },
+  INTERNAL: { status: 500, outcome: 'error' },
+  MODEL_NOT_READY: { status: 503, outcome: 'unavailable', retry: true },
+  NOT_READY: { status: 503, outcome: 'unavailable', retry: true },
+  DRAINING: { status: 503, outcome: 'unavailable', retry: true },
+  DEADLINE: { status: 504, outcome: 'deadline' },
+} as const satisfies Record<string, ErrorFacts>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+/** A request that gets no answer of the model. The message goes to the client. */
+export class ServerError extends Error {
+  readonly status: number;
+  readonly outcome: Outcome;
+  readonly headers: Readonly<Record<string, string>>;
+
+  constructor(
+    readonly code: ErrorCode,
+    message: string,
+    options: { readonly retryAfterSeconds?: number; readonly allow?: string } = {},
+  ) {
+    super(message);
+    this.name = 'ServerError';
+    const facts: ErrorFacts = ERRORS[code];
+    this.status = facts.status;
+    this.outcome = facts.outcome;
+    this.headers = {
+      ...(facts.retry ? { 'Retry-After': String(options.retryAfterSeconds ?? 1) } : {}),
+      ...(options.allow === undefined ? {} : { Allow: options.allow }),
+    };
+  }
+}
+
+/** What the client is told about an error; anything that is not a `ServerError` is our defect. */
+export function toServerError(error: unknown): ServerError {
+  return error instanceof ServerError
+    ? error
+    : new ServerError('INTERNAL', 'internal error, see the log of the server');
+}
+
+export type StartupErrorCode =
+  | 'PORT_UNAVAILABLE'
+  | 'NO_MODEL'
+  | 'MODEL_REPOSITORY_UNREADABLE'
+  | 'NO_DISK_SPACE'
+  | 'CACHE_UNUSABLE'
+  | 'STARTUP_BUDGET';
+
+/** A reason for the whole process to end: one line for the operator, exit status 1. */
+export class StartupError extends Error {
+  constructor(
+    readonly code: StartupErrorCode,
+    message: string,
+  ) {
+    super(message);
+    this.name = 'StartupError';
+  }
+}

@@ -1,0 +1,116 @@
+import { performance } from 'node:perf_hooks';
+import type { Logger } from 'pino';
+import type { Executor } from './executor';
+
+export interface ExecutorPoolOptions {
+  readonly size: number;
+  /** Starts an executor and proves it: what it resolves with is fit to serve. */
+  readonly start: () => Promise<Executor>;
+  readonly log: Logger;
+  /** Called when an executor becomes idle or is gone. */
+  readonly onChange: () => void;
+  /** Wait before the first restart; doubles with each further one, up to `maxRestartDelayMs`. */
+  readonly restartDelayMs?: number;
+  readonly maxRestartDelayMs?: number;
+}
+
+/** The executors of one model version. One that ends by itself is replaced, with a growing pause between attempts. */
+export class ExecutorPool {
+  private readonly executors = new Set<Executor>();
+  private readonly idle: Executor[] = [];
+  private readonly restarts = new Set<NodeJS.Timeout>();
+  private failures = 0;
+  private starting = 0;
+  private isClosed = false;
+  /** Why the last executor ended or did not start; undefined while all is well. */
+  lastFailure: string | undefined;
+
+  constructor(private readonly options: ExecutorPoolOptions) {}
+
+  /** Opens all executors, one after the other: they would only compete for the CPU. */
+  async open(): Promise<void> {
+    for (let i = 0; i < this.options.size; i++) this.add(await this.start());
+  }
+
+  get liveCount(): number {
+    return this.executors.size;
+  }
+
+  /** Whether no executor runs or is being opened. */
+  get isIdle(): boolean {
+    return this.starting === 0 && this.idle.length === this.executors.size;
+  }
+
+  take(): Executor | undefined {
+    return this.idle.pop();
+  }
+
+  giveBack(executor: Executor): void {
+    if (!this.executors.has(executor)) return;
+    this.idle.push(executor);
+    this.failures = 0;
+    this.options.onChange();
+  }
+
+  /** Seconds that the longest current run has taken so far. */
+  longestRunSeconds(): number {
+    const now = performance.now();
+    return Math.max(0, ...[...this.executors].map(({ runningSince }) => (now - (runningSince ?? now)) / 1_000));
+  }
+
+  async close(): Promise<void> {
+    this.isClosed = true;
+    for (const restart of this.restarts) clearTimeout(restart);
+    await Promise.all([...this.executors].map((executor) => executor.close()));
+    this.executors.clear();
+    this.idle.length = 0;
+  }
+
+  private async start(): Promise<Executor> {
+    this.starting += 1;
+    try {
+      return await this.options.start();
+    } finally {
+      this.starting -= 1;
+    }
+  }
+
+  private add(executor: Executor): void {
+    this.executors.add(executor);
+    this.idle.push(executor);
+    void executor.exit.then((reason) => {
+      this.executors.delete(executor);
+      const i = this.idle.indexOf(executor);
+      if (i >= 0) this.idle.splice(i, 1);
+      this.scheduleRestart(reason.message);
+    });
+  }
+
+  private scheduleRestart(reason: string): void {
+    if (this.isClosed) return;
+    const { log, restartDelayMs = 500, maxRestartDelayMs = 30_000 } = this.options;
+    const delayMs = Math.min(maxRestartDelayMs, restartDelayMs * 2 ** this.failures);
+    this.failures += 1;
+    this.lastFailure = reason;
+    log.error({ reason, restartInSeconds: delayMs / 1_000 }, 'executor lost');
+    this.options.onChange();
+    const timer = setTimeout(() => {
+      this.restarts.delete(timer);
+      void this.restart();
+    }, delayMs);
+    this.restarts.add(timer);
+  }
+
+  private async restart(): Promise<void> {
+    try {
+      const executor = await this.start();
+      if (this.isClosed) return executor.close();
+      this.add(executor);
+      this.lastFailure = undefined;
+      this.options.log.info('executor restarted');
+      this.options.onChange();
+    } catch (error) {
+      this.scheduleRestart((error as Error).message);
+    }
+  }
+}

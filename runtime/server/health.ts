@@ -1,0 +1,46 @@
+import { PATHS } from '../spec/endpoints';
+import type { Handler } from './open-inference-protocol';
+import type { Route } from './router';
+import type { ServedModels } from './served-models';
+
+export interface HealthOptions {
+  readonly models: () => ServedModels;
+  readonly isDraining: () => boolean;
+  readonly runStuckSeconds: number;
+}
+
+/** The probes of the contract, and the Open Inference Protocol's names for them. */
+export function healthRoutes(options: HealthOptions): readonly Route<Handler>[] {
+  const { models, isDraining, runStuckSeconds } = options;
+  const live: Handler = (exchange) => {
+    const seconds = models().longestRunSeconds;
+    return seconds > runStuckSeconds
+      ? exchange.sendJson(503, {
+          live: false,
+          reason: `a run has taken ${Math.round(seconds)} s, more than ${runStuckSeconds}`,
+        })
+      : exchange.sendJson(200, { live: true });
+  };
+  const started: Handler = (exchange) =>
+    models().hasStarted
+      ? exchange.sendJson(200, { started: true })
+      : exchange.sendJson(503, { started: false, reason: whyNotReady(models()) });
+  const ready: Handler = (exchange) => {
+    if (isDraining()) return exchange.sendJson(503, { ready: false, reason: 'draining' });
+    if (models().isReady) return exchange.sendJson(200, { ready: true });
+    return exchange.sendJson(503, { ready: false, reason: whyNotReady(models()) });
+  };
+  return [
+    { method: 'GET', path: PATHS.live, handler: live },
+    { method: 'GET', path: PATHS.startup, handler: started },
+    { method: 'GET', path: PATHS.ready, handler: ready },
+    { method: 'GET', path: '/v2/health/live', handler: live },
+    { method: 'GET', path: '/v2/health/ready', handler: ready },
+  ];
+}
+
+export function whyNotReady(models: ServedModels): string {
+  const waiting = models.all.filter(({ isReady }) => !isReady);
+  if (waiting.length === 0) return 'no models yet';
+  return waiting.map(({ name, version, reason }) => `model '${name}' version ${version}: ${reason}`).join('; ');
+}

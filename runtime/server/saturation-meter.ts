@@ -1,0 +1,52 @@
+import { performance } from 'node:perf_hooks';
+import { averageOver, computeSaturation } from './saturation';
+import type { ServedModel } from './served-model';
+
+const TICK_MS = 1_000;
+
+export interface SaturationMeterOptions {
+  readonly models: () => readonly ServedModel[];
+  readonly executors: number;
+  readonly targetQueueSeconds: number;
+}
+
+/** Measures this replica's saturation once a second. */
+export class SaturationMeter {
+  private average = 0;
+  private lastTick = performance.now();
+  private readonly seenRows = new Map<ServedModel, number>();
+  private timer: NodeJS.Timeout | undefined;
+
+  constructor(private readonly options: SaturationMeterOptions) {}
+
+  get value(): number {
+    return this.average;
+  }
+
+  start(): void {
+    this.lastTick = performance.now();
+    this.timer = setInterval(() => this.tick(), TICK_MS).unref();
+  }
+
+  stop(): void {
+    clearInterval(this.timer);
+  }
+
+  private tick(): void {
+    const now = performance.now();
+    const seconds = (now - this.lastTick) / 1_000;
+    this.lastTick = now;
+    const models = this.options.models().map((model) => {
+      const arrived = model.arrivedRows - (this.seenRows.get(model) ?? 0);
+      this.seenRows.set(model, model.arrivedRows);
+      return {
+        arrivingRowsPerSecond: arrived / seconds,
+        secondsPerRow: model.secondsPerRow,
+        queuedRows: model.queuedRows,
+      };
+    });
+    // One process has one CPU quota or one GPU, and all its models share it.
+    const resource = { executors: this.options.executors, models };
+    this.average = averageOver(this.average, computeSaturation([resource], this.options.targetQueueSeconds), seconds);
+  }
+}

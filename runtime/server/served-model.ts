@@ -1,0 +1,221 @@
+import { performance } from 'node:perf_hooks';
+import type { Logger } from 'pino';
+import type { Tensor } from '../onnx/tensor-encoding';
+import type { ServerSettings } from '../spec/environment';
+import type { ModelReference } from '../spec/model-reference';
+import { Batcher } from './batcher';
+import { ServerError, StartupError } from './errors';
+import { SessionError, type Executor, type StartExecutor } from './executor';
+import { ExecutorPool } from './executor-pool';
+import { fetchModel, type FetchedModel } from './fetch-model';
+import type { InferTarget } from './infer-request';
+import type { Metrics } from './metrics';
+import { ModelError } from './model-error';
+import { proveModel, type ModelProof } from './prove-model';
+import { RunCost } from './run-cost';
+
+export type ModelState = 'LOADING' | 'READY' | 'UNAVAILABLE';
+
+export interface ServedModelOptions {
+  readonly reference: ModelReference;
+  readonly settings: ServerSettings;
+  readonly intraOpThreads: number;
+  readonly startExecutor: StartExecutor;
+  readonly metrics: Metrics;
+  readonly log: Logger;
+}
+
+const MAX_RETRY_AFTER_SECONDS = 30;
+
+/** One model version from its reference to its answers. */
+export class ServedModel {
+  readonly name: string;
+  readonly version: number;
+  private failure: string | undefined;
+  private pool: ExecutorPool | undefined;
+  private serving: Serving | undefined;
+  private readonly log: Logger;
+  private readonly cost = new RunCost();
+  /** Rows that valid requests brought so far, those that were turned away included: the demand. */
+  arrivedRows = 0;
+
+  constructor(private readonly options: ServedModelOptions) {
+    this.name = options.reference.name;
+    this.version = options.reference.version;
+    this.log = options.log.child({ model: this.name, version: this.version });
+  }
+
+  get state(): ModelState {
+    if (this.failure !== undefined) return 'UNAVAILABLE';
+    if (this.serving === undefined) return 'LOADING';
+    return this.serving.pool.liveCount > 0 ? 'READY' : 'UNAVAILABLE';
+  }
+
+  get isReady(): boolean {
+    return this.state === 'READY';
+  }
+
+  /** Why the model is not ready; empty when it is. */
+  get reason(): string {
+    if (this.isReady) return '';
+    return this.failure ?? this.serving?.pool.lastFailure ?? 'loading';
+  }
+
+  /** What requests are checked against; undefined until the model has been opened. */
+  get target(): InferTarget | undefined {
+    return this.serving?.target;
+  }
+
+  get queuedRows(): number {
+    return this.serving?.batcher.queuedRows ?? 0;
+  }
+
+  /** Seconds that one row takes in the largest allowed batch. */
+  get secondsPerRow(): number {
+    return this.cost.perRow(this.target?.maxRows ?? 1);
+  }
+
+  get longestRunSeconds(): number {
+    return this.serving?.pool.longestRunSeconds() ?? 0;
+  }
+
+  /** Whether no session is being opened and nothing is queued or run. */
+  get isIdle(): boolean {
+    return this.pool === undefined || (this.pool.isIdle && this.queuedRows === 0);
+  }
+
+  /**
+   * Fetches, opens and proves the model. A model that cannot be served ends up UNAVAILABLE with the reason.
+   * @throws StartupError when the machine, not the model, is the reason.
+   */
+  async load(signal: AbortSignal): Promise<void> {
+    const start = performance.now();
+    try {
+      const model = await this.fetch(signal);
+      this.serving = await this.open(model);
+      const seconds = secondsSince(start);
+      this.options.metrics.modelLoaded(this, seconds);
+      this.log.info({ seconds, maxBatchRows: this.target?.maxRows ?? 1 }, 'model ready');
+    } catch (error) {
+      if (error instanceof StartupError || signal.aborted) throw error;
+      this.failure = (error as Error).message;
+      const isExpected = error instanceof ModelError || error instanceof SessionError;
+      this.log.error(isExpected ? { reason: this.failure } : { err: error }, 'model cannot be served');
+    }
+  }
+
+  /** @throws ServerError as the batcher does, and MODEL_NOT_READY. */
+  async infer(inputs: readonly Tensor[], rows: number, signal: AbortSignal): Promise<readonly Tensor[]> {
+    this.arrivedRows += rows;
+    return this.assertReady().batcher.run(inputs, rows, signal);
+  }
+
+  /** @throws ServerError MODEL_NOT_READY with the reason. */
+  assertReady(): Serving {
+    if (this.serving !== undefined && this.isReady) return this.serving;
+    throw new ServerError(
+      'MODEL_NOT_READY',
+      `model '${this.name}' version ${this.version} is not ready: ${this.reason}`,
+    );
+  }
+
+  async close(): Promise<void> {
+    await this.pool?.close();
+  }
+
+  private async fetch(signal: AbortSignal): Promise<FetchedModel> {
+    const start = performance.now();
+    const model = await fetchModel(this.options.reference, {
+      cacheDirectory: this.options.settings.cacheDirectory,
+      signal,
+      onRetry: (error) => this.log.warn({ reason: error.message }, 'fetching the model again'),
+    });
+    this.log.info(
+      { seconds: secondsSince(start), manifest: model.manifest !== undefined },
+      'model fetched and checked',
+    );
+    return model;
+  }
+
+  private async open(model: FetchedModel): Promise<Serving> {
+    const { settings, metrics } = this.options;
+    let proof: ModelProof | undefined;
+    let signature: Executor | undefined;
+    // Bound below: the pool tells the batcher that an executor is free, and the batcher takes it from the pool.
+    const onChange = (): void => this.serving?.batcher.scheduleDispatch();
+    const pool = new ExecutorPool({
+      size: settings.executors,
+      start: async () => {
+        const started = await this.startProven(model);
+        proof ??= started.proof;
+        signature ??= started.executor;
+        return started.executor;
+      },
+      log: this.log,
+      onChange,
+    });
+    this.pool = pool;
+    await pool.open();
+    const { inputs, outputs } = signature!;
+    const maxRows = proof!.takesRows ? this.maxBatchSize : undefined;
+    const { cost } = proof!;
+    if (cost !== undefined) this.cost.calibrate(cost.oneRowSeconds, cost.rows, cost.allRowsSeconds);
+    const batcher = new Batcher({
+      model: this.name,
+      pool,
+      maxBatchRows: maxRows ?? 1,
+      queueDepthRows: settings.queueDepthRows,
+      retryAfterSeconds: () => this.retryAfterSeconds(),
+      observe: {
+        queued: (seconds) => metrics.queued(this, seconds),
+        ran: (rows, result) => {
+          this.cost.observe(rows, result.seconds);
+          metrics.ran(this, rows, result);
+        },
+      },
+    });
+    return { pool, batcher, target: { name: this.name, inputs, outputs, maxRows } };
+  }
+
+  private async startProven(model: FetchedModel): Promise<{ readonly executor: Executor; readonly proof: ModelProof }> {
+    const { settings, intraOpThreads, startExecutor } = this.options;
+    const opening = performance.now();
+    const executor = await startExecutor({
+      modelPath: model.modelPath,
+      executionProvider: settings.executionProvider,
+      intraOpThreads,
+    });
+    this.log.info({ seconds: secondsSince(opening), onnxRuntime: executor.onnxRuntimeVersion }, 'session opened');
+    try {
+      const proving = performance.now();
+      const proof = await proveModel(executor, model, this.maxBatchSize, this.log);
+      this.log.info(
+        { seconds: secondsSince(proving), golden: model.manifest?.golden !== undefined },
+        'model proven and warm',
+      );
+      return { executor, proof };
+    } catch (error) {
+      await executor.close();
+      throw error;
+    }
+  }
+
+  private get maxBatchSize(): number {
+    return this.options.reference.maxBatchSize ?? this.options.settings.maxBatchSize;
+  }
+
+  private retryAfterSeconds(): number {
+    const seconds = (this.queuedRows * this.secondsPerRow) / this.options.settings.executors;
+    return Math.min(MAX_RETRY_AFTER_SECONDS, Math.max(1, Math.ceil(seconds)));
+  }
+}
+
+export interface Serving {
+  readonly pool: ExecutorPool;
+  readonly batcher: Batcher;
+  readonly target: InferTarget;
+}
+
+function secondsSince(start: number): number {
+  return Math.round(performance.now() - start) / 1_000;
+}

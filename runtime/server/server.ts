@@ -1,0 +1,254 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import { setTimeout as wait } from 'node:timers/promises';
+import type { Logger } from 'pino';
+import { CONTRACT, PATHS } from '../spec/endpoints';
+import { ENVIRONMENT, type ServerSettings } from '../spec/environment';
+import { CloudwatchPublisher } from './cloudwatch-publisher';
+import { readCpuQuota } from './cpu-quota';
+import { ServerError, StartupError } from './errors';
+import { Exchange } from './exchange';
+import type { StartExecutor } from './executor';
+import { findModels } from './find-models';
+import { healthRoutes, whyNotReady } from './health';
+import { Inference } from './inference';
+import { createListener, listen } from './listener';
+import { Metrics } from './metrics';
+import { openInferenceRoutes, type Handler } from './open-inference-protocol';
+import { Router } from './router';
+import { SaturationMeter } from './saturation-meter';
+import { ServedModel } from './served-model';
+import { ServedModels } from './served-models';
+
+export interface ServerOptions {
+  readonly settings: ServerSettings;
+  readonly startExecutor: StartExecutor;
+  readonly log: Logger;
+  /** Where lines that are no log lines go: CloudWatch's metrics. */
+  readonly writeLine: (line: string) => void;
+}
+
+export interface Addresses {
+  readonly httpPort: number;
+  readonly metricsPort: number;
+}
+
+/** Builds a server without starting anything: no port, no thread, no signal handler. */
+export function buildServer(options: ServerOptions): InferenceServer {
+  return new InferenceServer(options);
+}
+
+type Phase = 'serving' | 'draining' | 'closing';
+
+const IDLE_POLL_MS = 10;
+/** How long the last answers may take to leave once nothing else is waited for. */
+const FLUSH_MS = 1_000;
+
+/** One replica. Call `listen`, then `load`; later `drain`, and `abandon` when draining took too long. */
+export class InferenceServer {
+  private models = new ServedModels();
+  private phase: Phase = 'serving';
+  private readonly startup = new AbortController();
+  private readonly exchanges = new Set<Exchange>();
+  private readonly router: Router<Handler>;
+  private readonly http: Server;
+  private readonly metricsHttp: Server;
+  private readonly metrics: Metrics;
+  private readonly saturation: SaturationMeter;
+  private readonly cloudwatch: CloudwatchPublisher;
+
+  constructor(private readonly options: ServerOptions) {
+    const { settings, writeLine } = options;
+    const models = (): ServedModels => this.models;
+    const dimensions = { cluster: settings.clusterName, service: settings.serviceName };
+    this.saturation = new SaturationMeter({
+      models: () => this.models.all,
+      executors: settings.executors,
+      targetQueueSeconds: settings.targetQueueSeconds,
+    });
+    this.cloudwatch = new CloudwatchPublisher({
+      ...dimensions,
+      saturation: () => (this.models.hasStarted && !this.isDraining ? this.saturation.value : undefined),
+      write: writeLine,
+    });
+    this.metrics = new Metrics(dimensions, {
+      saturation: () => this.saturation.value,
+      models: () => this.models.all,
+    });
+    const inference = new Inference({
+      models,
+      metrics: this.metrics,
+      requestDeadlineSeconds: settings.requestDeadlineSeconds,
+      maxBodyBytes: Math.floor(settings.maxBodyMiB * 2 ** 20),
+    });
+    this.router = new Router([
+      ...healthRoutes({ models, isDraining: () => this.isDraining, runStuckSeconds: settings.runStuckSeconds }),
+      ...openInferenceRoutes(models, inference),
+    ]);
+    const metricsRouter = new Router<Handler>([
+      { method: 'GET', path: PATHS.metrics, handler: (exchange) => this.sendMetrics(exchange) },
+    ]);
+    this.http = this.createHttp(this.router);
+    this.metricsHttp = this.createHttp(metricsRouter);
+  }
+
+  get isDraining(): boolean {
+    return this.phase !== 'serving';
+  }
+
+  /** Whether nothing is being answered, run or opened: only then can the process end by itself at once. */
+  get isIdle(): boolean {
+    return this.exchanges.size === 0 && this.models.isIdle;
+  }
+
+  /** @throws StartupError PORT_UNAVAILABLE */
+  async listen(): Promise<Addresses> {
+    const { settings, log } = this.options;
+    const httpPort = await listen(this.http, settings.host, settings.httpPort, ENVIRONMENT.httpPort.variable);
+    const metricsPort = await listen(
+      this.metricsHttp,
+      settings.host,
+      settings.metricsPort,
+      ENVIRONMENT.metricsPort.variable,
+    );
+    log.info(
+      { host: settings.host, httpPort, metricsPort, contract: CONTRACT, nodeVersion: process.version },
+      'listening',
+    );
+    return { httpPort, metricsPort };
+  }
+
+  /**
+   * Finds and loads all models. Resolves when each is ready or known to be unable to.
+   * @throws StartupError, or SpecError for model references that cannot be read. The reason of the drain when one begins.
+   */
+  async load(): Promise<void> {
+    const { startupBudgetSeconds } = this.options.settings;
+    const { signal } = this.startup;
+    const budget = setTimeout(() => this.startup.abort(this.budgetExceeded()), startupBudgetSeconds * 1_000);
+    const aborted = new Promise<never>((_, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true });
+    });
+    try {
+      await Promise.race([this.loadModels(signal), aborted]);
+    } finally {
+      clearTimeout(budget);
+    }
+  }
+
+  /**
+   * Leaves in peace: not ready at once, still accepting for the deregistration lag, then finishing what is in flight.
+   * @returns whether everything was answered and nothing runs any more; false after lag and request deadline.
+   */
+  async drain(): Promise<boolean> {
+    const { settings, log } = this.options;
+    this.phase = 'draining';
+    // A replica that was never ready is in no load balancer: nothing has to be waited for.
+    const lagSeconds = this.models.hasStarted ? settings.deregistrationLagSeconds : 0;
+    log.info({ lagSeconds, requestDeadlineSeconds: settings.requestDeadlineSeconds }, 'draining');
+    this.startup.abort(new ServerError('DRAINING', 'the server is shutting down'));
+    await wait(lagSeconds * 1_000);
+    this.stopAccepting();
+    return this.waitForIdle(settings.requestDeadlineSeconds * 1_000);
+  }
+
+  /** Answers everything that waits with 503 and gives the answers a moment to leave. Runs go on: nothing can stop them. */
+  async abandon(): Promise<void> {
+    this.stopAccepting();
+    for (const exchange of this.exchanges) exchange.abort(draining());
+    const deadline = Date.now() + FLUSH_MS;
+    while (this.exchanges.size > 0 && Date.now() < deadline) await wait(IDLE_POLL_MS);
+  }
+
+  /** Releases ports, timers and threads. Waits for runs. */
+  async close(): Promise<void> {
+    this.stopAccepting();
+    this.startup.abort(draining());
+    this.saturation.stop();
+    this.cloudwatch.stop();
+    this.http.closeAllConnections();
+    this.metricsHttp.close();
+    this.metricsHttp.closeAllConnections();
+    await this.models.close();
+  }
+
+  private async loadModels(signal: AbortSignal): Promise<void> {
+    const { settings, startExecutor, log } = this.options;
+    const references = await findModels(settings, signal);
+    const cpus = readCpuQuota();
+    const intraOpThreads = settings.intraOpThreads ?? Math.max(1, Math.floor(cpus / settings.executors));
+    log.info(
+      { models: references.map(({ name, version }) => `${name}/${version}`), cpus, intraOpThreads },
+      'loading models',
+    );
+    this.models = new ServedModels(
+      references.map(
+        (reference) =>
+          new ServedModel({ reference, settings, intraOpThreads, startExecutor, metrics: this.metrics, log }),
+      ),
+    );
+    this.saturation.start();
+    if (settings.cloudwatchMetrics) this.cloudwatch.start();
+    await Promise.all(this.models.all.map((model) => model.load(signal)));
+    if (this.models.isReady) log.info('ready');
+    else log.error({ reason: whyNotReady(this.models) }, 'not ready');
+  }
+
+  private budgetExceeded(): StartupError {
+    const { startupBudgetSeconds } = this.options.settings;
+    return new StartupError(
+      'STARTUP_BUDGET',
+      `not ready within the startup budget of ${startupBudgetSeconds} s: ${whyNotReady(this.models)}`,
+    );
+  }
+
+  private createHttp(router: Router<Handler>): Server {
+    const handle = (expectsContinue: boolean) => (request: IncomingMessage, response: ServerResponse) => {
+      void this.answer(router, new Exchange(request, response, expectsContinue), response);
+    };
+    const server = createListener(this.options.settings, handle(false));
+    server.on('checkContinue', handle(true));
+    return server;
+  }
+
+  private async answer(router: Router<Handler>, exchange: Exchange, response: ServerResponse): Promise<void> {
+    const { method = 'GET', url = '/' } = exchange.request;
+    this.exchanges.add(exchange);
+    // Clients move their connections to other replicas while this one still answers.
+    if (this.isDraining) response.setHeader('Connection', 'close');
+    try {
+      const { handler, parameters } = router.find(method, url);
+      if (this.phase === 'closing' && method === 'POST') throw draining();
+      await handler(exchange, parameters);
+    } catch (error) {
+      if (!(error instanceof ServerError)) this.options.log.error({ err: error, method, url }, 'request failed');
+      await exchange.sendError(error);
+    } finally {
+      this.exchanges.delete(exchange);
+      this.options.log.debug({ method, url, status: response.statusCode, seconds: exchange.secondsSoFar }, 'request');
+    }
+  }
+
+  private async sendMetrics(exchange: Exchange): Promise<void> {
+    const { registry } = this.metrics;
+    const text = Buffer.from(await registry.metrics());
+    const headers = { 'Content-Type': registry.contentType, 'Content-Length': String(text.byteLength) };
+    await exchange.send(200, headers, [text]);
+  }
+
+  private stopAccepting(): void {
+    this.phase = 'closing';
+    if (!this.http.listening) return;
+    this.http.close();
+    this.http.closeIdleConnections();
+  }
+
+  private async waitForIdle(timeoutMs: number): Promise<boolean> {
+    const deadline = Date.now() + timeoutMs;
+    while (!this.isIdle && Date.now() < deadline) await wait(IDLE_POLL_MS);
+    return this.isIdle;
+  }
+}
+
+function draining(): ServerError {
+  return new ServerError('DRAINING', 'the server is shutting down');
+}

@@ -1,0 +1,106 @@
+import { performance } from 'node:perf_hooks';
+import { Worker } from 'node:worker_threads';
+import type { Tensor } from '../onnx/tensor-encoding';
+import { ExecutorExit, RunError, SessionError, type Executor, type ExecutorOptions, type RunResult } from './executor';
+import type { ExecutorAnswer, ExecutorWorkerData, RunMessage } from './executor-messages';
+import { turnTelemetryOff } from './settings';
+
+/**
+ * Starts a worker thread with a session of its own.
+ * @param workerUrl The server's bundle, which is its own worker.
+ */
+export function startWorkerExecutor(workerUrl: URL, options: ExecutorOptions): Promise<Executor> {
+  turnTelemetryOff();
+  const workerData: ExecutorWorkerData = { slipwayExecutor: options };
+  const worker = new Worker(workerUrl, { workerData });
+  return new Promise((resolve, reject) => {
+    const exit = exitOf(worker);
+    void exit.then(reject);
+    worker.once('message', (answer: ExecutorAnswer) => {
+      if (answer.kind === 'opened') {
+        resolve(new WorkerExecutor(worker, exit, answer));
+      } else {
+        reject(new SessionError(answer.kind === 'refused' ? answer.message : `unexpected answer '${answer.kind}'`));
+        void worker.terminate();
+      }
+    });
+  });
+}
+
+function exitOf(worker: Worker): Promise<ExecutorExit> {
+  return new Promise((resolve) => {
+    worker.once('error', (error) => resolve(new ExecutorExit(`executor stopped: ${error.message}`)));
+    worker.once('exit', (code) => resolve(new ExecutorExit(`executor stopped with exit code ${code}`)));
+  });
+}
+
+interface CurrentRun {
+  resolve(result: RunResult): void;
+  reject(error: Error): void;
+}
+
+class WorkerExecutor implements Executor {
+  readonly inputs: Executor['inputs'];
+  readonly outputs: Executor['outputs'];
+  readonly onnxRuntimeVersion: string;
+  readonly exit: Promise<ExecutorExit>;
+  runningSince: number | undefined;
+  private current: CurrentRun | undefined;
+  private exited: ExecutorExit | undefined;
+  private closing = false;
+
+  constructor(
+    private readonly worker: Worker,
+    exit: Promise<ExecutorExit>,
+    opened: Extract<ExecutorAnswer, { kind: 'opened' }>,
+  ) {
+    this.inputs = opened.inputs;
+    this.outputs = opened.outputs;
+    this.onnxRuntimeVersion = opened.onnxRuntimeVersion;
+    worker.on('message', (answer: ExecutorAnswer) => this.settle(answer));
+    this.exit = new Promise((resolve) => {
+      void exit.then((reason) => {
+        this.exited = reason;
+        this.finish()?.reject(reason);
+        if (!this.closing) resolve(reason);
+      });
+    });
+  }
+
+  run(inputs: readonly Tensor[]): Promise<RunResult> {
+    if (this.exited !== undefined) return Promise.reject(this.exited);
+    if (this.current !== undefined) throw new Error('an executor runs one batch at a time');
+    return new Promise((resolve, reject) => {
+      this.current = { resolve, reject };
+      this.runningSince = performance.now();
+      const message: RunMessage = { run: inputs };
+      const buffers = inputs.flatMap(({ data }) => (ArrayBuffer.isView(data) ? [data.buffer as ArrayBuffer] : []));
+      try {
+        this.worker.postMessage(message, [...new Set(buffers)]);
+      } catch (error) {
+        this.finish()?.reject(error as Error);
+      }
+    });
+  }
+
+  async close(): Promise<void> {
+    this.closing = true;
+    await this.worker.terminate();
+  }
+
+  private settle(answer: ExecutorAnswer): void {
+    if (answer.kind === 'done') {
+      const { outputs, seconds, nonfiniteElements } = answer;
+      this.finish()?.resolve({ outputs, seconds, nonfiniteElements });
+    } else if (answer.kind === 'failed') {
+      this.finish()?.reject(new RunError(answer.message));
+    }
+  }
+
+  private finish(): CurrentRun | undefined {
+    const { current } = this;
+    this.current = undefined;
+    this.runningSince = undefined;
+    return current;
+  }
+}
