@@ -13,11 +13,11 @@ import {
 } from '@aws-sdk/client-s3';
 import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi, type TestContext } from 'vitest';
 import type { StoredFile } from '../../runtime/model/model-store';
-import { PublishError } from '../../runtime/model/publish-error';
 import { publishModel } from '../../runtime/model/publish-model';
 import { s3ModelStore } from '../../runtime/model/s3-model-store';
 import { startMotoServer, type MotoServer } from '../support/moto-server';
 import { toolOnPath } from '../support/tools';
+import { refusal } from './refusal';
 
 const DIGITS = 'models/digits/model.onnx';
 const program = toolOnPath('moto_server');
@@ -56,15 +56,6 @@ async function keys(): Promise<string[]> {
 async function content(key: string): Promise<Uint8Array> {
   const { Body } = await client.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
   return Body!.transformToByteArray();
-}
-
-async function refusal(publishing: Promise<unknown>): Promise<PublishError> {
-  const error = await publishing.then(
-    () => new Error('it was published'),
-    (reason: unknown) => reason,
-  );
-  if (!PublishError.is(error)) throw error;
-  return error;
 }
 
 function stored(path: string, text: string): StoredFile {
