@@ -38,7 +38,7 @@ export class WorkloadIdentity extends pulumi.ComponentResource {
     const child = { parent: this };
     const serviceAccountName = args.serviceAccountName ?? name;
 
-    this.role = new aws.iam.Role(name, { assumeRolePolicy: trustPods(args.namespace, serviceAccountName) }, child);
+    this.role = new aws.iam.Role(name, { assumeRolePolicy: trustPods(args, serviceAccountName) }, child);
     const policy = new aws.iam.RolePolicy(name, { role: this.role.id, policy: readModels(args.reads) }, child);
     this.association = new aws.eks.PodIdentityAssociation(
       name,
@@ -64,8 +64,8 @@ export class WorkloadIdentity extends pulumi.ComponentResource {
   }
 }
 
-/** Pods of this one service account, wherever a cluster of the account associates it with the role. */
-function trustPods(namespace: pulumi.Input<string>, serviceAccount: string): pulumi.Output<string> {
+/** Pods of this one service account of this one cluster, by the session tags that EKS sets when it assumes the role. */
+function trustPods({ clusterName, namespace }: WorkloadIdentityArgs, serviceAccount: string): pulumi.Output<string> {
   return pulumi.jsonStringify({
     Version: '2012-10-17',
     Statement: [
@@ -75,6 +75,7 @@ function trustPods(namespace: pulumi.Input<string>, serviceAccount: string): pul
         Action: ['sts:AssumeRole', 'sts:TagSession'],
         Condition: {
           StringEquals: {
+            'aws:RequestTag/eks-cluster-name': clusterName,
             'aws:RequestTag/kubernetes-namespace': namespace,
             'aws:RequestTag/kubernetes-service-account': serviceAccount,
           },

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import {
   assertSameResources,
   assertSucceeded,
@@ -15,6 +15,9 @@ import {
   type RecordedResource,
 } from 'slipway/testing';
 import { awsInvoke, awsState } from '../support/pulumi-aws';
+
+// Programs run in processes of their own, seconds each on a busy machine.
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
 
 const program = {
   program: path.join(__dirname, 'programs/aws-gpu-service.ts'),
@@ -168,7 +171,7 @@ describe('the identity', () => {
     ]);
   });
 
-  test('is trusted to EKS for the pods of one service account', () => {
+  test('is trusted to EKS for the pods of one service account of one cluster', () => {
     const role = findResources(up, 'aws:iam/role:Role').find(({ name }) => name === 'digits')!;
     expect(JSON.parse(role.inputs['assumeRolePolicy'] as string).Statement).toEqual([
       {
@@ -177,6 +180,7 @@ describe('the identity', () => {
         Action: ['sts:AssumeRole', 'sts:TagSession'],
         Condition: {
           StringEquals: {
+            'aws:RequestTag/eks-cluster-name': 'platform',
             'aws:RequestTag/kubernetes-namespace': 'inference',
             'aws:RequestTag/kubernetes-service-account': 'digits',
           },

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 import {
   assertSameResources,
   assertSucceeded,
@@ -8,9 +8,13 @@ import {
   findResources,
   propertyAt,
   runPulumiProgram,
+  UNKNOWN,
   type PulumiRecording,
 } from 'slipway/testing';
 import { awsInvoke, awsState } from '../support/pulumi-aws';
+
+// Programs run in processes of their own, seconds each on a busy machine.
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
 
 test('two of each component live in one stack, preview and up alike', async () => {
   const preview = assertSucceeded(await run('two-of-each', { preview: true }));
@@ -20,6 +24,21 @@ test('two of each component live in one stack, preview and up alike', async () =
   expect(
     findResources(up, 'kubernetes:apps/v1:Deployment').map(({ inputs }) => propertyAt(inputs, 'metadata.name')),
   ).toEqual(['one', 'two']);
+});
+
+test('a namespace, an image and a bucket that are not known yet are waited for, not refused', async () => {
+  const preview = assertSucceeded(await run('all-late', { preview: true }));
+  const deployment = findResource(preview, 'kubernetes:apps/v1:Deployment');
+  expect(propertyAt(deployment.inputs, 'metadata.namespace')).toEqual(UNKNOWN);
+  expect(preview.stackOutputs['url']).toEqual(UNKNOWN);
+  const up = assertSucceeded(await run('all-late'));
+  expect(() => assertSameResources(preview, up)).not.toThrow();
+  expect(up.stackOutputs['url']).toBe('http://digits.team-id.svc:8080');
+  const [container] = propertyAt(
+    findResource(up, 'kubernetes:apps/v1:Deployment').inputs,
+    'spec.template.spec.containers',
+  ) as [{ image: string }];
+  expect(container.image).toBe('123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/images:1');
 });
 
 test('protect and an explicit provider reach every child', async () => {

@@ -1,7 +1,7 @@
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { readOnnxModel } from '../../runtime/onnx/read-onnx-model';
 import {
   assertSameResources,
@@ -14,6 +14,9 @@ import {
   type PulumiRecording,
 } from 'slipway/testing';
 import { awsInvoke, awsState } from '../support/pulumi-aws';
+
+// Programs run in processes of their own, seconds each on a busy machine.
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
 
 const root = path.resolve(__dirname, '../..');
 const examples = path.join(root, 'pulumi/examples');

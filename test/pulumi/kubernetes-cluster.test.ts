@@ -1,5 +1,6 @@
+import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import {
   applyToCluster,
   assertSucceeded,
@@ -8,7 +9,10 @@ import {
   runPulumiProgram,
   type PulumiRecording,
 } from 'slipway/testing';
-import { startCluster, whyNoCluster, type TestCluster } from '../support/kubernetes-cluster';
+import { customResourceDefinitions, startCluster, whyNoCluster, type TestCluster } from '../support/kubernetes-cluster';
+
+// Programs run in processes of their own, seconds each on a busy machine.
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
 
 const reason = whyNoCluster();
 let cluster: TestCluster | undefined;
@@ -63,11 +67,20 @@ test('a GPU service gets the GPU it asked for', async () => {
   expect(pods.items[0].spec.containers[0].resources.limits['nvidia.com/gpu']).toBe('1');
 });
 
-function deploy(provider: string): Promise<PulumiRecording> {
+test("KEDA's own definition takes the autoscaler of a service that scales with it", async (context) => {
+  const crd = path.join(customResourceDefinitions(), 'keda/keda.sh_scaledobjects.yaml');
+  if (!existsSync(crd)) return context.skip(`there is no ${crd}`);
+  await cluster!.kubectl('apply', '--server-side', '-f', crd);
+  await cluster!.kubectl('wait', '--for=condition=Established', 'crd/scaledobjects.keda.sh', '--timeout=30s');
+  const recording = assertSucceeded(await deploy('keda'));
+  expect(findResource(recording, 'kubernetes:keda.sh/v1alpha1:ScaledObject').id).toBe('keda/digits');
+});
+
+function deploy(kind: string): Promise<PulumiRecording> {
   return runPulumiProgram({
     program: path.join(__dirname, 'programs/on-a-cluster.ts'),
     typeCheck: false,
-    config: { namespace: provider, provider },
+    config: { namespace: kind, kind },
     onResource: applyToCluster({ kubeconfig: cluster!.kubeconfig }),
   });
 }

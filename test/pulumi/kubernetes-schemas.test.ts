@@ -1,6 +1,9 @@
 import path from 'node:path';
-import { beforeAll, expect, test } from 'vitest';
+import { beforeAll, expect, test, vi } from 'vitest';
 import { assertSucceeded, findResource, runPulumiProgram, type PulumiRecording } from 'slipway/testing';
+
+// Programs run in processes of their own, seconds each on a busy machine.
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
 
 interface SchemaModel {
   new (object: object): { validate(): void };
@@ -45,12 +48,12 @@ test('a schema refuses what does not fit it', async () => {
   expect(() => new (Deployment as unknown as SchemaModel)(broken).validate()).toThrow('progressDeadlineSeconds');
 });
 
-async function deploy(provider: string): Promise<PulumiRecording> {
+async function deploy(kind: string): Promise<PulumiRecording> {
   return assertSucceeded(
     await runPulumiProgram({
       program: path.join(__dirname, 'programs/on-a-cluster.ts'),
       typeCheck: false,
-      config: { namespace: provider, provider },
+      config: { namespace: kind, kind },
     }),
   );
 }

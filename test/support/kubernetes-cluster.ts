@@ -39,6 +39,11 @@ export async function startCluster(): Promise<TestCluster> {
   };
 }
 
+/** Folder of the custom resource definitions that come with the starter. */
+export function customResourceDefinitions(): string {
+  return path.join(path.dirname(kubeUp()), 'crds');
+}
+
 function kubeUp(): string {
   return process.env['SLIPWAY_KUBE_UP'] ?? path.resolve(repositoryRoot, '../shared/tools/kube-up');
 }

@@ -1,5 +1,5 @@
 import path from 'node:path';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
 import {
   applyToCluster,
   assertSucceeded,
@@ -8,6 +8,9 @@ import {
   type RecordedResource,
 } from 'slipway/testing';
 import { startCluster, whyNoCluster, type TestCluster } from '../support/kubernetes-cluster';
+
+// Programs run in processes of their own, seconds each on a busy machine.
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
 
 const program = path.join(__dirname, 'fixtures/deploys-to-cluster.ts');
 const reason = whyNoCluster();

@@ -1,7 +1,7 @@
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test, vi } from 'vitest';
 import {
   assertSameResources,
   assertSucceeded,
@@ -16,6 +16,9 @@ import {
   type PulumiProgramOptions,
   type PulumiRecording,
 } from 'slipway/testing';
+
+// Programs run in processes of their own, seconds each on a busy machine.
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
 
 const fixtures = path.join(__dirname, 'fixtures');
 const BUCKET = 'aws:s3/bucket:Bucket';

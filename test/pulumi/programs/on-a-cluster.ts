@@ -13,9 +13,11 @@ const common: InferenceServiceArgs = {
   maxReplicas: 3,
 };
 const gpu = { executionProvider: 'cuda', instanceTypes: ['g6.xlarge'], metricsFrom: 'prometheus-adapter' } as const;
+const KINDS: Record<string, InferenceServiceArgs> = {
+  cpu: common,
+  cuda: { ...common, ...gpu },
+  keda: { ...common, metricsFrom: 'keda' },
+};
 
-export const service = new InferenceService(
-  'digits',
-  config.get('provider') === 'cuda' ? { ...common, ...gpu } : common,
-);
+const service = new InferenceService('digits', KINDS[config.require('kind')]!);
 export const url = service.url;
