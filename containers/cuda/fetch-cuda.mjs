@@ -126,7 +126,7 @@ function checkDigest(seen, recorded, source) {
       [
         `no SHA-256 is recorded for ${source}, so the build stops here`,
         `the one just seen is ${seen}`,
-        'compare it with a download over another network, then record it: ',
+        'compare it with a download over another network, then record it:',
         `  slipway image pin --variant cuda --cuda-sha256 ${seen}`,
         `or pass --build-arg ONNXRUNTIME_CUDA_SHA256=${seen}`,
       ].join('\n'),

@@ -55,7 +55,8 @@ export function buildSteps(tool: ContainerTool, request: BuildRequest): readonly
       return [
         // `--manifest` adds to a list of that name, so the images of an earlier build would stay in it.
         { ...step(tool.name, 'manifest', 'rm', request.tag), optional: true },
-        step(tool.name, ...build, '--manifest', request.tag, request.context),
+        // The layer cache of buildah 1.28 takes a layer of one platform for the same step of another.
+        step(tool.name, ...build, '--no-cache', '--manifest', request.tag, request.context),
       ];
     }
     default:

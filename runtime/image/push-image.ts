@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { announceUnpinned, planBuild, runSteps, type BuildImageOptions } from './build-image';
@@ -18,8 +18,7 @@ export interface PushImageOptions extends Omit<BuildImageOptions, 'tag'> {
  * ever. Logging in to the image repository is left to the tool (`docker login`, `podman login`, a credential helper).
  *
  * @param imageRepositoryUri without tag: `123456789012.dkr.ecr.eu-west-1.amazonaws.com/slipway`
- * @throws ImageError as for a build, and DIGEST_UNKNOWN when the push succeeded and its digest cannot be read back: the
- * tag is not handed out instead.
+ * @throws ImageError as for a build, and DIGEST_UNKNOWN when the tool told no digest: the tag is not handed out instead.
  */
 export async function pushImage(imageRepositoryUri: string, options: PushImageOptions = {}): Promise<string> {
   assertImageRepository(imageRepositoryUri);
@@ -33,12 +32,14 @@ export async function pushImage(imageRepositoryUri: string, options: PushImageOp
     const digestFile = join(scratch, 'digest');
     const { steps, digestIn } = pushSteps(tool, request, digestFile);
     const output = await runSteps(steps, options.log);
-    const digest = parsePushedDigest(digestIn === 'output' ? output : readFileSync(digestFile, 'utf8'));
+    const told = digestIn === 'output' ? output : existsSync(digestFile) ? readFileSync(digestFile, 'utf8') : '';
+    const digest = parsePushedDigest(told);
     if (digest === undefined) {
+      // buildah 1.28 was seen to end so when a registry refused it half-way.
       throw new ImageError(
         'DIGEST_UNKNOWN',
         tag,
-        `${tool.name} pushed it and told no digest; read it from the image repository`,
+        `${tool.name} ended its push without an error and without a digest; look into the image repository before using the tag`,
       );
     }
     return `${imageRepositoryUri}@${digest}`;

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { buildImage, containerContext, findContainerTool, type ContainerTool } from '../../runtime/image';
+import { buildImage, findContainerTool, type ContainerTool } from '../../runtime/image';
 import { CONTAINER_USER, CONTRACT, HEALTH_COMMAND, PORTS } from '../../runtime/spec/endpoints';
 import { BUILD_ARGUMENTS, baseImages, registryAccess, whyNoContainers, type BaseImages } from './base-images';
 import { classify, clientUntil, digitIn, DIGITS, images, labels, refusal, slowRequest } from './digits-client';
@@ -183,10 +183,6 @@ describe('the CPU image', () => {
     },
     BUILD_MINUTES * 60_000,
   );
-
-  test('the context that it is built from ships in the package', () => {
-    expect(containerContext('cpu')).toMatch(/dist[\\/]image[\\/]cpu$/);
-  });
 });
 
 /** Executed inside the container: what a shell would have been asked. */

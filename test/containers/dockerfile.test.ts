@@ -1,0 +1,68 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { CONTAINER_USER, CONTRACT, HEALTH_COMMAND, PORTS } from '../../runtime/spec/endpoints';
+
+const CONTAINERS = path.resolve(__dirname, '../../containers');
+
+/** The instructions of a Dockerfile's last stage, continued lines joined. */
+function lastStage(dockerfile: string): string[] {
+  const instructions = dockerfile
+    .replace(/^\s*#.*\n/gm, '')
+    .replace(/\\\n\s*/g, '')
+    .split('\n')
+    .filter((line) => line !== '');
+  return instructions.slice(instructions.findLastIndex((line) => line.startsWith('FROM ')));
+}
+
+describe.each(['cpu', 'cuda'])('the %s Dockerfile', (variant) => {
+  const dockerfile = readFileSync(path.join(CONTAINERS, variant, 'Dockerfile'), 'utf8');
+  const stage = lastStage(dockerfile);
+
+  test('writes no digest that nobody resolved', () => {
+    expect(dockerfile).not.toMatch(/sha256:[0-9a-f]{8}/);
+    expect(dockerfile).not.toMatch(/SHA256="?[0-9a-f]/);
+  });
+
+  test('takes its base as an argument, by default the official Node 24 slim tag', () => {
+    expect(dockerfile).toMatch(/^ARG BASE_IMAGE=docker\.io\/library\/node:24-slim$/m);
+  });
+
+  test('runs nothing in its last stage: it needs no shell and no processor of the target', () => {
+    expect(stage.filter((line) => /^(RUN|ONBUILD|SHELL|ADD)\b/.test(line))).toEqual([]);
+    const command = JSON.stringify(HEALTH_COMMAND).replaceAll(',', ', ');
+    expect(stage.find((line) => line.startsWith('HEALTHCHECK '))).toMatch(new RegExp(` CMD ${escape(command)}$`));
+    expect(stage.at(-1)).toBe('ENTRYPOINT ["node", "/app/server.mjs"]');
+  });
+
+  test('declares what the contract says', () => {
+    expect(stage).toContain(`USER ${CONTAINER_USER}:${CONTAINER_USER}`);
+    expect(stage).toContain(`EXPOSE ${PORTS.http} ${PORTS.metrics}`);
+    expect(stage).toContain('STOPSIGNAL SIGTERM');
+    expect(stage.find((line) => line.startsWith('LABEL '))).toContain(`dev.slipway.contract="${CONTRACT}"`);
+    expect(stage.find((line) => line.startsWith('ENV '))).toContain('ORT_DISABLE_TELEMETRY=1');
+  });
+
+  test('runs no install script of a package', () => {
+    const installs = dockerfile.match(/npm (ci|install|i)\b.*/g);
+    expect(installs).toHaveLength(1);
+    expect(installs?.[0]).toContain('--ignore-scripts');
+  });
+});
+
+test('the lock file of the image names no registry, and the version that the library is tested with', () => {
+  const lock = readFileSync(path.join(CONTAINERS, 'image/package-lock.json'), 'utf8');
+  expect(lock).not.toMatch(/https?:\/\/[^"]*\.tgz/);
+  const { packages } = JSON.parse(lock) as { packages: Record<string, { version: string; integrity?: string }> };
+  const { devDependencies } = JSON.parse(readFileSync(path.resolve(CONTAINERS, '../package.json'), 'utf8')) as {
+    devDependencies: Record<string, string>;
+  };
+  expect(packages['node_modules/onnxruntime-node']?.version).toBe(devDependencies['onnxruntime-node']);
+  for (const [name, { integrity }] of Object.entries(packages)) {
+    if (name !== '') expect(integrity, name).toMatch(/^sha512-/);
+  }
+});
+
+function escape(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+}

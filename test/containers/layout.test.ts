@@ -1,0 +1,84 @@
+import { execFile } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { containerContext, IMAGE_VARIANTS } from '../../runtime/image';
+
+const run = promisify(execFile);
+const ROOT = path.resolve(__dirname, '../..');
+
+interface Layout {
+  readonly layOutImageContexts: (distDirectory: string) => { cpu: string; cuda: string };
+}
+const layout = import(pathToFileURL(path.join(ROOT, 'containers/layout.mjs')).href) as Promise<Layout>;
+
+let scratch: string;
+beforeEach(() => {
+  scratch = mkdtempSync(path.join(tmpdir(), 'slipway-layout-'));
+});
+afterEach(() => rmSync(scratch, { recursive: true }));
+
+describe('laying out the image contexts', () => {
+  async function layOut(): Promise<{ cpu: string; cuda: string }> {
+    writeFileSync(path.join(scratch, 'server.mjs'), 'export {};\n', { mode: 0o600 });
+    writeFileSync(path.join(scratch, 'THIRD-PARTY-NOTICES.md'), 'notices\n');
+    return (await layout).layOutImageContexts(scratch);
+  }
+
+  test('each context holds everything that its Dockerfile copies', async () => {
+    for (const context of Object.values(await layOut())) {
+      const dockerfile = readFileSync(path.join(context, 'Dockerfile'), 'utf8');
+      for (const [, sources = ''] of dockerfile.matchAll(/^COPY (?!--from)(.+) \S+$/gm)) {
+        for (const source of sources.split(' ')) expect(existsSync(path.join(context, source)), source).toBe(true);
+      }
+    }
+  });
+
+  test('the same sources give the same bytes and modes, and nothing of an earlier layout stays', async () => {
+    const first = await layOut();
+    const before = fingerprint(first.cpu);
+    writeFileSync(path.join(first.cpu, 'left-over.mjs'), '');
+    expect(fingerprint((await layOut()).cpu)).toEqual(before);
+    expect(before.map(({ mode }) => mode)).toEqual(before.map(() => 0o644));
+  });
+
+  test('the image is labelled with the version of the package', async () => {
+    const { version } = JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8')) as { version: string };
+    const dockerfile = readFileSync(path.join((await layOut()).cuda, 'Dockerfile'), 'utf8');
+    expect(dockerfile).toContain(`\nARG SLIPWAY_VERSION=${version}\n`);
+  });
+
+  test('without the server bundle it says which file is missing', async () => {
+    const { layOutImageContexts } = await layout;
+    expect(() => layOutImageContexts(scratch)).toThrow(`${path.join(scratch, 'server.mjs')} is missing`);
+  });
+});
+
+test('the tarball of the package holds both contexts, byte for byte', async () => {
+  const pack = ['pack', '--ignore-scripts', '--json', '--pack-destination', scratch];
+  const { stdout } = await run('npm', pack, { cwd: ROOT, maxBuffer: 64 * 1_048_576 });
+  const [{ filename }] = JSON.parse(stdout) as [{ filename: string }];
+  await run('tar', ['-xzf', path.join(scratch, filename), '-C', scratch]);
+  for (const variant of IMAGE_VARIANTS) {
+    const packed = fingerprint(path.join(scratch, 'package', 'dist', 'image', variant));
+    expect(packed.map(({ file }) => file)).toContain('package-lock.json');
+    expect(packed).toEqual(fingerprint(containerContext(variant)));
+  }
+});
+
+function fingerprint(directory: string): { file: string; mode: number; sha256: string }[] {
+  return (readdirSync(directory, { recursive: true }) as string[])
+    .filter((file) => statSync(path.join(directory, file)).isFile())
+    .sort()
+    .map((file) => ({
+      file,
+      mode: statSync(path.join(directory, file)).mode & 0o777,
+      sha256: createHash('sha256')
+        .update(readFileSync(path.join(directory, file)))
+        .digest('hex'),
+    }));
+}
