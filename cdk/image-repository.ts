@@ -8,7 +8,7 @@ import { RuntimeImage } from './runtime-image';
 export interface ImageRepositoryProps {
   /** Lower case. Naming it lets other stacks name it too. @default - CloudFormation chooses */
   readonly repositoryName?: string;
-  /** @default - ECR's own AES-256 encryption */
+  /** @default - ECR's own: it encrypts every image with AES-256 */
   readonly encryptionKey?: kms.IKey;
   /** Tagged images kept; older ones expire. @default 20 */
   readonly keepImages?: number;
@@ -39,7 +39,7 @@ export class ImageRepository extends Construct {
     this.repository = new ecr.Repository(this, 'Resource', {
       ...(props.repositoryName === undefined ? {} : { repositoryName: props.repositoryName }),
       ...(props.encryptionKey === undefined
-        ? { encryption: ecr.RepositoryEncryption.AES_256 }
+        ? {}
         : { encryption: ecr.RepositoryEncryption.KMS, encryptionKey: props.encryptionKey }),
       imageTagMutability: ecr.TagMutability.IMMUTABLE,
       imageScanOnPush: true,

@@ -1,0 +1,204 @@
+import { Stack } from 'aws-cdk-lib';
+import { Annotations, Match, Template } from 'aws-cdk-lib/assertions';
+import * as ec2 from 'aws-cdk-lib/aws-ec2';
+import * as ecs from 'aws-cdk-lib/aws-ecs';
+import { GpuInstanceGroup, type GpuInstanceGroupProps } from 'slipway/cdk';
+import { expect, test } from 'vitest';
+import {
+  describeWithAndWithoutFlags,
+  newCluster,
+  newGpuService,
+  newStack,
+  pinnedMachineImage,
+  theOnly,
+} from './support/stacks';
+
+function addGroup(stack: Stack, props: Partial<GpuInstanceGroupProps> = {}): GpuInstanceGroup {
+  return new GpuInstanceGroup(stack, 'L4', {
+    cluster: newCluster(stack),
+    instanceTypes: ['g6.xlarge'],
+    machineImage: pinnedMachineImage(),
+    ...props,
+  });
+}
+
+describeWithAndWithoutFlags('GpuInstanceGroup', (newStack) => {
+  function synthesize(props?: Partial<GpuInstanceGroupProps>): Template {
+    const stack = newStack();
+    addGroup(stack, props);
+    return Template.fromStack(stack);
+  }
+
+  function ecsConfig(template: Template): string {
+    return JSON.stringify(theOnly(template, 'AWS::EC2::LaunchTemplate').Properties.LaunchTemplateData.UserData);
+  }
+
+  test('asks for the second version of the metadata service, one hop away', () => {
+    const { LaunchTemplateData } = theOnly(synthesize(), 'AWS::EC2::LaunchTemplate').Properties;
+    expect(LaunchTemplateData.MetadataOptions).toMatchObject({ HttpTokens: 'required', HttpPutResponseHopLimit: 1 });
+  });
+
+  test('boots from an encrypted gp3 volume of 100 GiB', () => {
+    const { LaunchTemplateData } = theOnly(synthesize(), 'AWS::EC2::LaunchTemplate').Properties;
+    expect(LaunchTemplateData.BlockDeviceMappings).toEqual([
+      { DeviceName: '/dev/xvda', Ebs: { Encrypted: true, VolumeSize: 100, VolumeType: 'gp3' } },
+    ]);
+  });
+
+  test('joins the cluster, enables GPUs and keeps replicas away from the role of the machine', () => {
+    const config = ecsConfig(synthesize());
+    expect(config).toContain('ECS_ENABLE_GPU_SUPPORT=true >> /etc/ecs/ecs.config');
+    expect(config).toContain('ECS_AWSVPC_BLOCK_IMDS=true >> /etc/ecs/ecs.config');
+    expect(config.match(/ECS_CLUSTER=/g)).toHaveLength(1);
+    expect(config).not.toContain('ECS_ENABLE_SPOT_INSTANCE_DRAINING');
+  });
+
+  test('drains replicas off a spot machine that is taken back', () => {
+    const template = synthesize({ spot: true, onDemandBase: 1 });
+    expect(ecsConfig(template)).toContain('ECS_ENABLE_SPOT_INSTANCE_DRAINING=true');
+    const { Properties } = theOnly(template, 'AWS::AutoScaling::AutoScalingGroup');
+    expect(Properties.CapacityRebalance).toBe(true);
+    expect(Properties.MixedInstancesPolicy.InstancesDistribution).toMatchObject({
+      OnDemandBaseCapacity: 1,
+      OnDemandPercentageAboveBaseCapacity: 0,
+      SpotAllocationStrategy: 'price-capacity-optimized',
+    });
+  });
+
+  test('starts from no machine, never from a launch configuration, and leaves the count to the capacity provider', () => {
+    const template = synthesize();
+    const { Properties } = theOnly(template, 'AWS::AutoScaling::AutoScalingGroup');
+    expect(Properties).toMatchObject({ MinSize: '0', MaxSize: '4' });
+    expect(Properties.DesiredCapacity).toBeUndefined();
+    expect(Properties.LaunchTemplate).toBeDefined();
+    template.resourceCountIs('AWS::AutoScaling::LaunchConfiguration', 0);
+  });
+
+  test('tries several instance types in their order of preference, none of them spot', () => {
+    const template = synthesize({ instanceTypes: ['g6.xlarge', 'g5.xlarge'] });
+    const { MixedInstancesPolicy } = theOnly(template, 'AWS::AutoScaling::AutoScalingGroup').Properties;
+    expect(MixedInstancesPolicy.LaunchTemplate.Overrides).toEqual([
+      { InstanceType: 'g6.xlarge' },
+      { InstanceType: 'g5.xlarge' },
+    ]);
+    expect(MixedInstancesPolicy.InstancesDistribution).toMatchObject({
+      OnDemandAllocationStrategy: 'prioritized',
+      OnDemandPercentageAboveBaseCapacity: 100,
+    });
+  });
+
+  test('replaces machines by instance refresh when the launch template changes, those in use included', () => {
+    const { UpdatePolicy } = theOnly(synthesize(), 'AWS::AutoScaling::AutoScalingGroup');
+    expect(UpdatePolicy.AutoScalingInstanceRefresh).toEqual({
+      Strategy: 'Rolling',
+      Preferences: {
+        MinHealthyPercentage: 100,
+        MaxHealthyPercentage: 200,
+        SkipMatching: true,
+        ScaleInProtectedInstances: 'Refresh',
+      },
+    });
+  });
+
+  test('drains before it terminates, protects machines in use in production, and never brings a Lambda function', () => {
+    for (const [preset, protection] of [
+      ['production', 'ENABLED'],
+      ['development', 'DISABLED'],
+    ] as const) {
+      const template = synthesize({ preset });
+      const { AutoScalingGroupProvider } = theOnly(template, 'AWS::ECS::CapacityProvider').Properties;
+      expect(AutoScalingGroupProvider.ManagedDraining).toBe('ENABLED');
+      expect(AutoScalingGroupProvider.ManagedTerminationProtection).toBe(protection);
+      expect(AutoScalingGroupProvider.ManagedScaling.Status).toBe('ENABLED');
+      template.resourceCountIs('AWS::Lambda::Function', 0);
+    }
+  });
+
+  test('lets nothing in and HTTPS out', () => {
+    const template = synthesize();
+    const { Properties } = theOnly(template, 'AWS::EC2::SecurityGroup');
+    expect(Properties.SecurityGroupIngress).toBeUndefined();
+    template.resourceCountIs('AWS::EC2::SecurityGroupIngress', 0);
+    expect(Properties.SecurityGroupEgress).toMatchObject([{ IpProtocol: 'tcp', FromPort: 443, ToPort: 443 }]);
+  });
+
+  test('puts machines into private subnets', () => {
+    const { VPCZoneIdentifier } = theOnly(synthesize(), 'AWS::AutoScaling::AutoScalingGroup').Properties;
+    expect(JSON.stringify(VPCZoneIdentifier)).toContain('PrivateSubnet1');
+    expect(JSON.stringify(VPCZoneIdentifier)).not.toContain('PublicSubnet');
+  });
+
+  test('boots the AL2023 GPU image that ECS recommends when none is named', () => {
+    const template = synthesize({ machineImage: undefined, preset: 'development' });
+    const parameters = template.findParameters('*', { Type: 'AWS::SSM::Parameter::Value<AWS::EC2::Image::Id>' });
+    expect(Object.values(parameters)).toMatchObject([
+      { Default: '/aws/service/ecs/optimized-ami/amazon-linux-2023/gpu/recommended/image_id' },
+    ]);
+  });
+
+  test('a service on the group is created after the association with the cluster and deleted before it', () => {
+    const stack = newStack();
+    newGpuService(stack);
+    const template = Template.fromStack(stack);
+    const association = theOnly(template, 'AWS::ECS::ClusterCapacityProviderAssociations');
+    expect(theOnly(template, 'AWS::ECS::Service').DependsOn).toContain(association.id);
+  });
+
+  test('a service that somebody else puts on the group is ordered in the same way, whatever is declared first', () => {
+    const stack = newStack();
+    const cluster = newCluster(stack);
+    const taskDefinition = new ecs.Ec2TaskDefinition(stack, 'Task');
+    taskDefinition.addContainer('main', { image: ecs.ContainerImage.fromRegistry('busybox'), memoryLimitMiB: 64 });
+    const service = new ecs.Ec2Service(stack, 'Theirs', {
+      cluster,
+      taskDefinition,
+      minHealthyPercent: 100,
+      circuitBreaker: { enable: true },
+    });
+    const group = new GpuInstanceGroup(stack, 'L4', {
+      cluster,
+      instanceTypes: ['g6.xlarge'],
+      machineImage: pinnedMachineImage(),
+    });
+    service.node.addDependency(group);
+    const template = Template.fromStack(stack);
+    const association = theOnly(template, 'AWS::ECS::ClusterCapacityProviderAssociations');
+    expect(theOnly(template, 'AWS::ECS::Service').DependsOn).toContain(association.id);
+  });
+});
+
+test('the association is what names the provider, so waiting for one is waiting for all', () => {
+  const stack = newStack();
+  addGroup(stack);
+  const template = Template.fromStack(stack);
+  const provider = theOnly(template, 'AWS::ECS::CapacityProvider');
+  const association = theOnly(template, 'AWS::ECS::ClusterCapacityProviderAssociations');
+  expect(association.Properties.CapacityProviders).toEqual([{ Ref: provider.id }]);
+  expect(provider.Properties.AutoScalingGroupProvider.AutoScalingGroupArn).toEqual({
+    Ref: theOnly(template, 'AWS::AutoScaling::AutoScalingGroup').id,
+  });
+});
+
+test('warns in production when the machine image may change by itself, and only then', () => {
+  const warned = (props: Partial<GpuInstanceGroupProps>): number => {
+    const stack = newStack();
+    addGroup(stack, props);
+    return Annotations.fromStack(stack).findWarning(
+      '/Stack/L4',
+      Match.stringLikeRegexp('slipway:unpinned-machine-image'),
+    ).length;
+  };
+  expect(warned({ machineImage: undefined })).toBe(1);
+  expect(warned({ machineImage: undefined, preset: 'development' })).toBe(0);
+  expect(warned({ machineImage: ec2.MachineImage.genericLinux({ 'us-east-1': 'ami-0123456789abcdef0' }) })).toBe(0);
+});
+
+test('refuses what cannot be: no type, an unknown type, a maximum below the minimum', () => {
+  expect(() => addGroup(newStack(), { instanceTypes: [] })).toThrow('NO_INSTANCE_FITS instanceTypes');
+  expect(() => addGroup(newStack(), { instanceTypes: ['g6.huge'] })).toThrow(
+    "UNKNOWN_INSTANCE_TYPE instanceTypes[0]: got 'g6.huge', known: g6.xlarge",
+  );
+  expect(() => addGroup(newStack(), { minSize: 5, maxSize: 2 })).toThrow(
+    'REPLICA_RANGE maxSize: must be at least minSize (5), got 2',
+  );
+});

@@ -1,0 +1,61 @@
+import { RemovalPolicy } from 'aws-cdk-lib';
+import { Template } from 'aws-cdk-lib/assertions';
+import * as iam from 'aws-cdk-lib/aws-iam';
+import * as kms from 'aws-cdk-lib/aws-kms';
+import { ImageRepository, type ImageRepositoryProps } from 'slipway/cdk';
+import { expect, test } from 'vitest';
+import { describeWithAndWithoutFlags, theOnly } from './support/stacks';
+
+describeWithAndWithoutFlags('ImageRepository', (newStack) => {
+  function synthesize(props?: ImageRepositoryProps): Template {
+    const stack = newStack();
+    new ImageRepository(stack, 'Images', props);
+    return Template.fromStack(stack);
+  }
+
+  test('has tags that mean one image for ever, and scans what is pushed', () => {
+    const { Properties } = theOnly(synthesize(), 'AWS::ECR::Repository');
+    expect(Properties.ImageTagMutability).toBe('IMMUTABLE');
+    expect(Properties.ImageScanningConfiguration).toEqual({ ScanOnPush: true });
+  });
+
+  test('encrypts with the key it is given; without one ECR encrypts by itself', () => {
+    const stack = newStack();
+    new ImageRepository(stack, 'Images', { encryptionKey: new kms.Key(stack, 'Key') });
+    const { EncryptionConfiguration } = theOnly(Template.fromStack(stack), 'AWS::ECR::Repository').Properties;
+    expect(EncryptionConfiguration).toEqual({
+      EncryptionType: 'KMS',
+      KmsKey: { 'Fn::GetAtt': [expect.stringMatching(/^Key/), 'Arn'] },
+    });
+  });
+
+  test('keeps the newest 20 images, and untagged ones for two weeks', () => {
+    const { LifecyclePolicy } = theOnly(synthesize(), 'AWS::ECR::Repository').Properties;
+    const { rules } = JSON.parse(LifecyclePolicy.LifecyclePolicyText) as { rules: { selection: object }[] };
+    expect(rules.map(({ selection }) => selection)).toEqual([
+      { tagStatus: 'untagged', countType: 'sinceImagePushed', countNumber: 14, countUnit: 'days' },
+      { tagStatus: 'any', countType: 'imageCountMoreThan', countNumber: 20 },
+    ]);
+  });
+
+  test('is kept when its stack is deleted, unless the author says otherwise', () => {
+    expect(theOnly(synthesize(), 'AWS::ECR::Repository').DeletionPolicy).toBe('Retain');
+    const deleted = theOnly(synthesize({ removalPolicy: RemovalPolicy.DESTROY }), 'AWS::ECR::Repository');
+    expect(deleted.DeletionPolicy).toBe('Delete');
+    expect(deleted.Properties.EmptyOnDelete).toBe(true);
+  });
+
+  test('lets a puller pull and not push', () => {
+    const stack = newStack();
+    const role = new iam.Role(stack, 'Puller', { assumedBy: new iam.AccountRootPrincipal() });
+    new ImageRepository(stack, 'Images').grantPull(role);
+    const { Statement } = theOnly(Template.fromStack(stack), 'AWS::IAM::Policy').Properties.PolicyDocument;
+    const actions = Statement.flatMap((statement: { Action: unknown }) => statement.Action).sort();
+    expect(actions).toEqual([
+      'ecr:BatchCheckLayerAvailability',
+      'ecr:BatchGetImage',
+      'ecr:GetAuthorizationToken',
+      'ecr:GetDownloadUrlForLayer',
+    ]);
+  });
+});
