@@ -17,12 +17,15 @@ export interface ContainerTool {
  * fails on the server's; podman and buildah open their storage.
  */
 const PROBES: Readonly<Record<ContainerToolName, Command>> = {
-  docker: { program: 'docker', args: ['version', '--format', '{{.Server.Version}}'] },
+  docker: { program: 'docker', args: ['version', '--format', '{{.Client.Version}} {{.Server.Version}}'] },
   podman: { program: 'podman', args: ['info', '--format', '{{.Store.GraphDriverName}}'] },
   buildah: { program: 'buildah', args: ['info'] },
 };
 const BUILDX_PROBE: Command = { program: 'docker', args: ['buildx', 'version'] };
 const PROBE_TIMEOUT_SECONDS = 30;
+
+/** From here on the docker client builds with its buildx plugin alone; before, BuildKit was part of it. */
+const FIRST_DOCKER_THAT_NEEDS_BUILDX = 23;
 
 /**
  * Finds the first container tool that works here: docker, podman, buildah.
@@ -32,11 +35,13 @@ const PROBE_TIMEOUT_SECONDS = 30;
 export async function findContainerTool(only?: ContainerToolName): Promise<ContainerTool> {
   const reasons: string[] = [];
   for (const name of only === undefined ? CONTAINER_TOOLS : [only]) {
-    const failure = await failureOf(PROBES[name]);
-    if (failure === undefined) {
-      return { name, buildx: name === 'docker' && (await failureOf(BUILDX_PROBE)) === undefined };
+    try {
+      const said = await runCommand(PROBES[name], { timeoutSeconds: PROBE_TIMEOUT_SECONDS });
+      return name === 'docker' ? await lookForBuildx(said) : { name, buildx: false };
+    } catch (error) {
+      if (!ImageError.is(error)) throw error;
+      reasons.push(`${name}: ${error.message.split('\n').at(-1)?.replace(`${error.code} ${error.where}: `, '')}`);
     }
-    reasons.push(`${name}: ${failure}`);
   }
   throw new ImageError(
     'NO_CONTAINER_TOOL',
@@ -45,14 +50,17 @@ export async function findContainerTool(only?: ContainerToolName): Promise<Conta
   );
 }
 
-/** Undefined when the command succeeds, else the last thing it said. */
-async function failureOf(command: Command): Promise<string | undefined> {
-  try {
-    await runCommand(command, { timeoutSeconds: PROBE_TIMEOUT_SECONDS });
-    return undefined;
-  } catch (error) {
-    if (!ImageError.is(error)) throw error;
-    const said = error.message.slice(error.message.indexOf(`${error.where}: `) + error.where.length + 2);
-    return said.split('\n').at(-1);
+async function lookForBuildx(versions: string): Promise<ContainerTool> {
+  const buildx = await runCommand(BUILDX_PROBE, { timeoutSeconds: PROBE_TIMEOUT_SECONDS }).then(
+    () => true,
+    () => false,
+  );
+  if (!buildx && Number.parseInt(versions, 10) >= FIRST_DOCKER_THAT_NEEDS_BUILDX) {
+    throw new ImageError(
+      'COMMAND_FAILED',
+      'docker buildx',
+      'its buildx plugin is missing, and this docker builds with nothing else',
+    );
   }
+  return { name: 'docker', buildx };
 }

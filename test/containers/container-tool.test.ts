@@ -23,12 +23,25 @@ function install(name: string, script: string): void {
 
 const ENGINE_DOWN = 'echo "Client: 27.0"; echo "Cannot connect to the Docker daemon" >&2; exit 1';
 
+const ENGINE_UP = 'case "$1" in version) echo "27.0.1 27.0.1";; buildx) exit 0;; *) exit 1;; esac';
+const ENGINE_UP_WITHOUT_BUILDX = (version: string): string =>
+  `case "$1" in version) echo "${version} 27.0.1";; *) echo "unknown command" >&2; exit 1;; esac`;
+
 test('takes docker first, and sees whether it has buildx', async () => {
-  install('docker', 'test "$1" = version || test "$1" = buildx');
+  install('docker', ENGINE_UP);
   install('podman', 'exit 0');
   expect(await findContainerTool()).toEqual({ name: 'docker', buildx: true });
-  install('docker', 'test "$1" = version');
+  install('docker', ENGINE_UP_WITHOUT_BUILDX('20.10.24'));
   expect(await findContainerTool()).toEqual({ name: 'docker', buildx: false });
+});
+
+test('a docker from 23 on without buildx cannot build and does not count', async () => {
+  install('docker', ENGINE_UP_WITHOUT_BUILDX('28.2.2'));
+  await expect(findContainerTool()).rejects.toThrow(
+    '(docker: its buildx plugin is missing, and this docker builds with',
+  );
+  install('buildah', 'exit 0');
+  expect(await findContainerTool()).toEqual({ name: 'buildah', buildx: false });
 });
 
 test('a docker client without an engine does not count', async () => {
