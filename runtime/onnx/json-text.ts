@@ -49,16 +49,10 @@ class JsonTextReader {
   private value(depth: number): unknown {
     if (depth > MAX_DEPTH) throw new SyntaxError(`JSON nested deeper than ${MAX_DEPTH} at position ${this.at}`);
     this.space();
-    switch (this.text[this.at]) {
-      case '{':
-        return this.object(depth);
-      case '[':
-        return this.array(depth);
-      case '"':
-        return this.string();
-      default:
-        return this.scalar();
-    }
+    const next = this.text[this.at];
+    if (next === '{') return this.object(depth);
+    if (next === '[') return this.array(depth);
+    return next === '"' ? this.string() : this.scalar();
   }
 
   private object(depth: number): Record<string, unknown> {

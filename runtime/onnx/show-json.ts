@@ -10,14 +10,10 @@ export function showJson(value: unknown): string {
     const shown = value.slice(0, MAX_ELEMENTS).map((element) => (Array.isArray(element) ? '[…]' : showJson(element)));
     return `[${shown.join(',')}${value.length > MAX_ELEMENTS ? ',…' : ''}]`;
   }
-  switch (typeof value) {
-    case 'string':
-      return JSON.stringify(value.length > MAX_TEXT ? `${value.slice(0, MAX_TEXT)}…` : value);
-    case 'object':
-      return value === null ? 'null' : '{…}';
-    case 'undefined':
-      return 'nothing';
-    default:
-      return String(value);
+  if (typeof value === 'string') {
+    return JSON.stringify(value.length > MAX_TEXT ? `${value.slice(0, MAX_TEXT)}…` : value);
   }
+  if (value === undefined) return 'nothing';
+  if (typeof value === 'number' || typeof value === 'bigint') return String(value);
+  return typeof value === 'object' && value !== null ? '{…}' : JSON.stringify(value);
 }

@@ -1,15 +1,16 @@
 import { performance } from 'node:perf_hooks';
 import type { MessagePort } from 'node:worker_threads';
-import type { InferenceSession, Tensor as RuntimeTensor } from 'onnxruntime-node';
-import { ONNX_RUNTIME_TYPES, type Tensor, type TensorData } from '../onnx/tensor-encoding';
+import type * as Runtime from 'onnxruntime-node';
+import { ONNX_RUNTIME_TYPES, type Tensor } from '../onnx/tensor-encoding';
 import type { Datatype } from '../spec/datatypes';
 import type { ExecutionProvider } from '../spec/inference-service-spec';
 import type { TensorSignature } from '../spec/model-facts';
 import type { ExecutorOptions } from './executor';
 import type { ExecutorAnswer, RunMessage } from './executor-messages';
 
-type Runtime = typeof import('onnxruntime-node');
-type Metadata = InferenceSession['inputMetadata'][number];
+type Session = Runtime.InferenceSession;
+type RuntimeTensor = Runtime.Tensor;
+type Metadata = Session['inputMetadata'][number];
 
 const DATATYPES = Object.fromEntries(
   Object.entries(ONNX_RUNTIME_TYPES).map(([datatype, type]) => [type, datatype as Datatype]),
@@ -41,7 +42,7 @@ export async function runExecutorWorker(port: MessagePort, options: ExecutorOpti
   }
 }
 
-async function openSession(ort: Runtime, options: ExecutorOptions): Promise<InferenceSession> {
+async function openSession(ort: typeof Runtime, options: ExecutorOptions): Promise<Session> {
   const executionProviders = EXECUTION_PROVIDERS[options.executionProvider];
   const available = ort.listSupportedBackends().map(({ name }) => name);
   for (const provider of executionProviders) {
@@ -71,8 +72,8 @@ const EXECUTION_PROVIDERS: Record<ExecutionProvider, readonly string[]> = {
 };
 
 async function run(
-  ort: Runtime,
-  session: InferenceSession,
+  ort: typeof Runtime,
+  session: Session,
   inputs: readonly Tensor[],
 ): Promise<Extract<ExecutorAnswer, { kind: 'done' }>> {
   const feeds = Object.fromEntries(inputs.map((input) => [input.name, toRuntimeTensor(ort, input)]));
@@ -83,7 +84,7 @@ async function run(
   return { kind: 'done', outputs, seconds, nonfiniteElements: outputs.reduce((sum, o) => sum + countNonfinite(o), 0) };
 }
 
-function toRuntimeTensor(ort: Runtime, tensor: Tensor): RuntimeTensor {
+function toRuntimeTensor(ort: typeof Runtime, tensor: Tensor): RuntimeTensor {
   const type = ONNX_RUNTIME_TYPES[tensor.datatype];
   return new ort.Tensor(type as 'float32', tensor.data as Float32Array, tensor.shape);
 }
@@ -93,7 +94,7 @@ function fromRuntimeTensor(name: string, tensor: RuntimeTensor): Tensor {
   if (datatype === undefined)
     throw new Error(`output '${name}' has element type ${tensor.type}, which no datatype stands for`);
   const { data } = tensor;
-  if (datatype !== 'FP16') return { name, datatype, shape: tensor.dims, data: data as TensorData };
+  if (datatype !== 'FP16') return { name, datatype, shape: tensor.dims, data: data };
   // Node 24 has a Float16Array, older ones do not: everybody gets the bits.
   const { buffer, byteOffset, length } = data as Uint16Array;
   return { name, datatype, shape: tensor.dims, data: new Uint16Array(buffer, byteOffset, length) };

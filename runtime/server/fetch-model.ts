@@ -239,23 +239,19 @@ async function assertDiskSpace(directory: string, files: readonly WantedFile[]):
 }
 
 function describeDiskError(error: unknown, directory: string): unknown {
-  switch ((error as NodeJS.ErrnoException).code) {
-    case 'ENOSPC':
-    case 'EDQUOT':
-      return new StartupError(
-        'NO_DISK_SPACE',
-        `no space left in ${directory} for the models; give the replica more storage`,
-      );
-    case 'EACCES':
-    case 'EPERM':
-    case 'EROFS':
-      return new StartupError(
-        'CACHE_UNUSABLE',
-        `${directory} cannot be written: ${(error as Error).message}; set SLIPWAY_CACHE_DIRECTORY to a directory that can`,
-      );
-    default:
-      return error;
+  const { code, syscall, message } = error as NodeJS.ErrnoException;
+  if (code === 'ENOSPC' || code === 'EDQUOT') {
+    return new StartupError(
+      'NO_DISK_SPACE',
+      `no space left in ${directory} for the models; give the replica more storage`,
+    );
   }
+  // What fails on the side of the source is a SourceError, so a failed system call is one on the cache.
+  if (syscall === undefined) return error;
+  return new StartupError(
+    'CACHE_UNUSABLE',
+    `${directory} cannot be written: ${message}; set SLIPWAY_CACHE_DIRECTORY to a directory that can`,
+  );
 }
 
 function toMiB(bytes: number): number {

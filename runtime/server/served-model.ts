@@ -5,7 +5,7 @@ import type { ServerSettings } from '../spec/environment';
 import type { ModelReference } from '../spec/model-reference';
 import { Batcher } from './batcher';
 import { ServerError, StartupError } from './errors';
-import { SessionError, type Executor, type StartExecutor } from './executor';
+import { ExecutorExit, SessionError, type Executor, type StartExecutor } from './executor';
 import { ExecutorPool } from './executor-pool';
 import { fetchModel, type FetchedModel } from './fetch-model';
 import type { InferTarget } from './infer-request';
@@ -32,6 +32,7 @@ export class ServedModel {
   readonly name: string;
   readonly version: number;
   private failure: string | undefined;
+  private progress = 'loading';
   private pool: ExecutorPool | undefined;
   private serving: Serving | undefined;
   private readonly log: Logger;
@@ -58,7 +59,7 @@ export class ServedModel {
   /** Why the model is not ready; empty when it is. */
   get reason(): string {
     if (this.isReady) return '';
-    return this.failure ?? this.serving?.pool.lastFailure ?? 'loading';
+    return this.failure ?? this.serving?.pool.lastFailure ?? this.progress;
   }
 
   /** What requests are checked against; undefined until the model has been opened. */
@@ -99,7 +100,7 @@ export class ServedModel {
     } catch (error) {
       if (error instanceof StartupError || signal.aborted) throw error;
       this.failure = (error as Error).message;
-      const isExpected = error instanceof ModelError || error instanceof SessionError;
+      const isExpected = [ModelError, SessionError, ExecutorExit].some((kind) => error instanceof kind);
       this.log.error(isExpected ? { reason: this.failure } : { err: error }, 'model cannot be served');
     }
   }
@@ -128,8 +129,12 @@ export class ServedModel {
     const model = await fetchModel(this.options.reference, {
       cacheDirectory: this.options.settings.cacheDirectory,
       signal,
-      onRetry: (error) => this.log.warn({ reason: error.message }, 'fetching the model again'),
+      onRetry: (error) => {
+        this.progress = `loading: ${error.message}`;
+        this.log.warn({ reason: error.message }, 'fetching the model again');
+      },
     });
+    this.progress = 'loading: fetched, being opened';
     this.log.info(
       { seconds: secondsSince(start), manifest: model.manifest !== undefined },
       'model fetched and checked',

@@ -1,0 +1,73 @@
+import { spawn, type ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+import { onTestFinished } from 'vitest';
+import { bundleServer } from './server-bundle';
+import { temporaryFolder } from './model-repository';
+import type { LogLine } from './running-server';
+
+export interface ServerProcess {
+  readonly child: ChildProcess;
+  readonly log: readonly LogLine[];
+  /** Everything on standard error so far. */
+  readonly stderr: () => string;
+  /** Resolves with the first log line with this message, past or future; rejects when the process ends before it. */
+  readonly waitFor: (message: string) => Promise<LogLine>;
+  /** Resolves with the URL of the HTTP port. */
+  readonly url: () => Promise<string>;
+  readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
+}
+
+/** The bundle in a process of its own. It is killed with the test if it still runs. */
+export async function startServerProcess(environment: Readonly<Record<string, string>>): Promise<ServerProcess> {
+  const bundle = fileURLToPath(await bundleServer());
+  const child = spawn(process.execPath, [bundle], {
+    env: {
+      PATH: process.env['PATH'],
+      HOME: temporaryFolder(),
+      SLIPWAY_HTTP_PORT: '0',
+      SLIPWAY_METRICS_PORT: '0',
+      SLIPWAY_INTRA_OP_THREADS: '1',
+      SLIPWAY_DEREGISTRATION_LAG_SECONDS: '0',
+      SLIPWAY_CACHE_DIRECTORY: temporaryFolder(),
+      ...environment,
+    },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  onTestFinished(() => void child.kill('SIGKILL'));
+  const log: LogLine[] = [];
+  let stderr = '';
+  child.stderr.on('data', (chunk: Buffer) => (stderr += chunk.toString()));
+  const waiting = new Set<(line: LogLine | undefined) => void>();
+  createInterface({ input: child.stdout }).on('line', (text) => {
+    const line = JSON.parse(text) as LogLine;
+    log.push(line);
+    for (const take of waiting) take(line);
+  });
+  const exited = once(child, 'close').then(([code, signal]) => {
+    for (const take of waiting) take(undefined);
+    return { code: code as number | null, signal: signal as NodeJS.Signals | null };
+  });
+  const waitFor = (message: string): Promise<LogLine> =>
+    new Promise((resolve, reject) => {
+      const past = log.find(({ msg }) => msg === message);
+      if (past !== undefined) return resolve(past);
+      if (child.exitCode !== null) return reject(new Error(`the server ended before '${message}': ${stderr}`));
+      const take = (line: LogLine | undefined): void => {
+        if (line !== undefined && line.msg !== message) return;
+        waiting.delete(take);
+        if (line === undefined) reject(new Error(`the server ended before '${message}': ${stderr}`));
+        else resolve(line);
+      };
+      waiting.add(take);
+    });
+  return {
+    child,
+    log,
+    stderr: () => stderr,
+    waitFor,
+    url: async () => `http://127.0.0.1:${String((await waitFor('listening'))['httpPort'])}`,
+    exited,
+  };
+}
