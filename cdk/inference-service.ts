@@ -10,7 +10,7 @@ import { Construct } from 'constructs';
 import { planInferenceService, SpecError, type InferenceServicePlan, type InferenceServiceSpec } from '../runtime/spec';
 import { acknowledge } from './acknowledge';
 import type { GpuInstanceGroup } from './gpu-instance-group';
-import { Model } from './model';
+import { type Model } from './model';
 import { bindModels } from './model-rights';
 import { RuntimeImage } from './runtime-image';
 import { saturationMetric } from './saturation-metric';

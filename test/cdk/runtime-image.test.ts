@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { CfnParameter, type Stack } from 'aws-cdk-lib';
+import { CfnParameter, type App, type Stack } from 'aws-cdk-lib';
 import { Annotations, Match, Template } from 'aws-cdk-lib/assertions';
 import * as ecr from 'aws-cdk-lib/aws-ecr';
 import { ImageRepository, RuntimeImage, type RuntimeImageAssetOptions } from 'slipway/cdk';
@@ -21,9 +21,9 @@ const PINNED = `docker.io/library/node:24-slim@${DIGEST}`;
 
 /** What the CLI will be told to build when the stack is deployed. */
 function dockerImageOf(stack: Stack): any {
-  const assembly = (stack.node.root as any).synth();
+  const assembly: any = (stack.node.root as App).synth();
   const [artifact] = assembly.artifacts.filter((each: any) => each.contents?.dockerImages !== undefined);
-  const [image] = Object.values(artifact.contents.dockerImages) as any[];
+  const [image] = Object.values<any>(artifact.contents.dockerImages);
   return image.source;
 }
 
