@@ -62,6 +62,7 @@ export default tseslint.config(
       '**/node_modules/',
       // Projects of their own, type-checked as users would have them, by the tests that run them.
       'pulumi/examples/',
+      'test/package/projects/',
     ],
   },
   {

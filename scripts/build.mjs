@@ -24,6 +24,7 @@ const SOURCES = [
 export async function build({ ifNeeded = false } = {}) {
   if (ifNeeded && existsSync(stamp) && newest(SOURCES.map((name) => join(root, name))) <= statSync(stamp).mtimeMs)
     return;
+  console.log('building …');
   // The stamp is the time at which the build began: a file saved while it runs is newer.
   const began = new Date();
   rmSync(dist, { recursive: true, force: true });

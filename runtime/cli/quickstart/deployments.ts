@@ -7,6 +7,8 @@ export interface Deployment {
   readonly resources: number;
   /** Where it was written. */
   readonly file: string;
+  /** What is worth knowing about it, in one line. */
+  readonly note: string;
   /** The command that a reader types next, one line each. */
   readonly next: readonly string[];
 }

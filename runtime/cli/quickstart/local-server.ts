@@ -20,6 +20,8 @@ export class LocalServer {
   private readonly child: ChildProcess;
   private readonly ended: Promise<number | NodeJS.Signals>;
   readonly url: string;
+  /** True once somebody asked it to stop. */
+  stopping = false;
 
   constructor(private readonly options: LocalServerOptions) {
     this.url = `http://127.0.0.1:${options.httpPort}`;
@@ -55,7 +57,18 @@ export class LocalServer {
 
   /** Asks the server to drain; a second call makes it end at once. */
   stop(): void {
+    this.stopping = true;
     this.child.kill('SIGTERM');
+  }
+
+  /** Drains instead of leaving a server behind when this process is interrupted. */
+  stopOnSignals(announce: () => void): void {
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.on(signal, () => {
+        announce();
+        this.stop();
+      });
+    }
   }
 
   /** Exit status, or the signal that ended it. */

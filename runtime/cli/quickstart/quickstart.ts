@@ -10,6 +10,7 @@ import { containerEnvironment, writeEnvironment } from '../../spec/environment';
 import { planInferenceService, type InferenceServicePlan } from '../../spec/inference-service-plan';
 import type { ModelSpec } from '../../spec/inference-service-spec';
 import { PLAIN } from '../../spec/late-bound';
+import type { Tolerance } from '../../spec/model-manifest';
 import { renderModelFacts } from '../model-table';
 import { renderPlan } from '../plan-table';
 import { formatTable } from '../text-table';
@@ -18,6 +19,7 @@ import { drawDigit, inferRequest, readHeldOutDigits, type HeldOutDigit } from '.
 import { freePort, LocalServer } from './local-server';
 import { Narrator } from './narrator';
 import { measure, predict, type Prediction } from './predictions';
+import { QuickstartError } from './quickstart-error';
 
 export interface QuickstartOptions {
   /** Folder of this package. */
@@ -32,8 +34,8 @@ export interface QuickstartOptions {
 }
 
 const MODEL = 'digits';
-/** A clear four; any of the held-out images would do. */
-const SHOWN_DIGIT = 1;
+/** A clear three; any of the held-out images would do. */
+const SHOWN_DIGIT = 50;
 
 /** Shows the whole way once, on this machine: model, plan, publish, serve, predict, measure, and what would be deployed. */
 export async function runQuickstart(options: QuickstartOptions): Promise<void> {
@@ -49,16 +51,22 @@ export async function runQuickstart(options: QuickstartOptions): Promise<void> {
   const { spec, modelFolder } = await publish(narrator, options.root, place);
   const plan = planInferenceService(spec);
   const { server, url } = await start(narrator, options, plan, place);
+  server.stopOnSignals(() => narrator.line('draining: finishing what was accepted'));
   try {
-    const prediction = await predict(url, shown);
-    showPrediction(narrator, shown, prediction, options);
+    showPrediction(narrator, shown, await predict(url, shown), options);
     await showMeasurement(narrator, url, digits);
     await showDeployments(narrator, { root: options.root, directory: place('deploy'), spec, modelFolder });
     if (!options.once) await serveOn(narrator, server, url, place('digit.json'));
+  } catch (error) {
+    // Ctrl-C may come at any time; what then fails because the server goes away is no failure.
+    if (!server.stopping) throw error;
   } finally {
-    server.stop();
+    if (!server.stopping) server.stop();
     await server.waitForEnd();
   }
+  const ended = await server.waitForEnd();
+  if (ended !== 0) throw new QuickstartError(`the server ended with ${ended}`, `its log is ${place('server.log')}`);
+  if (!options.once) narrator.line('drained, bye');
 }
 
 function specOf(model: ModelSpec): QuickstartSpec {
@@ -89,22 +97,24 @@ async function publish(narrator: Narrator, root: string, place: (name: string) =
   });
   const modelFolder = place(`models/${MODEL}/1`);
   const golden = manifest.golden!;
-  const rows = manifest.files.map(({ path: name, sha256 }) => [`  ${name}`, `sha256 ${sha256}`]);
+  const rows = [
+    ...manifest.files.map(({ path: name, sha256 }) => [`  ${name}`, `sha256 ${sha256}`]),
+    ['  manifest.json', 'written last: a version that has one is complete'],
+    ...golden.outputs.map(({ name, tolerance }) => ['  golden proof', describeProof(name, tolerance)]),
+  ];
   narrator.line(`  ${uri}`);
   narrator.line(formatTable(rows, narrator.width));
-  narrator.line('  manifest.json     written last: a version that has one is complete');
-  for (const { name, tolerance } of golden.outputs) {
-    const rule =
-      tolerance.kind === 'elementwise'
-        ? `within ${tolerance.absolute} + ${tolerance.relative} × the value`
-        : tolerance.kind;
-    narrator.line(`  golden proof      every replica repeats '${name}' ${rule} before it is ready`);
-  }
   const published = readManifestFile(path.join(modelFolder, 'manifest.json'));
   return {
     modelFolder,
     spec: specOf({ name: MODEL, version: 1, facts: published.manifest.facts, files: published.files }),
   };
+}
+
+function describeProof(output: string, tolerance: Tolerance): string {
+  const rule =
+    tolerance.kind === 'elementwise' ? `${tolerance.absolute} + ${tolerance.relative} × value` : tolerance.kind;
+  return `before it is ready, a replica repeats '${output}' within ${rule}`;
 }
 
 async function start(
@@ -149,11 +159,10 @@ async function start(
   try {
     const seconds = await server.waitUntilReady(plan.lifecycle.startupBudgetSeconds);
     narrator.line('');
-    narrator.line(
-      `  ready after ${seconds.toFixed(1)} s of the ${plan.lifecycle.startupBudgetSeconds} s budgeted, ` +
-        `golden proof passed; log in ${place('server.log')}`,
-    );
+    const budget = plan.lifecycle.startupBudgetSeconds;
+    narrator.line(`  ready after ${seconds.toFixed(1)} s of the ${budget} s budgeted, golden proof passed`);
     narrator.line(`  inference ${server.url}    metrics http://127.0.0.1:${metricsPort}/metrics`);
+    narrator.line(`  log       ${place('server.log')}`);
   } catch (error) {
     server.stop();
     throw error;
@@ -218,11 +227,10 @@ async function showDeployments(narrator: Narrator, request: DeploymentRequest): 
   show(narrator, await previewPulumi(into('pulumi')));
 }
 
-function show(narrator: Narrator, { engine, resources, file, next }: Deployment): void {
-  narrator.line(
-    `  ${narrator.bold(engine.padEnd(11))} ${resources} resources in ${path.relative(process.cwd(), file)}`,
-  );
-  next.forEach((line, i) => narrator.line(`              ${i === 0 ? 'next: ' : '      '}${line}`));
+function show(narrator: Narrator, { engine, resources, file, note, next }: Deployment): void {
+  narrator.line(`  ${narrator.bold(engine)}: ${resources} resources in ${path.relative(process.cwd(), file)}`);
+  narrator.line(`    ${note}`);
+  next.forEach((line, i) => narrator.line(`    ${i === 0 ? 'next: ' : '      '}${line}`));
 }
 
 async function serveOn(narrator: Narrator, server: LocalServer, url: string, digitFile: string): Promise<void> {
@@ -231,23 +239,13 @@ async function serveOn(narrator: Narrator, server: LocalServer, url: string, dig
   narrator.line('');
   narrator.line(curlLine(url, path.resolve(digitFile)));
   narrator.line('');
-  const ended = await new Promise<number | string>((resolve) => {
-    let asked = false;
-    const stop = (): void => {
-      narrator.line(asked ? 'ending at once' : 'draining: finishing what was accepted');
-      asked = true;
-      server.stop();
-    };
-    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, stop);
-    void server.waitForEnd().then(resolve);
-  });
-  if (ended !== 0) throw new Error(`the server ended with ${ended}`);
-  narrator.line('drained, bye');
+  const ended = await server.waitForEnd();
+  if (!server.stopping) throw new QuickstartError(`the server ended by itself with ${ended}`, 'see its log');
 }
 
 function curlLine(url: string, file: string): string {
-  const quoted = `'@${file.replaceAll("'", String.raw`'\''`)}'`;
-  return `curl -s ${url} -H 'content-type: application/json' -d ${quoted}`;
+  const quoted = /^[\w./-]+$/.test(file) ? file : `'${file.replaceAll("'", String.raw`'\''`)}'`;
+  return `curl -s ${url} -d @${quoted}`;
 }
 
 function percent(share: number): string {

@@ -19,7 +19,7 @@ export function renderKubernetes({ directory, spec, modelFolder }: DeploymentReq
   const yaml = renderYaml(planInferenceService(spec), {
     image: IMAGE,
     modelRepository: MODEL_REPOSITORY,
-    namespace: 'inference',
+    namespace: 'default',
     clusterName: 'kubernetes',
     serviceAccountAnnotations: [],
     clientNamespaces: [],
@@ -32,9 +32,7 @@ export function renderKubernetes({ directory, spec, modelFolder }: DeploymentReq
     engine: 'Kubernetes',
     resources: yaml.split('\n---\n').length,
     file,
-    next: [
-      `npx slipway render ${specFile} \\`,
-      '  --image <what npx slipway image push printed> --model-repository s3://<bucket> | kubectl apply -f -',
-    ],
+    note: 'image and model repository in it are examples: the command prints it with yours',
+    next: [`npx slipway render ${specFile} --image <image> \\`, '  --model-repository <uri> | kubectl apply -f -'],
   };
 }

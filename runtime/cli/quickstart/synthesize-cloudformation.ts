@@ -23,6 +23,7 @@ export function synthesizeCloudFormation({ directory, spec, modelFolder }: Deplo
     engine: 'AWS CDK',
     resources: Object.keys(template.Resources).length,
     file: templateFullPath,
+    note: 'a network, a cluster and the service on Fargate; deploying builds the image with docker',
     next: [`npx cdk deploy --app ${directory}`],
   };
 }

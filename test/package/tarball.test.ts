@@ -1,0 +1,68 @@
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { binary, makeScratch, packSlipway, removeScratch, ROOT, run, type PackedPackage } from './packed-package';
+
+let scratch: string;
+let packed: PackedPackage;
+beforeAll(() => {
+  scratch = makeScratch();
+  packed = packSlipway(scratch);
+});
+afterAll(() => removeScratch(scratch));
+
+test('the tarball holds what is published and nothing else', () => {
+  const kib = (bytes: number): string => `${Math.round(bytes / 1_024)} KiB`;
+  console.log(
+    `tarball: ${packed.files.length} files, ${kib(packed.packedBytes)}, unpacked ${kib(packed.unpackedBytes)}`,
+  );
+  const allowed =
+    /^(package\.json|README\.md|LICENSE|NOTICE|dist\/(server\.mjs|THIRD-PARTY-NOTICES\.md|image\/.+|(cdk|pulumi|runtime)\/.+\.(js|d\.ts)))$/;
+  expect(packed.files.filter((file) => !allowed.test(file))).toEqual([]);
+});
+
+test('the tarball holds no source, test, example, map or demonstration', () => {
+  const unwanted = /((?<!\.d)\.ts|\.map|\.tsbuildinfo|\.test\.js)$|\/(quickstart|examples|test|server)\/|(^|\/)\.[a-z]/;
+  expect(packed.files.filter((file) => unwanted.test(file))).toEqual([]);
+});
+
+test('the tarball carries its licence, the notices of what is bundled, and the read-me', () => {
+  const expected = ['LICENSE', 'NOTICE', 'README.md', 'dist/THIRD-PARTY-NOTICES.md', 'dist/server.mjs'];
+  expect(packed.files).toEqual(expect.arrayContaining(expected));
+});
+
+test.each(['cpu', 'cuda'])('the tarball carries the whole build context of the %s image', (variant) => {
+  const names = [
+    'Dockerfile',
+    'server.mjs',
+    'healthcheck.mjs',
+    'package.json',
+    'package-lock.json',
+    'licenses/LICENSE',
+  ];
+  expect(packed.files).toEqual(expect.arrayContaining(names.map((name) => `dist/image/${variant}/${name}`)));
+});
+
+test('publint finds no error and no warning', () => {
+  const { status, stdout, stderr } = run(binary(ROOT, 'publint'), ['run', packed.tarball, '--level', 'warning'], ROOT);
+  expect(`${stdout}${stderr}`).toContain('All good!');
+  expect(status).toBe(0);
+});
+
+test('the types of every sub-path resolve for node10, node16 from CommonJS and from ESM, and bundlers', () => {
+  const { status, stdout } = run(binary(ROOT, 'attw'), [packed.tarball, '--format', 'json'], ROOT);
+  const { analysis, problems } = JSON.parse(stdout);
+  expect(problems ?? {}).toEqual({});
+  expect(status).toBe(0);
+  const resolutions = Object.entries<any>(analysis.entrypoints).map(([subPath, { resolutions }]) => [
+    subPath,
+    Object.keys(resolutions).filter((mode) => resolutions[mode].resolution === undefined),
+  ]);
+  expect(Object.fromEntries(resolutions)).toEqual({
+    '.': [],
+    './cdk': [],
+    './pulumi': [],
+    './pulumi/aws': [],
+    './runtime': [],
+    './testing': [],
+    './package.json': [],
+  });
+});
