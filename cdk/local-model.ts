@@ -1,16 +1,9 @@
 import { createHash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
-import { basename, dirname, extname, join, resolve } from 'node:path';
+import { join } from 'node:path';
+import { placeOfModel } from '../runtime/onnx/model-place';
 import { readOnnxModel } from '../runtime/onnx/read-onnx-model';
-import {
-  MANIFEST_FILE,
-  MODEL_FILE,
-  parseManifest,
-  parseVersionFolder,
-  SpecError,
-  type ModelFacts,
-  type ModelFile,
-} from '../runtime/spec';
+import { MANIFEST_FILE, MODEL_FILE, parseManifest, SpecError, type ModelFacts, type ModelFile } from '../runtime/spec';
 
 /** A file of a model version, and where it lies on this machine. */
 export interface LocalModelFile extends ModelFile {
@@ -38,7 +31,7 @@ export function readLocalModel(path: string, name: string | undefined, version: 
   const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
   if (!isFolder) {
     const { facts, files } = readOnnxModel(path);
-    const place = placeOf(resolve(path));
+    const place = placeOfModel(path);
     return { name: name ?? place.name, version: version ?? place.version, facts, files };
   }
   const manifestPath = join(path, MANIFEST_FILE);
@@ -69,14 +62,6 @@ export function readManifestFile(path: string): PublishedModel {
   const { name, version, facts, files } = parseManifest(bytes.toString('utf8'), path);
   const sha256 = createHash('sha256').update(bytes).digest('hex');
   return { name, version, facts, files: [...files, { path: MANIFEST_FILE, bytes: bytes.length, sha256 }] };
-}
-
-// models/digits/model.onnx is 'digits' 1, models/digits/3/model.onnx is 'digits' 3, models/resnet50.onnx is 'resnet50' 1.
-function placeOf(path: string): { name: string; version: number } {
-  if (basename(path) !== MODEL_FILE) return { name: basename(path, extname(path)), version: 1 };
-  const folder = dirname(path);
-  const version = parseVersionFolder(basename(folder));
-  return version === undefined ? { name: basename(folder), version: 1 } : { name: basename(dirname(folder)), version };
 }
 
 // The model and its weights are hashed where they are read; what else a version holds is small.

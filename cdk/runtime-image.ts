@@ -43,18 +43,21 @@ export abstract class RuntimeImage {
 
   /**
    * An image that `slipway image push` put into an image repository.
-   * @param digest `sha256:…` as that command printed it, or a parameter that will hold it.
+   * @param digest `sha256:…`, or the whole line `…@sha256:…` as that command printed it, or a parameter that will hold
+   * the digest.
    * @throws SpecError IMAGE_NOT_PINNED for a tag: what it names tomorrow, nobody knows.
    */
   static fromRepository(repository: ecr.IRepository, digest: string): RuntimeImage {
-    if (!Token.isUnresolved(digest) && !/^sha256:[0-9a-f]{64}$/.test(digest)) {
+    if (Token.isUnresolved(digest)) return new RepositoryImage(repository, digest);
+    const [found] = /(?<=^|@)sha256:[0-9a-f]{64}$/.exec(digest) ?? [];
+    if (found === undefined) {
       throw new SpecError(
         'IMAGE_NOT_PINNED',
         'image',
         `must be a digest, sha256: and 64 hexadecimal digits, as 'slipway image push' prints it, got '${digest}'`,
       );
     }
-    return new RepositoryImage(repository, digest);
+    return new RepositoryImage(repository, found);
   }
 
   /** The image for a container of this plan. */

@@ -13,6 +13,8 @@ const run = promisify(execFile);
 const STACKS = ['Digits', 'DigitsStores', 'DigitsGpu'];
 const ACCOUNT = '123456789012';
 const REGION = 'us-east-1';
+// What `slipway image push` prints.
+const PUSHED = `${ACCOUNT}.dkr.ecr.${REGION}.amazonaws.com/slipway@${DIGEST}`;
 const CREDENTIALS = { accessKeyId: 'test', secretAccessKey: 'test' };
 
 // moto's CloudFormation creates what it knows and passes over the rest, so this shows that the CLI, the uploads, the
@@ -56,8 +58,8 @@ beforeAll(async () => {
       '--all',
       ...['--require-approval', 'never'],
       ...['--output', output],
-      ...['--context', `imageDigest=${DIGEST}`],
-      ...['--parameters', `DigitsGpu:ImageDigest=${DIGEST}`],
+      ...['--context', `image=${PUSHED}`],
+      ...['--parameters', `DigitsGpu:Image=${PUSHED}`],
     ],
     environment(),
   );
@@ -86,7 +88,7 @@ test('the task definition of the GPU service asks for a GPU and carries health c
   const [container] = taskDefinition.containerDefinitions;
   expect(container).toMatchObject({
     name: 'server',
-    image: `${ACCOUNT}.dkr.ecr.${REGION}.amazonaws.com/slipway@${DIGEST}`,
+    image: PUSHED,
     resourceRequirements: [{ type: 'GPU', value: '1' }],
     readonlyRootFilesystem: true,
     user: '10001:10001',

@@ -74,11 +74,9 @@ test('the CPU service asks for nothing before its first deployment', () => {
 });
 
 test('the GPU service takes its image by a digest that the one who deploys must give', () => {
-  expect(templateOf('DigitsGpu').Parameters!['ImageDigest']).toMatchObject({
-    Type: 'String',
-    AllowedPattern: '^sha256:[0-9a-f]{64}$',
-  });
-  expect(templateOf('DigitsGpu').Parameters!['ImageDigest']).not.toHaveProperty('Default');
+  const parameter = templateOf('DigitsGpu').Parameters!['Image'];
+  expect(parameter).toMatchObject({ Type: 'String', AllowedPattern: '^.+@sha256:[0-9a-f]{64}$' });
+  expect(parameter).not.toHaveProperty('Default');
 });
 
 test('cdk-nag finds nothing in the examples that is not acknowledged with a reason', () => {

@@ -79,9 +79,18 @@ describeWithAndWithoutFlags('RuntimeImage', (newStack) => {
   });
 });
 
+test('is also taken as slipway image push prints it, the digest behind the repository', () => {
+  const stack = newStack();
+  const images = ecr.Repository.fromRepositoryName(stack, 'Images', 'slipway');
+  const image = RuntimeImage.fromRepository(images, `registry.example/slipway@${DIGEST}`);
+  newFargateService(stack, { plaintextInsideVpc: true, image });
+  expect(JSON.stringify(imageUri(Template.fromStack(stack)))).toContain(`/slipway@${DIGEST}`);
+  expect(JSON.stringify(imageUri(Template.fromStack(stack)))).not.toContain('registry.example');
+});
+
 test('a tag is refused, because it may name another image tomorrow', () => {
   const images = ecr.Repository.fromRepositoryName(newStack(), 'Images', 'slipway');
-  for (const tag of ['latest', '0.1.0-cpu', 'sha256:abc', '']) {
+  for (const tag of ['latest', '0.1.0-cpu', 'sha256:abc', `slipway:${DIGEST}`, '']) {
     expect(() => RuntimeImage.fromRepository(images, tag)).toThrow('IMAGE_NOT_PINNED image: must be a digest');
   }
 });

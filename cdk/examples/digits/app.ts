@@ -1,15 +1,16 @@
 /**
- * The digit classifier on AWS, three stacks that can be deployed one by one:
+ * The digit classifier on AWS: three stacks that can be deployed one by one.
  *
- *     npx cdk deploy Digits            on Fargate: builds the server image and uploads the model, needs nothing else
- *     npx cdk deploy DigitsStores      an image repository and a model bucket, for the GPU service
- *     npx cdk deploy DigitsGpu --parameters ImageDigest=sha256:…
+ *     npx cdk deploy Digits          # on Fargate: builds the server image, uploads the model, needs nothing else
  *
- * Before the last one: `npx slipway image push <ImageRepositoryUri> --variant cuda` prints the digest,
- * `npx slipway model publish models/digits/model.onnx <ModelRepositoryUri>/digits` brings the model, and a new account
- * asks for a quota of G instances first, because it has none.
+ *     npx cdk deploy DigitsStores    # an image repository and a model bucket for the GPU service; fill them:
+ *     npx slipway image push <ImageRepositoryUri> --variant cuda                       # prints the image with its digest
+ *     npx slipway model publish models/digits/model.onnx <ModelRepositoryUri>
+ *     npx cdk deploy DigitsGpu --parameters Image=<what slipway image push printed>
+ *
+ * A new AWS account has no quota of G instances: ask for one before the last step.
  */
-import { App, Aws, CfnOutput, CfnParameter, Stack, type StackProps } from 'aws-cdk-lib';
+import { App, Aws, CfnOutput, CfnParameter, Fn, Stack, type StackProps } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as ecr from 'aws-cdk-lib/aws-ecr';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
@@ -50,12 +51,12 @@ export class DigitsStack extends Stack {
     new CfnOutput(this, 'Url', { value: digits.url, description: 'from inside the VPC, once a client is let in' });
   }
 
-  // Built from the installed package when the stack is deployed. Where there is no Docker, push an image elsewhere and
-  // say `--context imageDigest=sha256:…`.
+  // Built from the installed package when the stack is deployed. Where there is no Docker, an image that was pushed from
+  // elsewhere will do: `npx cdk deploy Digits --context image=<what slipway image push printed>`.
   private image(): RuntimeImage {
-    const digest = this.node.tryGetContext('imageDigest') as string | undefined;
-    if (digest === undefined) return RuntimeImage.fromAsset();
-    return RuntimeImage.fromRepository(ecr.Repository.fromRepositoryName(this, 'Images', IMAGE_REPOSITORY), digest);
+    const pushed = this.node.tryGetContext('image') as string | undefined;
+    if (pushed === undefined) return RuntimeImage.fromAsset();
+    return RuntimeImage.fromRepository(ecr.Repository.fromRepositoryName(this, 'Images', IMAGE_REPOSITORY), pushed);
   }
 }
 
@@ -74,11 +75,12 @@ export class DigitsStoresStack extends Stack {
 export class DigitsGpuStack extends Stack {
   constructor(scope: Construct, id: string, props?: StackProps) {
     super(scope, id, props);
-    const imageDigest = new CfnParameter(this, 'ImageDigest', {
-      description: 'digest that slipway image push printed',
-      allowedPattern: '^sha256:[0-9a-f]{64}$',
-      constraintDescription: 'sha256: and 64 hexadecimal digits',
+    const image = new CfnParameter(this, 'Image', {
+      description: 'image of the server with its digest, as slipway image push printed it',
+      allowedPattern: '^.+@sha256:[0-9a-f]{64}$',
+      constraintDescription: '<image repository>@sha256:<64 hexadecimal digits>',
     });
+    const digest = Fn.select(1, Fn.split('@', image.valueAsString));
     const images = ecr.Repository.fromRepositoryName(this, 'Images', IMAGE_REPOSITORY);
     const models = ModelBucket.fromBucket(this, 'Models', s3.Bucket.fromBucketName(this, 'ModelBucket', MODEL_BUCKET));
 
@@ -87,7 +89,7 @@ export class DigitsGpuStack extends Stack {
     const digits = new InferenceService(this, 'Digits', {
       cluster,
       capacity: l4,
-      image: RuntimeImage.fromRepository(images, imageDigest.valueAsString),
+      image: RuntimeImage.fromRepository(images, digest),
       // Without the manifest that `slipway model publish` leaves, nothing is known about the model: so it is said here.
       models: [Model.fromBucket(models, 'digits', { version: 1, maxBatchSize: 64 })],
       executionProvider: 'cuda',
