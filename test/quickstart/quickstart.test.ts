@@ -149,7 +149,7 @@ describe('npm run quickstart -- --once', () => {
     const [, requests, p50, p99] = /(\d+) requests, .+ p50 ([\d.]+) ms, p99 ([\d.]+) ms/.exec(quickstart.output)!;
     expect(Number(requests)).toBeGreaterThanOrEqual(300);
     expect(Number(p99)).toBeGreaterThanOrEqual(Number(p50));
-    expect(quickstart.output).toMatch(/From the start of this command to the first prediction: [\d.]+ s/);
+    expect(quickstart.output).toMatch(/First prediction [\d.]+ s after the start of this command/);
   });
 
   test('writes the CloudFormation template and its assembly', () => {

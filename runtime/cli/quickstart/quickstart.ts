@@ -199,10 +199,10 @@ function showPrediction(
   ];
   drawDigit(digit).forEach((row, i) => narrator.line(`  ${row}   ${beside[i] ?? ''}`.trimEnd()));
   const parts = Object.entries(preparation).map(([what, seconds]) => `${what} ${seconds.toFixed(1)} s`);
+  const elapsed = ((Date.now() - startedAt) / 1_000).toFixed(1);
   narrator.line('');
   narrator.line(
-    `  From the start of this command to the first prediction: ${((Date.now() - startedAt) / 1_000).toFixed(1)} s` +
-      (parts.length === 0 ? '.' : ` (${parts.join(', ')}).`),
+    `  First prediction ${elapsed} s after the start of this command${parts.length === 0 ? '' : ` (${parts.join(', ')})`}.`,
   );
 }
 
