@@ -7,6 +7,7 @@ import { get } from 'node:http';
 // Below the five seconds that the Dockerfile gives the whole check, so that the reason still gets printed.
 const TIMEOUT_MS = 4_000;
 
+// Set but empty is not set, as for the server.
 const port = Number(process.env.SLIPWAY_HTTP_PORT || 8080);
 
 const request = get({ host: '127.0.0.1', port, path: '/livez', timeout: TIMEOUT_MS, agent: false }, (response) => {

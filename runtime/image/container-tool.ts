@@ -40,7 +40,7 @@ export async function findContainerTool(only?: ContainerToolName): Promise<Conta
       return name === 'docker' ? await lookForBuildx(said) : { name, buildx: false };
     } catch (error) {
       if (!ImageError.is(error)) throw error;
-      reasons.push(`${name}: ${error.message.split('\n').at(-1)?.replace(`${error.code} ${error.where}: `, '')}`);
+      reasons.push(`${name}: ${error.reason.split('\n').at(-1)}`);
     }
   }
   throw new ImageError(

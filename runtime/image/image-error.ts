@@ -12,12 +12,15 @@ export class ImageError extends Error {
   readonly code: ImageErrorCode;
   /** What it is about: an option, a file, a command. */
   readonly where: string;
+  /** The message without code and where. */
+  readonly reason: string;
 
-  constructor(code: ImageErrorCode, where: string, message: string) {
-    super(`${code} ${where}: ${message}`);
+  constructor(code: ImageErrorCode, where: string, reason: string) {
+    super(`${code} ${where}: ${reason}`);
     this.name = 'ImageError';
     this.code = code;
     this.where = where;
+    this.reason = reason;
     Object.defineProperty(this, BRAND, { value: true });
   }
 

@@ -1,4 +1,4 @@
-import { findContainerTool, type ContainerTool } from './container-tool';
+import type { ContainerTool } from './container-tool';
 import { containerContext, defaultBaseImages, type ImageVariant } from './image-context';
 import { isPinned, writeImagePin, type ImagePin } from './image-pin';
 import { resolveDigest } from './resolve-digest';
@@ -16,7 +16,7 @@ export interface PinBaseImageOptions {
   readonly directory?: string;
   /** @default - the context that ships in this package */
   readonly context?: string;
-  /** @default - the first of docker, podman and buildah that works here */
+  /** Whose logins and mirrors count. Pinning itself needs no container tool. @default - docker's, else those of podman and buildah */
   readonly tool?: ContainerTool;
 }
 
@@ -29,11 +29,10 @@ export interface PinBaseImageOptions {
 export async function pinBaseImage(options: PinBaseImageOptions = {}): Promise<{ path: string; pin: ImagePin }> {
   const variant = options.variant ?? 'cpu';
   const defaults = defaultBaseImages(options.context ?? containerContext(variant));
-  const tool = options.tool ?? (await findContainerTool());
   const cudaImage = options.cudaImage ?? defaults.cudaImage;
   const pin: ImagePin = {
-    baseImage: await pinned(options.baseImage ?? defaults.baseImage, tool),
-    ...(variant === 'cuda' && cudaImage !== undefined ? { cudaImage: await pinned(cudaImage, tool) } : {}),
+    baseImage: await pinned(options.baseImage ?? defaults.baseImage, options.tool),
+    ...(variant === 'cuda' && cudaImage !== undefined ? { cudaImage: await pinned(cudaImage, options.tool) } : {}),
     ...(options.cudaSha256 === undefined ? {} : { cudaSha256: options.cudaSha256 }),
     resolvedAt: new Date().toISOString(),
   };
@@ -41,6 +40,6 @@ export async function pinBaseImage(options: PinBaseImageOptions = {}): Promise<{
 }
 
 // The tag stays in the name: it tells a reader what the digest once was.
-async function pinned(image: string, tool: ContainerTool): Promise<string> {
+async function pinned(image: string, tool: ContainerTool | undefined): Promise<string> {
   return isPinned(image) ? image : `${image}@${await resolveDigest(image, tool)}`;
 }

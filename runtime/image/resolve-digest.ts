@@ -15,20 +15,23 @@ const MANIFEST_TYPES = [
 /**
  * The digest that a tag has now, for all platforms together: of the index, where there is one.
  *
- * docker buildx and skopeo can tell; both know the machine's logins and mirrors. `podman pull` and `buildah pull`
- * cannot (they report the digest of one platform's image), so where neither is there the registry itself is asked.
+ * docker buildx and skopeo can tell; both know the machine's logins and mirrors, and neither needs an engine.
+ * `podman pull` and `buildah pull` cannot (they report the digest of one platform's image), so where neither is there
+ * the registry itself is asked.
+ * @param tool whose side to ask alone: docker's, or that of podman and buildah. @default - both, docker first
  * @throws ImageError DIGEST_UNKNOWN when nobody can tell, with what each said.
  */
-export async function resolveDigest(image: string, tool: ContainerTool): Promise<string> {
-  const command = digestCommand(image, tool);
+export async function resolveDigest(image: string, tool?: ContainerTool): Promise<string> {
   const said: string[] = [];
-  try {
-    const digest = parseDigest(await runCommand(command, { timeoutSeconds: TIMEOUT_SECONDS }));
-    if (digest !== undefined) return digest;
-    said.push(`${command.program} printed no digest`);
-  } catch (error) {
-    if (!ImageError.is(error)) throw error;
-    said.push(error.message.split('\n').at(-1) ?? error.message);
+  for (const command of digestCommands(image, tool)) {
+    try {
+      const digest = parseDigest(await runCommand(command, { timeoutSeconds: TIMEOUT_SECONDS }));
+      if (digest !== undefined) return digest;
+      said.push(`${command.program} printed no digest`);
+    } catch (error) {
+      if (!ImageError.is(error)) throw error;
+      said.push(`${command.program}: ${error.reason.split('\n').at(-1)}`);
+    }
   }
   try {
     return await askRegistry(image);
@@ -38,11 +41,15 @@ export async function resolveDigest(image: string, tool: ContainerTool): Promise
   throw new ImageError('DIGEST_UNKNOWN', image, `nobody could tell its digest (${said.join('; ')})`);
 }
 
-/** The program that reads a digest without pulling. */
-export function digestCommand(image: string, tool: ContainerTool): Command {
-  return tool.name === 'docker'
-    ? { program: 'docker', args: ['buildx', 'imagetools', 'inspect', '--format', '{{json .Manifest}}', image] }
-    : { program: 'skopeo', args: ['inspect', '--no-tags', '--format', '{{.Digest}}', `docker://${image}`] };
+/** The programs that read a digest without pulling. */
+export function digestCommands(image: string, tool?: ContainerTool): readonly Command[] {
+  const docker = {
+    program: 'docker',
+    args: ['buildx', 'imagetools', 'inspect', '--format', '{{json .Manifest}}', image],
+  };
+  const skopeo = { program: 'skopeo', args: ['inspect', '--no-tags', '--format', '{{.Digest}}', `docker://${image}`] };
+  if (tool === undefined) return [docker, skopeo];
+  return tool.name === 'docker' ? [docker] : [skopeo];
 }
 
 function parseDigest(output: string): string | undefined {

@@ -40,8 +40,12 @@ export async function runCommand(command: Command, options: RunOptions): Promise
     written.push(line);
     if (written.length > LINES_IN_ERROR) written.shift();
   };
-  child.stdout.on('data', (chunk: Buffer) => {
-    if (output.length < MAX_OUTPUT_CHARACTERS) output += chunk.toString('utf8');
+  child.stdout.setEncoding('utf8').on('data', (text: string) => {
+    if (output.length < MAX_OUTPUT_CHARACTERS) output += text;
+  });
+  // A grandchild may outlive a killed program and hold its pipes open: nothing it says is waited for.
+  child.on('exit', (_code, signal) => {
+    if (signal !== null) [child.stdout, child.stderr].forEach((stream) => stream.destroy());
   });
   const lines = [child.stdout, child.stderr].map((input) => createInterface({ input }).on('line', onLine));
   const [exitCode, signal] = await new Promise<[number | null, NodeJS.Signals | null]>((resolve, reject) => {

@@ -2,7 +2,8 @@ import { createHash } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
-import { digestCommand, resolveDigest } from '../../runtime/image/resolve-digest';
+import type { ContainerTool } from '../../runtime/image';
+import { digestCommands, resolveDigest } from '../../runtime/image/resolve-digest';
 import { formatCommand } from '../../runtime/image/run-command';
 
 const MANIFEST = JSON.stringify({ schemaVersion: 2, manifests: [] });
@@ -51,12 +52,16 @@ test('a registry that wants a password is left to the tools that know it', async
   );
 });
 
-test('docker and skopeo are asked without pulling anything', () => {
+test('docker and skopeo are asked without pulling anything, both where no tool is named', () => {
   const image = 'docker.io/library/node:24-slim';
-  expect(formatCommand(digestCommand(image, { name: 'docker', buildx: true }))).toBe(
-    `docker buildx imagetools inspect --format '{{json .Manifest}}' ${image}`,
-  );
-  expect(formatCommand(digestCommand(image, buildah))).toBe(
-    `skopeo inspect --no-tags --format '{{.Digest}}' docker://${image}`,
-  );
+  const lines = (tool?: ContainerTool): string[] => digestCommands(image, tool).map(formatCommand);
+  const docker = `docker buildx imagetools inspect --format '{{json .Manifest}}' ${image}`;
+  const skopeo = `skopeo inspect --no-tags --format '{{.Digest}}' docker://${image}`;
+  expect(lines({ name: 'docker', buildx: true })).toEqual([docker]);
+  expect(lines(buildah)).toEqual([skopeo]);
+  expect(lines()).toEqual([docker, skopeo]);
+});
+
+test('pinning needs no container tool at all', async () => {
+  expect(await resolveDigest(`${host}/team/node:24-slim`)).toBe(DIGEST);
 });
