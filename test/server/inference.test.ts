@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { decodeTensorData, elementCount, encodeTensorData, type Tensor } from '../../runtime/onnx/tensor-encoding';
+import { decodeTensorData, elementCount, encodeTensorData } from '../../runtime/onnx/tensor-encoding';
 import { parseJsonText } from '../../runtime/onnx/json-text';
 import { tensorDataFromJson } from '../../runtime/onnx/tensor-json';
 import { ELEMENT_BYTES, type Datatype } from '../../runtime/spec/datatypes';
@@ -310,7 +310,7 @@ test('values that make a run fail are refused, and cost only the request that br
     infer('lookup', { inputs: [{ name: 'index', shape: [1], datatype: 'INT64', data: [index] }] });
   const answers = await Promise.all([ask(1), ask(99), ask(2), ask(3)]);
   expect(answers.map(({ status }) => status)).toEqual([200, 400, 200, 200]);
-  expect(answers[1]!.json.error).toContain("model 'lookup' cannot run these inputs: ");
-  expect(answers[1]!.json.error).toContain('idx=99');
-  expect(elementCount(answers[0]!.json.outputs[0].shape)).toBe(2);
+  expect(answers[1].json.error).toContain("model 'lookup' cannot run these inputs: ");
+  expect(answers[1].json.error).toContain('idx=99');
+  expect(elementCount(answers[0].json.outputs[0].shape)).toBe(2);
 });

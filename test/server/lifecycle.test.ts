@@ -9,6 +9,7 @@ import { expect, test } from 'vitest';
 import { addOneModel, slowModel } from '../support/onnx-models';
 import { plainRepository, publishedRepository, temporaryFolder } from './harness/model-repository';
 import { floats, request, type Answer } from './harness/running-server';
+import { until, untilQueued, untilStarted } from './harness/until';
 import { startServerProcess, type ServerProcess } from './harness/server-process';
 
 /** Long enough that the run never ends within a test. */
@@ -22,28 +23,16 @@ function post(url: string, body: string): Promise<Answer> {
   return request(url, { method: 'POST', body });
 }
 
-async function runningSlow(environment: Record<string, string> = {}): Promise<{ server: ServerProcess; url: string }> {
+async function runningSlow(
+  environment: Record<string, string> = {},
+): Promise<{ server: ServerProcess; url: string; metricsUrl: string }> {
   const server = await startServerProcess({
     SLIPWAY_MODEL_REPOSITORY: plainRepository({ slow: slowModel() }),
     ...environment,
   });
-  const url = await server.url();
   await server.waitFor('ready');
-  return { server, url };
-}
-
-async function until(what: string, holds: () => Promise<boolean>): Promise<void> {
-  for (let attempt = 0; attempt < 500; attempt++) {
-    if (await holds()) return;
-    await wait(20);
-  }
-  throw new Error(`never came true: ${what}`);
-}
-
-async function metric(server: ServerProcess, pattern: RegExp): Promise<number> {
   const { metricsPort } = await server.waitFor('listening');
-  const { text } = await request(`http://127.0.0.1:${String(metricsPort)}/metrics`);
-  return Number(pattern.exec(text)?.[1] ?? 0);
+  return { server, url: await server.url(), metricsUrl: `http://127.0.0.1:${String(metricsPort)}` };
 }
 
 test('says which ports it took, and is live and not ready while it loads', async () => {
@@ -92,12 +81,9 @@ test('is not ready while one of its models cannot be served, and serves the othe
 });
 
 test('after SIGTERM: not ready at once, serves on for the deregistration lag, finishes what runs, exits 0', async () => {
-  const { server, url } = await runningSlow({ SLIPWAY_DEREGISTRATION_LAG_SECONDS: '1' });
+  const { server, url, metricsUrl } = await runningSlow({ SLIPWAY_DEREGISTRATION_LAG_SECONDS: '1' });
   const before = post(`${url}/v2/models/slow/infer`, slowRequest(20_000));
-  await until(
-    'the run has begun',
-    async () => (await metric(server, /slipway_queue_duration_seconds_count\S* (\d+)/)) > 0,
-  );
+  await untilStarted(metricsUrl, 1);
   server.child.kill('SIGTERM');
   await server.waitFor('draining');
   expect(await request(`${url}/readyz`)).toMatchObject({ status: 503, json: { ready: false, reason: 'draining' } });
@@ -117,7 +103,7 @@ test('loses no request of clients that come and go while it drains', async () =>
     while (isServing) statuses.push((await post(`${url}/v2/models/slow/infer`, slowRequest(50))).status);
   };
   const clients = Promise.all(Array.from({ length: 8 }, client));
-  await until('requests are answered', async () => statuses.length > 50);
+  await until('requests are answered', () => statuses.length > 50);
   server.child.kill('SIGTERM');
   // What a load balancer does: it looks at readiness, and sends nothing more to a replica that is not ready.
   await until('the replica is not ready', async () => (await request(`${url}/readyz`)).status === 503);
@@ -128,12 +114,9 @@ test('loses no request of clients that come and go while it drains', async () =>
 });
 
 test('refuses new work once the lag is over, on connections that are still open, and finishes the old', async () => {
-  const { server, url } = await runningSlow();
+  const { server, url, metricsUrl } = await runningSlow();
   const running = post(`${url}/v2/models/slow/infer`, slowRequest(20_000));
-  await until(
-    'the run has begun',
-    async () => (await metric(server, /slipway_queue_duration_seconds_count\S* (\d+)/)) > 0,
-  );
+  await untilStarted(metricsUrl, 1);
   const socket = connect(Number(new URL(url).port), '127.0.0.1');
   await once(socket, 'connect');
   const late = slowRequest(1);
@@ -150,26 +133,20 @@ test('refuses new work once the lag is over, on connections that are still open,
 });
 
 test('when a run never returns: past the deadline what waits gets 503, and the process ends all the same', async () => {
-  const { server, url } = await runningSlow({ SLIPWAY_REQUEST_DEADLINE_SECONDS: '2' });
+  const { server, url, metricsUrl } = await runningSlow({ SLIPWAY_REQUEST_DEADLINE_SECONDS: '2' });
   void post(`${url}/v2/models/slow/infer`, slowRequest(FOR_EVER)).catch(() => undefined);
-  await until(
-    'the run has begun',
-    async () => (await metric(server, /slipway_queue_duration_seconds_count\S* (\d+)/)) > 0,
-  );
+  await untilStarted(metricsUrl, 1);
   server.child.kill('SIGTERM');
   await server.waitFor('draining');
   expect(await server.exited).toEqual({ code: null, signal: 'SIGKILL' });
 });
 
 test('a second signal answers what waits with 503 and ends the process at once', async () => {
-  const { server, url } = await runningSlow({ SLIPWAY_REQUEST_DEADLINE_SECONDS: '600' });
+  const { server, url, metricsUrl } = await runningSlow({ SLIPWAY_REQUEST_DEADLINE_SECONDS: '600' });
   const running = post(`${url}/v2/models/slow/infer`, slowRequest(FOR_EVER));
-  await until(
-    'the run has begun',
-    async () => (await metric(server, /slipway_queue_duration_seconds_count\S* (\d+)/)) > 0,
-  );
+  await untilStarted(metricsUrl, 1);
   const waiting = post(`${url}/v2/models/slow/infer`, slowRequest(1));
-  await until('a request waits', async () => (await metric(server, /slipway_queue_rows\S* (\d+)/)) > 0);
+  await untilQueued(metricsUrl, 1);
   server.child.kill('SIGINT');
   await server.waitFor('draining');
   server.child.kill('SIGINT');

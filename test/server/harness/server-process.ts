@@ -14,6 +14,7 @@ export interface ServerProcess {
   readonly stderr: () => string;
   /** Resolves with the first log line with this message, past or future; rejects when the process ends before it. */
   readonly waitFor: (message: string) => Promise<LogLine>;
+  readonly waitForLine: (matches: (line: LogLine) => boolean) => Promise<LogLine>;
   /** Resolves with the URL of the HTTP port. */
   readonly url: () => Promise<string>;
   readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
@@ -49,24 +50,27 @@ export async function startServerProcess(environment: Readonly<Record<string, st
     for (const take of waiting) take(undefined);
     return { code: code as number | null, signal: signal as NodeJS.Signals | null };
   });
-  const waitFor = (message: string): Promise<LogLine> =>
+  const waitForLine = (matches: (line: LogLine) => boolean): Promise<LogLine> =>
     new Promise((resolve, reject) => {
-      const past = log.find(({ msg }) => msg === message);
+      const past = log.find(matches);
       if (past !== undefined) return resolve(past);
-      if (child.exitCode !== null) return reject(new Error(`the server ended before '${message}': ${stderr}`));
+      const fail = (): void => reject(new Error(`the server ended before it wrote the line: ${stderr}`));
+      if (child.exitCode !== null) return fail();
       const take = (line: LogLine | undefined): void => {
-        if (line !== undefined && line.msg !== message) return;
+        if (line !== undefined && !matches(line)) return;
         waiting.delete(take);
-        if (line === undefined) reject(new Error(`the server ended before '${message}': ${stderr}`));
+        if (line === undefined) fail();
         else resolve(line);
       };
       waiting.add(take);
     });
+  const waitFor = (message: string): Promise<LogLine> => waitForLine(({ msg }) => msg === message);
   return {
     child,
     log,
     stderr: () => stderr,
     waitFor,
+    waitForLine,
     url: async () => `http://127.0.0.1:${String((await waitFor('listening'))['httpPort'])}`,
     exited,
   };

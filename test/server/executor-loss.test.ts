@@ -1,0 +1,63 @@
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
+import { expect, test } from 'vitest';
+import { addOneModel } from '../support/onnx-models';
+import { plainRepository, temporaryFolder } from './harness/model-repository';
+import { floats, startServer, type RunningServer } from './harness/running-server';
+import { until } from './harness/until';
+import { bundleServer } from './harness/server-bundle';
+
+const DEADLY = -13;
+
+/** The real executor, in a thread that dies when a run's first number is `DEADLY`. */
+async function mortalWorker(): Promise<URL> {
+  const file = path.join(temporaryFolder(), 'mortal-worker.mjs');
+  writeFileSync(
+    file,
+    `import { parentPort } from 'node:worker_threads';
+     parentPort.on('message', ({ run }) => { if (run[0].data[0] === ${DEADLY}) process.exit(3); });
+     await import(${JSON.stringify((await bundleServer()).href)});`,
+  );
+  return pathToFileURL(file);
+}
+
+function ask({ infer }: RunningServer, number: number): ReturnType<RunningServer['infer']> {
+  return infer('addone', floats('input', [1, 4], [number, 0, 0, 0]));
+}
+
+test('an executor that dies fails only what it ran, the replica is not ready until it is back, and then serves again', async () => {
+  const server = await startServer(
+    { modelRepository: plainRepository({ addone: addOneModel() }) },
+    { workerUrl: await mortalWorker() },
+  );
+  expect((await ask(server, 1)).status).toBe(200);
+  const lost = await ask(server, DEADLY);
+  expect(lost).toMatchObject({
+    status: 500,
+    json: { error: "the executor of model 'addone' was lost while it ran this request" },
+  });
+
+  expect(await server.get('/readyz')).toMatchObject({
+    status: 503,
+    json: { reason: "model 'addone' version 1: executor stopped with exit code 3" },
+  });
+  expect((await server.get('/startupz')).status).toBe(200);
+  expect((await server.get('/livez')).status).toBe(200);
+  expect(await ask(server, 1)).toMatchObject({ status: 503 });
+
+  await until('the replica is ready again', async () => (await server.get('/readyz')).status === 200);
+  expect((await ask(server, 1)).json.outputs[0].data).toEqual([2, 1, 1, 1]);
+  expect(server.log.filter(({ msg }) => msg === 'executor lost')).toHaveLength(1);
+});
+
+test('with two executors a replica stays ready when one dies, and the queue is served by the other', async () => {
+  const server = await startServer(
+    { modelRepository: plainRepository({ addone: addOneModel() }), executors: 2 },
+    { workerUrl: await mortalWorker() },
+  );
+  const answers = await Promise.all([ask(server, DEADLY), wait(20).then(() => ask(server, 1))]);
+  expect(answers.map(({ status }) => status)).toEqual([500, 200]);
+  expect((await server.get('/readyz')).status).toBe(200);
+});
