@@ -52,6 +52,7 @@ export interface GpuInstanceGroupProps {
 export class GpuInstanceGroup extends Construct implements ec2.IConnectable {
   readonly cluster: ecs.Cluster;
   readonly instanceTypes: readonly string[];
+  readonly maxSize: number;
   readonly connections: ec2.Connections;
   /** The parts. Exposed so that nothing is out of reach. */
   readonly role: iam.Role;
@@ -68,6 +69,7 @@ export class GpuInstanceGroup extends Construct implements ec2.IConnectable {
     const preset = props.preset ?? 'production';
     this.cluster = props.cluster;
     this.instanceTypes = [...props.instanceTypes];
+    this.maxSize = maxSize;
 
     this.role = new iam.Role(this, 'Role', { assumedBy: new iam.ServicePrincipal('ec2.amazonaws.com') });
     this.securityGroup = this.createSecurityGroup();

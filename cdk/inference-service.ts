@@ -1,4 +1,4 @@
-import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import { Annotations, Duration, RemovalPolicy } from 'aws-cdk-lib';
 import type * as acm from 'aws-cdk-lib/aws-certificatemanager';
 import type * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
@@ -7,7 +7,13 @@ import * as elbv2 from 'aws-cdk-lib/aws-elasticloadbalancingv2';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
-import { planInferenceService, SpecError, type InferenceServicePlan, type InferenceServiceSpec } from '../runtime/spec';
+import {
+  lookUpInstance,
+  planInferenceService,
+  SpecError,
+  type InferenceServicePlan,
+  type InferenceServiceSpec,
+} from '../runtime/spec';
 import { acknowledge } from './acknowledge';
 import type { GpuInstanceGroup } from './gpu-instance-group';
 import { type Model } from './model';
@@ -191,7 +197,10 @@ export class InferenceService extends Construct implements ec2.IConnectable {
             ],
           });
     const cfnService = service.node.findChild('Service') as ecs.CfnService;
-    if (capacity !== undefined) cfnService.node.addDependency(capacity);
+    if (capacity !== undefined) {
+      cfnService.node.addDependency(capacity);
+      warnWhenRolloutHasNoRoom(this, this.plan, capacity);
+    }
     // By default ECS gives up after half the replicas' worth of failures, at least three of them and up to two hundred:
     // with a slow model that is most of an hour. Three failed starts are enough to know.
     cfnService.addPropertyOverride('DeploymentConfiguration.DeploymentCircuitBreaker.ThresholdConfiguration', {
@@ -316,4 +325,20 @@ function assertCluster(props: InferenceServiceProps): void {
       `got '${props.cluster.node.path}', but the machines of '${props.capacity.node.path}' join '${props.capacity.cluster.node.path}'`,
     );
   }
+}
+
+// Not an error: replicas rarely all run, other machines may join, and another rollout may be meant.
+function warnWhenRolloutHasNoRoom(scope: Construct, plan: InferenceServicePlan, capacity: GpuInstanceGroup): void {
+  const perMachine = capacity.instanceTypes.map((type) =>
+    plan.resources.gpuCount === 0
+      ? 1
+      : Math.floor(lookUpInstance(type, 'instanceTypes').gpuCount / plan.resources.gpuCount),
+  );
+  const places = capacity.maxSize * Math.min(...perMachine);
+  const { maxReplicas } = plan.scaling;
+  if (places >= maxReplicas + plan.rollout.maxSurge) return;
+  Annotations.of(scope).addWarningV2(
+    'slipway:no-room-for-rollout',
+    `the group of at most ${capacity.maxSize} machines has ${places} places, ${maxReplicas} replicas need ${maxReplicas + plan.rollout.maxSurge} during a rollout: raise maxSize, lower maxReplicas, or set spareReplica: false`,
+  );
 }

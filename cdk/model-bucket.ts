@@ -58,6 +58,7 @@ export class ModelBucket extends Construct implements IModelBucket {
 
   constructor(scope: Construct, id: string, props: ModelBucketProps = {}) {
     super(scope, id);
+    const removalPolicy = props.removalPolicy ?? RemovalPolicy.RETAIN;
     this.bucket = new s3.Bucket(this, 'Resource', {
       ...(props.bucketName === undefined ? {} : { bucketName: props.bucketName }),
       ...(props.encryptionKey === undefined
@@ -78,8 +79,10 @@ export class ModelBucket extends Construct implements IModelBucket {
           expiredObjectDeleteMarker: true,
         },
       ],
-      removalPolicy: props.removalPolicy ?? RemovalPolicy.RETAIN,
+      removalPolicy,
     });
+    // A bucket that is kept keeps its promises too.
+    this.bucket.policy!.applyRemovalPolicy(removalPolicy);
     this.modelRepositoryUri = `s3://${this.bucket.bucketName}`;
     if (props.accessLogsBucket === undefined) {
       acknowledge(this.bucket, 'S1', 'who wants access logs names the bucket for them in accessLogsBucket');

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { Stack } from 'aws-cdk-lib';
-import { Template } from 'aws-cdk-lib/assertions';
+import { Annotations, Match, Template } from 'aws-cdk-lib/assertions';
 import * as acm from 'aws-cdk-lib/aws-certificatemanager';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
@@ -431,4 +431,45 @@ test('machines that joined another cluster are refused', () => {
   expect(() => newFargateService(parent, { cluster, capacity, plaintextInsideVpc: true })).toThrow(
     "CLUSTER_MISMATCH cluster: got 'Stack/Cluster', but the machines of 'Stack/L4' join 'Stack/Other'",
   );
+});
+
+test('warns when the machines leave a rollout no room, with the numbers', () => {
+  const warned = (maxSize: number, spareReplica: boolean): unknown[] => {
+    const stack = newStack();
+    const cluster = newCluster(stack);
+    const capacity = new GpuInstanceGroup(stack, 'Four', {
+      cluster,
+      // Four GPUs each, so four replicas.
+      instanceTypes: ['g6.12xlarge'],
+      machineImage: pinnedMachineImage(),
+      maxSize,
+    });
+    newFargateService(stack, { plaintextInsideVpc: true, cluster, capacity, maxReplicas: 8, spareReplica });
+    return Annotations.fromStack(stack)
+      .findWarning('/Stack/Digits', Match.stringLikeRegexp('no-room-for-rollout'))
+      .map(({ entry }) => entry.data);
+  };
+  expect(warned(2, true)).toEqual([
+    expect.stringContaining('at most 2 machines has 8 places, 8 replicas need 9 during a rollout'),
+  ]);
+  expect(warned(3, true)).toEqual([]);
+  expect(warned(2, false)).toEqual([]);
+});
+
+test('a cluster that another team owns takes a Fargate service', () => {
+  const stack = newStack();
+  const vpc = new ec2.Vpc(stack, 'TheirVpc', { restrictDefaultSecurityGroup: false });
+  const cluster = ecs.Cluster.fromClusterAttributes(stack, 'Theirs', { clusterName: 'shared', vpc });
+  newFargateService(stack, { plaintextInsideVpc: true, cluster });
+  const template = Template.fromStack(stack);
+  expect(theOnly(template, 'AWS::ECS::Service').Properties.Cluster).toBe('shared');
+  expect(environmentOf(template)['SLIPWAY_CLUSTER_NAME']).toBe('shared');
+});
+
+test('a CPU model may have machines to itself', () => {
+  const stack = newStack();
+  const service = newGpuService(stack, { executionProvider: 'cpu' });
+  expect(service.plan.resources).toMatchObject({ capacity: 'instances', gpuCount: 0 });
+  const [container] = theOnly(Template.fromStack(stack), 'AWS::ECS::TaskDefinition').Properties.ContainerDefinitions;
+  expect(container.ResourceRequirements).toBeUndefined();
 });

@@ -62,10 +62,13 @@ describeWithAndWithoutFlags('ModelBucket', (newStack) => {
     expect(rule.AbortIncompleteMultipartUpload).toEqual({ DaysAfterInitiation: 7 });
   });
 
-  test('is kept when its stack is deleted, unless the author says otherwise', () => {
-    expect(theOnly(synthesize(), 'AWS::S3::Bucket').DeletionPolicy).toBe('Retain');
+  test('is kept when its stack is deleted, with the policy that guards it, unless the author says otherwise', () => {
+    const kept = synthesize();
+    expect(theOnly(kept, 'AWS::S3::Bucket').DeletionPolicy).toBe('Retain');
+    expect(theOnly(kept, 'AWS::S3::BucketPolicy').DeletionPolicy).toBe('Retain');
     const deleted = synthesize({ removalPolicy: RemovalPolicy.DESTROY });
     expect(theOnly(deleted, 'AWS::S3::Bucket').DeletionPolicy).toBe('Delete');
+    expect(theOnly(deleted, 'AWS::S3::BucketPolicy').DeletionPolicy).toBe('Delete');
   });
 
   test('brings no Lambda function and no custom resource', () => {

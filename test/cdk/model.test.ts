@@ -218,7 +218,7 @@ describeWithAndWithoutFlags('Model.fromBucket', (newStack) => {
     const models = ModelBucket.fromBucket(stack, 'Models', s3.Bucket.fromBucketName(stack, 'Bucket', 'team-models'));
     newFargateService(stack, { plaintextInsideVpc: true, models: [Model.fromBucket(models, 'digits', { manifest })] });
     const template = Template.fromStack(stack);
-    expect(referencesOf(template)[0]!.files![0]!.uri).toBe('s3://team-models/digits/7/model.onnx');
+    expect(referencesOf(template)[0]!.files!.map(({ uri }) => uri)).toContain('s3://team-models/digits/7/model.onnx');
     expect(policyOf(template).resources).toEqual(['arn:<AWS::Partition>:s3:::team-models/digits/*']);
   });
 });
@@ -256,7 +256,7 @@ test('what is no model is refused with the reason', () => {
   const folder = folderWith({ 'text.onnx': 'not a model' });
   expect(() => Model.fromAsset(join(folder, 'text.onnx'))).toThrow(/text\.onnx: /);
   expect(() => Model.fromAsset(join(folder, 'absent.onnx'))).toThrow('FILE_MISSING');
-  expect(() => Model.fromAsset(folder)).toThrow(/MANIFEST_INVALID .*slipway model publish writes it/);
+  expect(() => Model.fromAsset(folder)).toThrow(/MANIFEST_INVALID .*manifest\.json: does not exist: publish the model/);
 });
 
 test('a model in a bucket needs a version, and the manifest must be its own', () => {

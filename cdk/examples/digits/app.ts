@@ -85,7 +85,8 @@ export class DigitsGpuStack extends Stack {
     const models = ModelBucket.fromBucket(this, 'Models', s3.Bucket.fromBucketName(this, 'ModelBucket', MODEL_BUCKET));
 
     const cluster = newCluster(this);
-    const l4 = new GpuInstanceGroup(this, 'L4', { cluster, instanceTypes: ['g6.xlarge', 'g6.2xlarge'], maxSize: 6 });
+    // One machine more than replicas: a rollout starts a new one before it stops an old one.
+    const l4 = new GpuInstanceGroup(this, 'L4', { cluster, instanceTypes: ['g6.xlarge', 'g6.2xlarge'], maxSize: 7 });
     const digits = new InferenceService(this, 'Digits', {
       cluster,
       capacity: l4,

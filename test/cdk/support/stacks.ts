@@ -48,7 +48,7 @@ export function newFargateService(
   props: Partial<InferenceServiceProps> = { plaintextInsideVpc: true },
 ): InferenceService {
   return new InferenceService(stack, 'Digits', {
-    cluster: newCluster(stack),
+    cluster: props.cluster ?? newCluster(stack),
     image: imageByDigest(stack),
     models: [Model.fromAsset(DIGITS)],
     ...props,
@@ -63,6 +63,7 @@ export function newGpuService(stack: Stack, props: Partial<InferenceServiceProps
       cluster,
       instanceTypes: ['g6.xlarge', 'g5.xlarge'],
       machineImage: pinnedMachineImage(),
+      maxSize: 10,
     }),
     image: imageByDigest(stack),
     models: [Model.fromAsset(DIGITS)],
