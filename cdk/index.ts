@@ -1,7 +1,8 @@
 export { GpuInstanceGroup, type GpuInstanceGroupProps } from './gpu-instance-group';
 export { ImageRepository, type ImageRepositoryProps } from './image-repository';
 export { InferenceService, type InferenceServiceProps } from './inference-service';
-export { Model, type ModelAsset, type ModelInBucket } from './model';
+export type { ModelSource } from '../runtime/onnx/resolve-model';
+export { Model, type ModelAsset } from './model';
 export { ModelBucket, type IModelBucket, type ModelBucketProps } from './model-bucket';
 export { RuntimeImage, type RuntimeImageAssetOptions, type RuntimeImageVariant } from './runtime-image';
 export type { ServiceAlarms } from './service-alarms';

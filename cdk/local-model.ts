@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { placeOfModel } from '../runtime/onnx/model-place';
+import { readManifestFile } from '../runtime/onnx/read-manifest-file';
 import { readOnnxModel } from '../runtime/onnx/read-onnx-model';
-import { MANIFEST_FILE, MODEL_FILE, parseManifest, SpecError, type ModelFacts, type ModelFile } from '../runtime/spec';
+import { MANIFEST_FILE, MODEL_FILE, SpecError, type ModelFacts, type ModelFile } from '../runtime/spec';
 
 /** A file of a model version, and where it lies on this machine. */
 export interface LocalModelFile extends ModelFile {
@@ -18,14 +19,6 @@ export interface LocalModel {
   readonly files: readonly LocalModelFile[];
 }
 
-/** What a manifest file says, itself among the files it lists. */
-export interface PublishedModel {
-  readonly name: string;
-  readonly version: number;
-  readonly facts: ModelFacts;
-  readonly files: readonly ModelFile[];
-}
-
 /** An `.onnx` file, or a version folder that `slipway model publish` wrote. */
 export function readLocalModel(path: string, name: string | undefined, version: number | undefined): LocalModel {
   const isFolder = statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
@@ -35,33 +28,16 @@ export function readLocalModel(path: string, name: string | undefined, version: 
     return { name: name ?? place.name, version: version ?? place.version, facts, files };
   }
   const manifestPath = join(path, MANIFEST_FILE);
-  const published = readManifestFile(manifestPath);
-  if (name !== undefined && name !== published.name) {
-    throw new SpecError('MANIFEST_INVALID', manifestPath, `describes model '${published.name}', not '${name}'`);
+  const { manifest, files: listed } = readManifestFile(manifestPath);
+  if (name !== undefined && name !== manifest.name) {
+    throw new SpecError('MANIFEST_INVALID', manifestPath, `describes model '${manifest.name}', not '${name}'`);
   }
-  if (version !== undefined && version !== published.version) {
-    throw new SpecError('MANIFEST_INVALID', manifestPath, `describes version ${published.version}, not ${version}`);
+  if (version !== undefined && version !== manifest.version) {
+    throw new SpecError('MANIFEST_INVALID', manifestPath, `describes version ${manifest.version}, not ${version}`);
   }
-  const files = published.files.map((file) => ({ ...file, localPath: join(path, file.path) }));
+  const files = listed.map((file) => ({ ...file, localPath: join(path, file.path) }));
   assertDigests(files, path, manifestPath);
-  return { name: published.name, version: published.version, facts: published.facts, files };
-}
-
-/** @throws SpecError MANIFEST_INVALID when the file cannot be read or is no manifest. */
-export function readManifestFile(path: string): PublishedModel {
-  let bytes: Buffer;
-  try {
-    bytes = readFileSync(path);
-  } catch (error) {
-    throw new SpecError(
-      'MANIFEST_INVALID',
-      path,
-      `cannot be read: ${(error as Error).message}; slipway model publish writes it`,
-    );
-  }
-  const { name, version, facts, files } = parseManifest(bytes.toString('utf8'), path);
-  const sha256 = createHash('sha256').update(bytes).digest('hex');
-  return { name, version, facts, files: [...files, { path: MANIFEST_FILE, bytes: bytes.length, sha256 }] };
+  return { name: manifest.name, version: manifest.version, facts: manifest.facts, files };
 }
 
 // The model and its weights are hashed where they are read; what else a version holds is small.

@@ -2,33 +2,11 @@ import { Names } from 'aws-cdk-lib';
 import type * as iam from 'aws-cdk-lib/aws-iam';
 import { Asset } from 'aws-cdk-lib/aws-s3-assets';
 import { Construct } from 'constructs';
-import {
-  assertModelName,
-  assertModelVersion,
-  modelPrefix,
-  SpecError,
-  versionPrefix,
-  type ModelLocation,
-  type ModelSpec,
-} from '../runtime/spec';
+import { resolveModel, type ModelSource } from '../runtime/onnx/resolve-model';
+import { modelPrefix, versionPrefix, type ModelLocation, type ModelSpec } from '../runtime/spec';
 import { grantReadObjects } from './grant-read-objects';
-import { readLocalModel, readManifestFile, type LocalModelFile } from './local-model';
+import { readLocalModel, type LocalModelFile } from './local-model';
 import type { IModelBucket } from './model-bucket';
-
-/** Which version of a model in a bucket, and what is known about it while the program runs. */
-export interface ModelInBucket {
-  /** @default - the manifest's; without a manifest it is required */
-  readonly version?: number;
-  /**
-   * Path of the manifest that `slipway model publish` left beside the program. It brings the version, the facts and the
-   * digest of every file, so a replica serves exactly these bytes or does not get ready.
-   * @default - nothing is known about the model: the service must say memoryMiB, startupBudgetSeconds and
-   * executionProvider, and a replica takes what the version's folder holds
-   */
-  readonly manifest?: string;
-  /** Rows that one run may carry. @default - 32 when the model's first dimension is free, else 1 */
-  readonly maxBatchSize?: number;
-}
 
 export interface ModelAsset {
   /** @default - the manifest's; for a bare file its name, or its folder's where the file is called model.onnx */
@@ -48,8 +26,8 @@ export abstract class Model {
    * @example
    * Model.fromBucket(models, 'digits', { manifest: 'digits.manifest.json' });
    */
-  static fromBucket(bucket: IModelBucket, name: string, model: ModelInBucket): Model {
-    return new BucketModel(bucket, specOfBucketModel(name, model));
+  static fromBucket(bucket: IModelBucket, name: string, model: ModelSource): Model {
+    return new BucketModel(bucket, resolveModel(name, model));
   }
 
   /**
@@ -135,30 +113,4 @@ class AssetModel extends Model {
     );
     return { fileUris };
   }
-}
-
-function specOfBucketModel(name: string, model: ModelInBucket): ModelSpec {
-  assertModelName(name, 'name');
-  const published = model.manifest === undefined ? undefined : readManifestFile(model.manifest);
-  if (published !== undefined && published.name !== name) {
-    throw new SpecError('MANIFEST_INVALID', model.manifest!, `describes model '${published.name}', not '${name}'`);
-  }
-  const version = model.version ?? published?.version;
-  if (version === undefined) {
-    throw new SpecError('MODEL_VERSION_INVALID', `${name}.version`, 'must be given, itself or by a manifest');
-  }
-  assertModelVersion(version, `${name}.version`);
-  if (published !== undefined && version !== published.version) {
-    throw new SpecError(
-      'MODEL_VERSION_INVALID',
-      `${name}.version`,
-      `got ${version}, but ${model.manifest} is version ${published.version}`,
-    );
-  }
-  return {
-    name,
-    version,
-    ...(published === undefined ? {} : { facts: published.facts, files: published.files }),
-    ...(model.maxBatchSize === undefined ? {} : { maxBatchSize: model.maxBatchSize }),
-  };
 }

@@ -1,3 +1,4 @@
 export { InferenceService, type InferenceServiceArgs, type ServiceIdentity } from './inference-service';
 export type { LateString } from './late-bound';
-export { modelAt, type Model, type ModelSource } from './model';
+export type { ModelSource } from '../runtime/onnx/resolve-model';
+export { modelAt, type Model } from './model';

@@ -1,6 +1,7 @@
 import * as aws from '@pulumi/aws';
 import * as pulumi from '@pulumi/pulumi';
-import { locateModel, type Model, type ModelSource } from '../model';
+import type { ModelSource } from '../../runtime/onnx/resolve-model';
+import { locateModel, type Model } from '../model';
 import { decideFor } from '../refusal';
 
 export interface ModelBucketArgs {

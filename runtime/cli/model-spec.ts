@@ -1,5 +1,5 @@
 import type { ModelSpec } from '../spec/inference-service-spec';
-import { readManifestFile } from '../model/read-manifest-file';
+import { readManifestFile } from '../onnx/read-manifest-file';
 import { placeOfModel } from '../onnx/model-place';
 import { readOnnxModel } from '../onnx/read-onnx-model';
 

@@ -134,7 +134,7 @@ describe('a model or an image that cannot be used is refused in one line', () =>
     ],
     ['bucket model without version', 'MODEL_VERSION_INVALID digits.version: must be given, itself or by a manifest'],
     ['file that is not ONNX', 'NOT_ONNX '],
-    ['manifest not there', 'MANIFEST_INVALID nowhere.json: cannot be read: ENOENT'],
+    ['manifest not there', 'MANIFEST_INVALID nowhere.json: does not exist; slipway model publish writes it'],
   ])('%s', async (mistake, message) => {
     const recording = await run('refused', { config: { mistake } });
     expect(recording.exitCode).toBe(32);

@@ -63,8 +63,12 @@ export class LocalServer {
 
   /** Drains instead of leaving a server behind when this process is interrupted. */
   stopOnSignals(announce: () => void): void {
+    let last = -Infinity;
     for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
       process.on(signal, () => {
+        // One Ctrl-C may come twice: from the terminal, and passed on by npm.
+        if (performance.now() - last < 500) return;
+        last = performance.now();
         announce();
         this.stop();
       });

@@ -3,7 +3,7 @@ import { cpus } from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { publishModel } from '../../model/publish-model';
-import { readManifestFile } from '../../model/read-manifest-file';
+import { readManifestFile } from '../../onnx/read-manifest-file';
 import { readOnnxModel } from '../../onnx/read-onnx-model';
 import { PORTS } from '../../spec/endpoints';
 import { containerEnvironment, writeEnvironment } from '../../spec/environment';
@@ -79,7 +79,7 @@ function showModelAndPlan(narrator: Narrator, root: string): void {
   const { facts } = readOnnxModel(file);
   narrator.line(`  file       ${path.relative(process.cwd(), file)}`);
   narrator.line(renderModelFacts(facts, narrator.width));
-  narrator.line('  data       load_digits: UCI Optical Recognition of Handwritten Digits, CC BY 4.0');
+  narrator.line('  data       load_digits (UCI Handwritten Digits), licensed CC BY 4.0');
 
   narrator.begin('The plan made from it: every number, and where it comes from');
   const spec = specOf({ name: MODEL, version: 1, facts });
@@ -98,7 +98,7 @@ async function publish(narrator: Narrator, root: string, place: (name: string) =
   const modelFolder = place(`models/${MODEL}/1`);
   const golden = manifest.golden!;
   const rows = [
-    ...manifest.files.map(({ path: name, sha256 }) => [`  ${name}`, `sha256 ${sha256}`]),
+    ...manifest.files.map(({ path: name, sha256 }) => [`  ${name}`, `sha256 ${sha256.slice(0, 32)}…`]),
     ['  manifest.json', 'written last: a version that has one is complete'],
     ...golden.outputs.map(({ name, tolerance }) => ['  golden proof', describeProof(name, tolerance)]),
   ];
@@ -140,10 +140,10 @@ async function start(
   });
   const rows = Object.entries({ ...planned, ...here }).map(([name, value]) => {
     const note = name in here ? (name in planned ? `  (here, planned ${planned[name]})` : '  (here)') : '';
-    return [`  ${name}`, `${shorten(value)}${note}`];
+    return [`  ${name}`, `${shorten(value, narrator.width - 42)}${note}`];
   });
   narrator.line(formatTable(rows, narrator.width));
-  narrator.line('  No load balancer stands in front here, so a drain need not wait for one: lag 0.');
+  narrator.line('  No load balancer stands in front here, so a drain waits for none: lag 0.');
   for (const [wanted, got] of [
     [PORTS.http, httpPort],
     [PORTS.metrics, metricsPort],
@@ -171,8 +171,8 @@ async function start(
 }
 
 // The value of SLIPWAY_MODELS names every file by digest and is as long as it sounds.
-function shorten(value: string): string {
-  return value.length > 45 ? `${value.slice(0, 42)}…` : value;
+function shorten(value: string, length: number): string {
+  return value.length > length ? `${value.slice(0, length - 1)}…` : value;
 }
 
 function showPrediction(
@@ -208,12 +208,10 @@ function showPrediction(
 
 async function showMeasurement(narrator: Narrator, url: string, digits: readonly HeldOutDigit[]): Promise<void> {
   const { requests, p50Milliseconds, p99Milliseconds, right, seconds } = await measure(url, digits);
-  narrator.line(
-    `  ${requests} requests, one after another, one row each: ` +
-      `p50 ${p50Milliseconds.toFixed(2)} ms, p99 ${p99Milliseconds.toFixed(2)} ms, ${Math.round(requests / seconds)} requests/s.`,
-  );
-  narrator.line(`  ${right} of ${requests} held-out digits were read right (${percent(right / requests)}).`);
-  narrator.line(`  Node ${process.versions.node}, ${cpus().length} × ${cpus()[0]?.model.trim() ?? process.arch}.`);
+  const latency = `p50 ${p50Milliseconds.toFixed(2)} ms, p99 ${p99Milliseconds.toFixed(2)} ms`;
+  narrator.line(`  ${requests} requests, one after another, one row each: ${latency}`);
+  narrator.line(`  ${Math.round(requests / seconds)} requests/s, ${right} of ${requests} held-out digits read right`);
+  narrator.line(`  Node ${process.versions.node}, ${cpus().length} × ${cpus()[0]?.model.trim() ?? process.arch}`);
 }
 
 async function showDeployments(narrator: Narrator, request: DeploymentRequest): Promise<void> {

@@ -32,7 +32,7 @@ export function renderKubernetes({ directory, spec, modelFolder }: DeploymentReq
     engine: 'Kubernetes',
     resources: yaml.split('\n---\n').length,
     file,
-    note: 'image and model repository in it are examples: the command prints it with yours',
-    next: [`npx slipway render ${specFile} --image <image> \\`, '  --model-repository <uri> | kubectl apply -f -'],
+    note: 'its image and model repository are examples; the command takes yours',
+    next: [`npx slipway render ${specFile} \\`, '  --image <image> --model-repository <uri> | kubectl apply -f -'],
   };
 }

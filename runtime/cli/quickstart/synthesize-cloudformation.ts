@@ -23,7 +23,7 @@ export function synthesizeCloudFormation({ directory, spec, modelFolder }: Deplo
     engine: 'AWS CDK',
     resources: Object.keys(template.Resources).length,
     file: templateFullPath,
-    note: 'a network, a cluster and the service on Fargate; deploying builds the image with docker',
+    note: 'a network, a cluster, the service on Fargate; docker builds the image',
     next: [`npx cdk deploy --app ${directory}`],
   };
 }

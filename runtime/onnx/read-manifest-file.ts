@@ -10,7 +10,7 @@ export interface ManifestFile {
   readonly manifest: ModelManifest;
   /** SHA-256 of the file's bytes, in lower-case hexadecimal. */
   readonly sha256: string;
-  /** Every file of the version, `manifest.json` first. */
+  /** Every file of the version, `manifest.json` last, as it was written. */
   readonly files: readonly ModelFile[];
 }
 
@@ -22,7 +22,7 @@ export function readManifestFile(path: string): ManifestFile {
   const bytes = readBytes(path);
   const manifest = parseManifest(bytes.toString('utf8'), path);
   const sha256 = createHash('sha256').update(bytes).digest('hex');
-  return { manifest, sha256, files: [{ path: MANIFEST_FILE, bytes: bytes.byteLength, sha256 }, ...manifest.files] };
+  return { manifest, sha256, files: [...manifest.files, { path: MANIFEST_FILE, bytes: bytes.byteLength, sha256 }] };
 }
 
 function readBytes(path: string): Buffer {
@@ -30,7 +30,7 @@ function readBytes(path: string): Buffer {
     return readFileSync(path);
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
-    const reason = code === 'ENOENT' ? 'does not exist: publish the model with a manifest file there' : message;
+    const reason = code === 'ENOENT' ? 'does not exist; slipway model publish writes it' : message;
     throw new SpecError('MANIFEST_INVALID', path, reason);
   }
 }
