@@ -10,8 +10,11 @@ export interface ImageRepositoryProps {
   readonly repositoryName?: string;
   /** @default - ECR's own: it encrypts every image with AES-256 */
   readonly encryptionKey?: kms.IKey;
-  /** Tagged images kept; older ones expire. @default 20 */
-  readonly keepImages?: number;
+  /**
+   * Age at which an image that no tag names is deleted. A tagged one never is: a service may still run it.
+   * @default Duration.days(14)
+   */
+  readonly untaggedImageAge?: Duration;
   /**
    * What becomes of the repository when it leaves the stack; DESTROY deletes its images with it.
    * @default RemovalPolicy.RETAIN
@@ -50,13 +53,7 @@ export class ImageRepository extends Construct {
           rulePriority: 1,
           description: 'untagged images',
           tagStatus: ecr.TagStatus.UNTAGGED,
-          maxImageAge: Duration.days(14),
-        },
-        {
-          rulePriority: 2,
-          description: 'all but the newest images',
-          tagStatus: ecr.TagStatus.ANY,
-          maxImageCount: props.keepImages ?? 20,
+          maxImageAge: props.untaggedImageAge ?? Duration.days(14),
         },
       ],
     });

@@ -29,12 +29,11 @@ describeWithAndWithoutFlags('ImageRepository', (newStack) => {
     });
   });
 
-  test('keeps the newest 20 images, and untagged ones for two weeks', () => {
+  test('expires what no tag names after two weeks, and nothing else', () => {
     const { LifecyclePolicy } = theOnly(synthesize(), 'AWS::ECR::Repository').Properties;
     const { rules } = JSON.parse(LifecyclePolicy.LifecyclePolicyText) as { rules: { selection: object }[] };
     expect(rules.map(({ selection }) => selection)).toEqual([
       { tagStatus: 'untagged', countType: 'sinceImagePushed', countNumber: 14, countUnit: 'days' },
-      { tagStatus: 'any', countType: 'imageCountMoreThan', countNumber: 20 },
     ]);
   });
 
