@@ -1,4 +1,6 @@
 // `npm run quickstart`: installs and builds what is missing, then shows the whole way once. Needs Node and npm alone.
+// package.json starts it with `exec`: a shell in between would die of Ctrl-C, and npm would report that instead of the
+// clean end. Where the shell has no exec, `node scripts/quickstart.mjs` is the same.
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { assertNodeVersion, installIfNeeded } from './install.mjs';

@@ -39,3 +39,12 @@ test('a required flag that is missing is named with what it is for', async () =>
     'error: slipway render: --model-repository is missing: where the pods fetch the models: the URI that was given to slipway model publish\n',
   );
 });
+
+test('what a command cannot do is one line and status 1', async () => {
+  expect(await slipway('image', 'push', 'registry.example/slipway:tag')).toEqual({
+    status: 1,
+    stdout: '',
+    stderr:
+      "error: ARGUMENT_INVALID image repository: must be <registry>/<name> in lower case, without tag, digest or scheme, got 'registry.example/slipway:tag'\n",
+  });
+});

@@ -49,20 +49,21 @@ test('publint finds no error and no warning', () => {
 
 test('the types of every sub-path resolve for node10, node16 from CommonJS and from ESM, and bundlers', () => {
   const { status, stdout } = run(binary(ROOT, 'attw'), [packed.tarball, '--format', 'json'], ROOT);
-  const { analysis, problems } = JSON.parse(stdout);
-  expect(problems ?? {}).toEqual({});
+  const { analysis } = JSON.parse(stdout);
+  expect(analysis.problems).toEqual([]);
   expect(status).toBe(0);
   const resolutions = Object.entries<any>(analysis.entrypoints).map(([subPath, { resolutions }]) => [
     subPath,
-    Object.keys(resolutions).filter((mode) => resolutions[mode].resolution === undefined),
+    Object.keys(resolutions).filter((mode) => resolutions[mode].resolution !== undefined),
   ]);
+  const everyMode = ['node10', 'node16-cjs', 'node16-esm', 'bundler'];
   expect(Object.fromEntries(resolutions)).toEqual({
-    '.': [],
-    './cdk': [],
-    './pulumi': [],
-    './pulumi/aws': [],
-    './runtime': [],
-    './testing': [],
-    './package.json': [],
+    '.': everyMode,
+    './cdk': everyMode,
+    './pulumi': everyMode,
+    './pulumi/aws': everyMode,
+    './runtime': everyMode,
+    './testing': everyMode,
+    './package.json': everyMode,
   });
 });
