@@ -29,7 +29,7 @@ export class ExecutorPool {
 
   /** Opens all executors, one after the other: they would only compete for the CPU. */
   async open(): Promise<void> {
-    for (let i = 0; i < this.options.size; i++) this.add(await this.start());
+    for (let i = 0; i < this.options.size && !this.isClosed; i++) await this.add(await this.start());
   }
 
   get liveCount(): number {
@@ -75,7 +75,9 @@ export class ExecutorPool {
     }
   }
 
-  private add(executor: Executor): void {
+  private async add(executor: Executor): Promise<void> {
+    // Closed while it was being opened.
+    if (this.isClosed) return executor.close();
     this.executors.add(executor);
     this.idle.push(executor);
     void executor.exit.then((reason) => {
@@ -103,9 +105,7 @@ export class ExecutorPool {
 
   private async restart(): Promise<void> {
     try {
-      const executor = await this.start();
-      if (this.isClosed) return executor.close();
-      this.add(executor);
+      await this.add(await this.start());
       this.lastFailure = undefined;
       this.options.log.info('executor restarted');
       this.options.onChange();

@@ -1,3 +1,4 @@
+import { largestBody } from './body-limit';
 import { ServerError, toServerError } from './errors';
 import type { Exchange } from './exchange';
 import { parseInferRequest, type InferRequest } from './infer-request';
@@ -45,20 +46,21 @@ export class Inference {
     // What can be refused without the body is refused before it is read.
     const { target } = model.assertReady();
     const headerLength = parseHeaderLength(exchange.header(HEADER_LENGTH));
-    const body = await this.read(exchange, headerLength);
+    const maxBytes = Math.min(this.options.maxBodyBytes, largestBody(target));
+    const body = await this.read(exchange, headerLength, maxBytes);
     const request: InferRequest = parseInferRequest(body, headerLength, target);
     const outputs = await model.infer(request.inputs, request.rows, exchange.signal);
     return encodeInferResponse(model, request, outputs);
   }
 
-  private async read(exchange: Exchange, headerLength: number | undefined): Promise<Uint8Array> {
+  private async read(exchange: Exchange, headerLength: number | undefined, maxBytes: number): Promise<Uint8Array> {
     const encoding = exchange.header('content-encoding') ?? 'identity';
     if (encoding !== 'identity') {
       throw new ServerError('CONTENT_ENCODING', `Content-Encoding must be identity, got '${encoding}'`);
     }
     try {
       return await readBody(exchange.request, {
-        maxBytes: this.options.maxBodyBytes,
+        maxBytes,
         headerLength: headerLength ?? 0,
         signal: exchange.signal,
         onAccept: () => exchange.allowBody(),

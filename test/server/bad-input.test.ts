@@ -349,6 +349,19 @@ test('a body that is declared too large gets 413 before it is sent, one that tur
   await assertGoesOn(server);
 });
 
+test('a body larger than any request of the model can be gets 413, however much others may send', async () => {
+  const server = await start();
+  // 32 rows of 4 numbers take less than 64 KiB + 8 KiB, however they are written.
+  expect((await server.infer('addone', 'x'.repeat(80_000))).status).toBe(413);
+  expect((await server.infer('text', 'x'.repeat(80_000))).status).toBe(400);
+  const spread = JSON.stringify(
+    floats('input', [32, 4], new Array<number>(128).fill(-1.0000000000000002e-300)),
+    undefined,
+    40,
+  );
+  expect((await server.infer('addone', spread)).status).toBe(200);
+});
+
 test('a client that asks before it sends a body is told to go on, or what is wrong with it', async () => {
   const server = await start({ maxBodyMiB: 0.01 });
   const ask = async (length: number): Promise<{ continued: boolean; status: number | undefined }> => {

@@ -138,3 +138,27 @@ test('a store that refuses is not asked again', async () => {
   expect((await request(`${await server.url()}/readyz`)).json.reason).toContain('does not exist or may not be read (');
   expect(asked).toBe(1);
 });
+
+test('takes the credentials of an ECS task role or an EKS pod identity from their endpoint', async () => {
+  const model = addOneModel();
+  const authorizations: (string | undefined)[] = [];
+  const store = await objectStore((incoming, response) => {
+    authorizations.push(incoming.headers.authorization);
+    response.end(model);
+  });
+  const agent = createServer((_, response) => {
+    const Expiration = new Date(Date.now() + 3_600_000).toISOString();
+    response.setHeader('Content-Type', 'application/json');
+    response.end(JSON.stringify({ AccessKeyId: 'FROMTHEROLE', SecretAccessKey: 's', Token: 't', Expiration }));
+  }).listen(0, '127.0.0.1');
+  await once(agent, 'listening');
+  onTestFinished(() => void agent.close());
+  const server = await startServerProcess({
+    SLIPWAY_MODELS: reference(model),
+    AWS_ENDPOINT_URL_S3: store['AWS_ENDPOINT_URL_S3']!,
+    AWS_REGION: 'us-east-1',
+    AWS_CONTAINER_CREDENTIALS_FULL_URI: `http://127.0.0.1:${(agent.address() as AddressInfo).port}/credentials`,
+  });
+  await server.waitFor('ready');
+  expect(authorizations[0]).toContain('Credential=FROMTHEROLE/');
+});
