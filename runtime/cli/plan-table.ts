@@ -93,7 +93,7 @@ function startRows(spec: InferenceServiceSpec, { lifecycle, resources, models }:
       seconds(lifecycle.startupBudgetSeconds),
       given(
         spec.startupBudgetSeconds,
-        `${SIZING.startupSafetyFactor} × (${start} s start + ${bytes} fetched at ${bandwidth} MiB/s and opened at ${SIZING.openMiBPerSecond}), at least ${SIZING.minStartupBudgetSeconds} s`,
+        `${SIZING.startupSafetyFactor} × (${start} s start + ${bytes} fetched at ${bandwidth} MiB/s, opened at ${SIZING.openMiBPerSecond} MiB/s), at least ${SIZING.minStartupBudgetSeconds} s`,
       ),
     ],
     ['startup probe', probe(lifecycle.startupProbe), 'periods that cover the budget'],

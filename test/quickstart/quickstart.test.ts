@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:net';
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { parse, parseAllDocuments } from 'yaml';
+import { parseAllDocuments } from 'yaml';
 import { parseManifest, planInferenceService, readEnvironment } from '../../runtime/spec';
 import { readSpecFile } from '../../runtime/cli/spec-file';
 import { toolOnPath } from '../support/tools';
@@ -164,14 +164,23 @@ describe('npm run quickstart -- --once', () => {
     expect(types).toContain('AWS::ECS::Service');
     expect(quickstart.output).toContain(`AWS CDK: ${types.length} resources in `);
     expect(quickstart.output).toMatch(/next: npx cdk deploy --app .+deploy\/cdk\n/);
-    expect(existsSync(file('deploy/cdk/manifest.json'))).toBe(true);
+    const cdk = path.join(ROOT, 'node_modules/aws-cdk/bin/cdk');
+    const listed = spawnSync(process.execPath, [cdk, 'ls', '--app', file('deploy/cdk')], { encoding: 'utf8' });
+    expect(listed.stdout, listed.stderr).toBe('SlipwayQuickstart\n');
   });
 
   test('writes the Kubernetes objects as YAML, and the spec file that renders them', () => {
     const objects = parseAllDocuments(read('deploy/kubernetes/objects.yaml')).map((document) => document.toJS());
     expect(objects.map(({ kind }) => kind)).toContain('Deployment');
     expect(quickstart.output).toContain(`Kubernetes: ${objects.length} resources in `);
-    expect(parse(read('deploy/kubernetes/service.yaml')).name).toBe('digits');
+  });
+
+  test('the next command for Kubernetes renders the same objects for another image and model repository', () => {
+    const [, specFile] = /npx slipway render (\S+) /.exec(quickstart.output)!;
+    const bin = path.join(ROOT, 'dist/runtime/cli/bin.js');
+    const flags = ['--image', 'registry.example/slipway', '--model-repository', 's3://bucket.example/models'];
+    const rendered = spawnSync(process.execPath, [bin, 'render', specFile!, ...flags], { cwd: ROOT, encoding: 'utf8' });
+    expect(rendered.stdout, rendered.stderr).toBe(read('deploy/kubernetes/objects.yaml'));
   });
 
   test('writes the Pulumi program and the list of its resources', () => {

@@ -39,7 +39,7 @@ export async function previewPulumi({ root, directory, spec, modelFolder }: Depl
     // Components and providers group resources; what is created is the rest.
     resources: resources.filter(({ custom, type }) => custom && !type.startsWith('pulumi:')).length,
     file,
-    note: 'on an EKS cluster of yours; the program lies beside the list',
+    note: 'on an EKS cluster of yours; the first up makes bucket and image repository',
     next: [
       `cd ${directory} && pulumi stack init dev \\`,
       '  && pulumi config set clusterName <your EKS cluster> && pulumi up',
