@@ -1,7 +1,21 @@
-import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { promisify } from 'node:util';
+import {
+  CloudFormationClient,
+  DescribeStackResourcesCommand,
+  DescribeStacksCommand,
+} from '@aws-sdk/client-cloudformation';
+import {
+  DescribeTaskDefinitionCommand,
+  ECSClient,
+  ListTaskDefinitionsCommand,
+  type TaskDefinition,
+} from '@aws-sdk/client-ecs';
+import {
+  DescribeLoadBalancersCommand,
+  DescribeTargetGroupsCommand,
+  ElasticLoadBalancingV2Client,
+} from '@aws-sdk/client-elastic-load-balancing-v2';
 import { GetBucketEncryptionCommand, HeadObjectCommand, ListBucketsCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, expect, test, type TestContext } from 'vitest';
 import { startMotoServer, type MotoServer } from '../support/moto-server';
@@ -9,7 +23,6 @@ import { toolOnPath } from '../support/tools';
 import { cdk, emptyFolder } from './support/cdk-cli';
 import { DIGEST } from './support/stacks';
 
-const run = promisify(execFile);
 const STACKS = ['Digits', 'DigitsStores', 'DigitsGpu'];
 const ACCOUNT = '123456789012';
 const REGION = 'us-east-1';
@@ -33,16 +46,20 @@ function environment(): Record<string, string> {
   };
 }
 
-function s3(): S3Client {
-  return new S3Client({ endpoint: moto!.endpoint, region: REGION, credentials: CREDENTIALS, forcePathStyle: true });
+function connection() {
+  return { endpoint: moto!.endpoint, region: REGION, credentials: CREDENTIALS };
 }
 
-/** Asks the AWS command line, which speaks every service's protocol. */
-async function aws(...arguments_: string[]): Promise<any> {
-  const { stdout } = await run(toolOnPath('aws')!, [...arguments_, '--output', 'json'], {
-    env: { ...process.env, ...environment() },
-  });
-  return JSON.parse(stdout);
+function s3(): S3Client {
+  return new S3Client({ ...connection(), forcePathStyle: true });
+}
+
+async function taskDefinitionOf(stack: 'Digits' | 'DigitsGpu'): Promise<TaskDefinition> {
+  const ecs = new ECSClient(connection());
+  const { taskDefinitionArns = [] } = await ecs.send(new ListTaskDefinitionsCommand({}));
+  const arn = taskDefinitionArns.find((each) => each.includes('/DigitsGpu') === (stack === 'DigitsGpu'));
+  const { taskDefinition } = await ecs.send(new DescribeTaskDefinitionCommand({ taskDefinition: arn! }));
+  return taskDefinition!;
 }
 
 beforeAll(async () => {
@@ -67,25 +84,20 @@ beforeAll(async () => {
 
 afterAll(() => moto?.stop());
 
-function needsEmulator(ctx: TestContext, ...tools: string[]): void {
-  for (const tool of ['moto_server', ...tools]) {
-    if (toolOnPath(tool) === undefined) ctx.skip(`${tool} is not on the PATH`);
-  }
+function needsEmulator(ctx: TestContext): void {
+  if (moto === undefined) ctx.skip('moto_server is not on the PATH');
 }
 
 test('cdk bootstrap and cdk deploy bring up all three stacks', async (ctx) => {
-  needsEmulator(ctx, 'aws');
-  const { Stacks } = await aws('cloudformation', 'describe-stacks');
-  const states = Object.fromEntries(Stacks.map((stack: any) => [stack.StackName, stack.StackStatus]));
+  needsEmulator(ctx);
+  const { Stacks = [] } = await new CloudFormationClient(connection()).send(new DescribeStacksCommand({}));
+  const states = Object.fromEntries(Stacks.map((stack) => [stack.StackName, stack.StackStatus]));
   for (const stack of STACKS) expect(states[stack]).toBe('CREATE_COMPLETE');
 });
 
 test('the task definition of the GPU service asks for a GPU and carries health check, limits and image digest', async (ctx) => {
-  needsEmulator(ctx, 'aws');
-  const { taskDefinitionArns } = await aws('ecs', 'list-task-definitions');
-  const arn = taskDefinitionArns.find((each: string) => each.includes('/DigitsGpu'));
-  const { taskDefinition } = await aws('ecs', 'describe-task-definition', '--task-definition', arn);
-  const [container] = taskDefinition.containerDefinitions;
+  needsEmulator(ctx);
+  const [container] = (await taskDefinitionOf('DigitsGpu')).containerDefinitions!;
   expect(container).toMatchObject({
     name: 'server',
     image: PUSHED,
@@ -96,33 +108,32 @@ test('the task definition of the GPU service asks for a GPU and carries health c
     healthCheck: { command: ['CMD', 'node', '/app/healthcheck.mjs'] },
     logConfiguration: { logDriver: 'awslogs' },
   });
-  const environment = Object.fromEntries(container.environment.map((row: any) => [row.name, row.value]));
-  expect(JSON.parse(environment.SLIPWAY_MODELS)).toEqual([
+  const models = container!.environment!.find(({ name }) => name === 'SLIPWAY_MODELS')!;
+  expect(JSON.parse(models.value!)).toEqual([
     { name: 'digits', version: 1, maxBatchSize: 64, folder: `s3://slipway-models-${ACCOUNT}-${REGION}/digits/1/` },
   ]);
 });
 
 test('the model of the CPU service is in the asset bucket, under the very address that a replica is told', async (ctx) => {
-  needsEmulator(ctx, 'aws');
-  const { taskDefinitionArns } = await aws('ecs', 'list-task-definitions');
-  const arn = taskDefinitionArns.find((each: string) => !each.includes('/DigitsGpu'));
-  const { taskDefinition } = await aws('ecs', 'describe-task-definition', '--task-definition', arn);
-  const row = taskDefinition.containerDefinitions[0].environment.find((each: any) => each.name === 'SLIPWAY_MODELS');
-  const [file] = JSON.parse(row.value)[0].files;
+  needsEmulator(ctx);
+  const [container] = (await taskDefinitionOf('Digits')).containerDefinitions!;
+  const models = container!.environment!.find(({ name }) => name === 'SLIPWAY_MODELS')!;
+  const [file] = JSON.parse(models.value!)[0].files;
   const { hostname, pathname } = new URL(file.uri);
   const head = await s3().send(new HeadObjectCommand({ Bucket: hostname, Key: pathname.slice(1) }));
   expect(head.ContentLength).toBe(file.bytes);
 });
 
 test('both target groups check readiness', async (ctx) => {
-  needsEmulator(ctx, 'aws');
-  const { TargetGroups } = await aws('elbv2', 'describe-target-groups');
+  needsEmulator(ctx);
+  const elb = new ElasticLoadBalancingV2Client(connection());
+  const { TargetGroups } = await elb.send(new DescribeTargetGroupsCommand({}));
   expect(TargetGroups).toHaveLength(2);
-  for (const group of TargetGroups) {
+  for (const group of TargetGroups!) {
     expect(group).toMatchObject({ HealthCheckPath: '/readyz', TargetType: 'ip', Port: 8080, Protocol: 'HTTP' });
   }
-  const { LoadBalancers } = await aws('elbv2', 'describe-load-balancers');
-  for (const balancer of LoadBalancers) expect(balancer.Scheme).toBe('internal');
+  const { LoadBalancers } = await elb.send(new DescribeLoadBalancersCommand({}));
+  for (const balancer of LoadBalancers!) expect(balancer.Scheme).toBe('internal');
 });
 
 test('the model bucket is encrypted', async (ctx) => {
@@ -138,14 +149,15 @@ test('the model bucket is encrypted', async (ctx) => {
 });
 
 test('says which resource types the emulator passed over', async (ctx) => {
-  needsEmulator(ctx, 'aws');
+  needsEmulator(ctx);
   const wanted = new Set<string>();
   const created = new Set<string>();
+  const cloudFormation = new CloudFormationClient(connection());
   for (const stack of STACKS) {
     const template = JSON.parse(readFileSync(join(output, `${stack}.template.json`), 'utf8'));
     Object.values<any>(template.Resources).forEach(({ Type }) => wanted.add(Type));
-    const { StackResources } = await aws('cloudformation', 'describe-stack-resources', '--stack-name', stack);
-    StackResources.forEach(({ ResourceType }: any) => created.add(ResourceType));
+    const { StackResources } = await cloudFormation.send(new DescribeStackResourcesCommand({ StackName: stack }));
+    StackResources!.forEach(({ ResourceType }) => created.add(ResourceType!));
   }
   const skipped = [...wanted].filter((type) => !created.has(type)).sort();
   console.log(`moto created ${created.size} resource types and passed over ${skipped.length}: ${skipped.join(', ')}`);

@@ -256,7 +256,9 @@ test('what is no model is refused with the reason', () => {
   const folder = folderWith({ 'text.onnx': 'not a model' });
   expect(() => Model.fromAsset(join(folder, 'text.onnx'))).toThrow(/text\.onnx: /);
   expect(() => Model.fromAsset(join(folder, 'absent.onnx'))).toThrow('FILE_MISSING');
-  expect(() => Model.fromAsset(folder)).toThrow(/MANIFEST_INVALID .*manifest\.json: does not exist; slipway model publish writes it/);
+  expect(() => Model.fromAsset(folder)).toThrow(
+    /MANIFEST_INVALID .*manifest\.json: does not exist; slipway model publish writes it/,
+  );
 });
 
 test('a model in a bucket needs a version, and the manifest must be its own', () => {
