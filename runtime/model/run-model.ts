@@ -1,6 +1,7 @@
 import type * as Ort from 'onnxruntime-node';
 import type { TensorSignature } from '../spec/model-facts';
-import { ONNX_RUNTIME_TYPES, type Tensor, type TensorData } from '../onnx/tensor-encoding';
+import { fromRuntimeTensor, toRuntimeTensor } from '../onnx/runtime-tensor';
+import type { Tensor, TensorData } from '../onnx/tensor-encoding';
 import { importPackage } from './import-package';
 import { PublishError } from './publish-error';
 
@@ -27,11 +28,13 @@ export async function runModel(
   );
   const session = await loadModel(ort, modelPath);
   try {
-    const feeds = Object.fromEntries(inputs.map((input) => [input.name, toRuntime(ort, input)]));
+    // The constructor is overloaded by literal type and array; the pairs in our table are the ones it knows.
+    const RuntimeClass = ort.Tensor as new (type: string, data: TensorData, dims: readonly number[]) => Ort.Tensor;
+    const feeds = Object.fromEntries(inputs.map((input) => [input.name, toRuntimeTensor(RuntimeClass, input)]));
     const results: Tensor[][] = [];
     for (let run = 0; run < runs; run++) {
       const result = await session.run(feeds, { logSeverityLevel: LOG_SEVERITY_FATAL });
-      results.push(outputs.map((output) => fromRuntime(output, result[output.name] as Ort.Tensor)));
+      results.push(outputs.map(({ name }) => fromRuntimeTensor(name, result[name] as Ort.Tensor)));
     }
     return results;
   } finally {
@@ -51,17 +54,4 @@ async function loadModel(ort: typeof Ort, modelPath: string): Promise<Ort.Infere
 /** ONNX Runtime's messages run over several lines. */
 export function oneLine(error: unknown): string {
   return (error as Error).message.replace(/\s+/g, ' ').trim();
-}
-
-function toRuntime(ort: typeof Ort, { datatype, data, shape }: Tensor): Ort.Tensor {
-  // The constructor is overloaded by literal type and array; the pairs in our table are the ones it knows.
-  const RuntimeTensor = ort.Tensor as new (type: string, data: TensorData, dims: readonly number[]) => Ort.Tensor;
-  return new RuntimeTensor(ONNX_RUNTIME_TYPES[datatype], data, shape);
-}
-
-function fromRuntime({ name, datatype }: TensorSignature, { data, dims }: Ort.Tensor): Tensor {
-  // From Node 24 on FP16 comes as Float16Array: the same bits.
-  const isHalf = datatype === 'FP16' && ArrayBuffer.isView(data);
-  const elements = isHalf ? new Uint16Array(data.buffer as ArrayBuffer, data.byteOffset, data.byteLength / 2) : data;
-  return { name, datatype, shape: [...dims], data: elements };
 }

@@ -1,20 +1,15 @@
 import { performance } from 'node:perf_hooks';
 import type { MessagePort } from 'node:worker_threads';
 import type * as Runtime from 'onnxruntime-node';
-import { ONNX_RUNTIME_TYPES, type Tensor } from '../onnx/tensor-encoding';
-import type { Datatype } from '../spec/datatypes';
+import { datatypeOfRuntime, fromRuntimeTensor, toRuntimeTensor } from '../onnx/runtime-tensor';
+import type { Tensor, TensorData } from '../onnx/tensor-encoding';
 import type { ExecutionProvider } from '../spec/inference-service-spec';
 import type { TensorSignature } from '../spec/model-facts';
 import type { ExecutorOptions } from './executor';
 import type { ExecutorAnswer, RunMessage } from './executor-messages';
 
 type Session = Runtime.InferenceSession;
-type RuntimeTensor = Runtime.Tensor;
 type Metadata = Session['inputMetadata'][number];
-
-const DATATYPES = Object.fromEntries(
-  Object.entries(ONNX_RUNTIME_TYPES).map(([datatype, type]) => [type, datatype as Datatype]),
-);
 
 // Errors reach us as exceptions; onnxruntime would also print each of them, and a client could fill the log.
 const FATAL_ONLY = 4;
@@ -76,28 +71,18 @@ async function run(
   session: Session,
   inputs: readonly Tensor[],
 ): Promise<Extract<ExecutorAnswer, { kind: 'done' }>> {
-  const feeds = Object.fromEntries(inputs.map((input) => [input.name, toRuntimeTensor(ort, input)]));
+  // The constructor is overloaded by literal type and array; the pairs in our table are the ones it knows.
+  const RuntimeClass = ort.Tensor as unknown as new (
+    type: string,
+    data: TensorData,
+    dims: readonly number[],
+  ) => Runtime.Tensor;
+  const feeds = Object.fromEntries(inputs.map((input) => [input.name, toRuntimeTensor(RuntimeClass, input)]));
   const start = performance.now();
   const results = await session.run(feeds, { logSeverityLevel: FATAL_ONLY });
   const seconds = (performance.now() - start) / 1_000;
   const outputs = session.outputNames.map((name) => fromRuntimeTensor(name, results[name]!));
   return { kind: 'done', outputs, seconds, nonfiniteElements: outputs.reduce((sum, o) => sum + countNonfinite(o), 0) };
-}
-
-function toRuntimeTensor(ort: typeof Runtime, tensor: Tensor): RuntimeTensor {
-  const type = ONNX_RUNTIME_TYPES[tensor.datatype];
-  return new ort.Tensor(type as 'float32', tensor.data as Float32Array, tensor.shape);
-}
-
-function fromRuntimeTensor(name: string, tensor: RuntimeTensor): Tensor {
-  const datatype = DATATYPES[tensor.type];
-  if (datatype === undefined)
-    throw new Error(`output '${name}' has element type ${tensor.type}, which no datatype stands for`);
-  const { data } = tensor;
-  if (datatype !== 'FP16') return { name, datatype, shape: tensor.dims, data: data };
-  // Node 24 has a Float16Array, older ones do not: everybody gets the bits.
-  const { buffer, byteOffset, length } = data as Uint16Array;
-  return { name, datatype, shape: tensor.dims, data: new Uint16Array(buffer, byteOffset, length) };
 }
 
 function countNonfinite({ datatype, data }: Tensor): number {
@@ -115,7 +100,7 @@ function toSignature(metadata: Metadata): TensorSignature {
   if (!metadata.isTensor) {
     throw new Error(`'${metadata.name}' is a sequence, map or optional value; only tensors can be served`);
   }
-  const datatype = DATATYPES[metadata.type];
+  const datatype = datatypeOfRuntime(metadata.type);
   if (datatype === undefined)
     throw new Error(`'${metadata.name}' has element type ${metadata.type}, which is not served`);
   return { name: metadata.name, datatype, shape: metadata.shape };
