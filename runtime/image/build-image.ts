@@ -60,6 +60,7 @@ export async function buildImage(options: BuildImageOptions = {}): Promise<Built
 /** Decides everything about a build and runs nothing. */
 export function planBuild(options: BuildImageOptions): { request: BuildRequest; unpinned: readonly string[] } {
   const variant = options.variant ?? 'cpu';
+  const platforms = checkPlatforms(variant, options.platforms ?? [machinePlatform(variant)]);
   const context = options.context ?? containerContext(variant);
   const defaults = defaultBaseImages(context);
   const pin = readImagePin(options.directory ?? process.cwd());
@@ -71,7 +72,7 @@ export function planBuild(options: BuildImageOptions): { request: BuildRequest; 
     request: {
       context,
       tag: options.tag ?? `slipway:${packageVersion()}-${variant}`,
-      platforms: checkPlatforms(variant, options.platforms ?? [machinePlatform(variant)]),
+      platforms,
       buildArguments: {
         BASE_IMAGE: baseImage,
         ...(options.buildImage === undefined ? {} : { BUILD_IMAGE: options.buildImage }),

@@ -30,7 +30,9 @@ export async function resolveDigest(image: string, tool?: ContainerTool): Promis
       said.push(`${command.program} printed no digest`);
     } catch (error) {
       if (!ImageError.is(error)) throw error;
-      said.push(`${command.program}: ${error.reason.split('\n').at(-1)}`);
+      // The exit code, then what the program wrote: its first line is the reason, the rest is help.
+      const [ending, reason] = error.reason.split('\n');
+      said.push(`${command.program}: ${reason ?? ending}`);
     }
   }
   try {

@@ -45,7 +45,8 @@ describe('the CPU image', () => {
   afterAll(async () => {
     if (reason !== undefined) return;
     rmSync(modelRepository, { recursive: true });
-    await podman(['rmi', '--force', '--ignore', IMAGE, ARM_IMAGE]);
+    // Pruning would take layers from under a build that runs at the same time.
+    await podman(['rmi', '--force', '--ignore', '--no-prune', IMAGE, ARM_IMAGE]);
   });
 
   beforeEach((ctx) => {

@@ -55,7 +55,8 @@ describe('the CUDA image', () => {
   afterAll(async () => {
     if (reason !== undefined) return;
     server.close();
-    await podman(['rmi', '--force', '--ignore', IMAGE]);
+    // Pruning would take layers from under a build that runs at the same time.
+    await podman(['rmi', '--force', '--ignore', '--no-prune', IMAGE]);
   });
 
   beforeEach((ctx) => {
