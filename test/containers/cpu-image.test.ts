@@ -13,7 +13,7 @@ const IMAGE = `localhost/slipway-test/cpu:${process.pid}`;
 const ARM_IMAGE = `localhost/slipway-test/cpu-arm64:${process.pid}`;
 const BUILD_MINUTES = 15;
 const READY_SECONDS = 30;
-const LAG_SECONDS = 4;
+const LAG_SECONDS = 6;
 
 describe('the CPU image', () => {
   const reason = whyNoContainers();
@@ -134,7 +134,7 @@ describe('the CPU image', () => {
       expect(await status(`${container.url}/readyz`)).toBe(503);
 
       // A load balancer sends new requests for as long as it takes to notice; the lag is longer than that.
-      await sleep((LAG_SECONDS - 1.5) * 1_000);
+      await sleep((LAG_SECONDS - 3) * 1_000);
       deregistered.abort();
       // This one arrives within the lag and is still sending its body when nothing new is accepted any more.
       const slow = slowRequest(container.url, images[0]!);
