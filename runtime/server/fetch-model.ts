@@ -8,6 +8,7 @@ import { parseManifest, type ModelManifest } from '../spec/model-manifest';
 import type { ModelReference } from '../spec/model-reference';
 import { MANIFEST_FILE, MODEL_FILE } from '../spec/model-repository';
 import { StartupError } from './errors';
+import { forEachLimited } from './for-each-limited';
 import { ModelError } from './model-error';
 import { SourceError } from './model-source';
 import { retry } from './retry';
@@ -127,18 +128,9 @@ async function download(
   try {
     await mkdir(folder, { recursive: true });
     await assertDiskSpace(options.cacheDirectory, missing);
-    const queue = [...missing];
-    const downloadNext = async (): Promise<void> => {
-      for (let file = queue.shift(); file !== undefined; file = queue.shift()) {
-        const wanted = file;
-        await retry(
-          () => downloadFile(wanted, path.join(folder, wanted.path), options.signal),
-          options.signal,
-          options.onRetry,
-        );
-      }
-    };
-    await Promise.all(Array.from({ length: DOWNLOADS_AT_ONCE }, downloadNext));
+    await forEachLimited(missing, DOWNLOADS_AT_ONCE, (file) =>
+      retry(() => downloadFile(file, path.join(folder, file.path), options.signal), options.signal, options.onRetry),
+    );
   } catch (error) {
     throw describeDiskError(error, options.cacheDirectory);
   }

@@ -1,5 +1,6 @@
 // The process in the container, and what `slipway serve` imports. The bundle of this file is its own worker: a thread that
 // is started with an executor's data runs an executor.
+import { performance } from 'node:perf_hooks';
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
 import { SpecError } from '../spec/errors.js';
 import { StartupError } from './errors.js';
@@ -35,16 +36,20 @@ async function serve(): Promise<void> {
   });
 }
 
+/** The same Ctrl-C may come twice: from the terminal, and from npm or a shell that passes it on. */
+const SAME_SIGNAL_MS = 300;
+
 function drainOnSignals(server: InferenceServer): void {
-  let isDraining = false;
+  let firstAt: number | undefined;
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
-      if (isDraining) {
+      const now = performance.now();
+      if (firstAt === undefined) {
+        firstAt = now;
+        void drain(server);
+      } else if (now - firstAt > SAME_SIGNAL_MS) {
         void abandon(server);
-        return;
       }
-      isDraining = true;
-      void drain(server);
     });
   }
 }

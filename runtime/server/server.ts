@@ -9,6 +9,7 @@ import { ServerError, StartupError } from './errors';
 import { Exchange } from './exchange';
 import type { StartExecutor } from './executor';
 import { findModels } from './find-models';
+import { forEachLimited } from './for-each-limited';
 import { healthRoutes, whyNotReady } from './health';
 import { Inference } from './inference';
 import { createListener, listen } from './listener';
@@ -39,6 +40,8 @@ export function buildServer(options: ServerOptions): InferenceServer {
 
 type Phase = 'serving' | 'draining' | 'closing';
 
+/** Models that are fetched and opened side by side: each holds its weights twice while it is opened. */
+const MODELS_AT_ONCE = 4;
 const IDLE_POLL_MS = 10;
 /** How long the last answers may take to leave once nothing else is waited for. */
 const FLUSH_MS = 1_000;
@@ -110,6 +113,10 @@ export class InferenceServer {
       settings.metricsPort,
       ENVIRONMENT.metricsPort.variable,
     );
+    for (const server of [this.http, this.metricsHttp]) {
+      // Out of file descriptors, say: the connection is lost, the server goes on.
+      server.on('error', (error) => log.error({ reason: error.message }, 'a connection could not be accepted'));
+    }
     log.info(
       { host: settings.host, httpPort, metricsPort, contract: CONTRACT, nodeVersion: process.version },
       'listening',
@@ -188,7 +195,7 @@ export class InferenceServer {
     );
     this.saturation.start();
     if (settings.cloudwatchMetrics) this.cloudwatch.start();
-    await Promise.all(this.models.all.map((model) => model.load(signal)));
+    await forEachLimited(this.models.all, MODELS_AT_ONCE, (model) => model.load(signal));
     if (this.models.isReady) log.info('ready');
     else log.error({ reason: whyNotReady(this.models) }, 'not ready');
   }

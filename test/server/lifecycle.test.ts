@@ -1,7 +1,8 @@
 import { connect } from 'node:net';
 import { once } from 'node:events';
 import { createServer, type AddressInfo } from 'node:net';
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { readlink } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
@@ -149,6 +150,10 @@ test('a second signal answers what waits with 503 and ends the process at once',
   await untilQueued(metricsUrl, 1);
   server.child.kill('SIGINT');
   await server.waitFor('draining');
+  // One Ctrl-C that comes twice, from the terminal and from npm, is one.
+  server.child.kill('SIGINT');
+  await wait(500);
+  expect(server.child.exitCode).toBeNull();
   server.child.kill('SIGINT');
   expect((await running).status).toBe(503);
   expect(await waiting).toMatchObject({ status: 503, json: { error: 'the server is shutting down' } });
@@ -296,8 +301,26 @@ test('onnxruntime leaves no telemetry behind', async () => {
   const repository = await publishedRepository('digits', 'models/digits/model.onnx');
   const server = await startServerProcess({ HOME: home, SLIPWAY_MODEL_REPOSITORY: pathToFileURL(repository).href });
   await server.waitFor('ready');
+  expect(await openConnections(server.child.pid!)).toEqual([]);
   server.child.kill('SIGTERM');
   expect(await server.exited).toEqual({ code: 0, signal: null });
   expect(existsSync(path.join(home, '.cache'))).toBe(false);
   expect(readdirSync(home)).toEqual([]);
 });
+
+/** Sockets of a process that are anything but listening, as Linux lists them; none are known elsewhere. */
+async function openConnections(pid: number): Promise<string[]> {
+  if (!existsSync('/proc/net/tcp')) return [];
+  const links = readdirSync(`/proc/${pid}/fd`).map((fd) => readlink(`/proc/${pid}/fd/${fd}`).catch(() => ''));
+  const ours = new Set((await Promise.all(links)).flatMap((link) => /^socket:\[(\d+)\]$/.exec(link)?.[1] ?? []));
+  expect(ours.size).toBeGreaterThanOrEqual(2);
+  const LISTENING = '0A';
+  return ['tcp', 'tcp6', 'udp', 'udp6'].flatMap((protocol) =>
+    readFileSync(`/proc/net/${protocol}`, 'utf8')
+      .split('\n')
+      .slice(1)
+      .map((line) => line.trim().split(/\s+/))
+      .filter(([, , , state, , , , , , inode]) => inode !== undefined && ours.has(inode) && state !== LISTENING)
+      .map((fields) => `${protocol} ${fields.slice(1, 4).join(' ')}`),
+  );
+}
