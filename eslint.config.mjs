@@ -18,7 +18,7 @@ const IMPORT_RULE = {
     folders: ['runtime/spec'],
     packages: ['node:', '@pulumi/pulumi', '@grpc/grpc-js', 'google-protobuf'],
   },
-  cdk: { folders: ['runtime/spec', 'runtime/onnx'], packages: ['node:', 'aws-cdk-lib', 'constructs'] },
+  cdk: { folders: ['runtime/spec', 'runtime/onnx', 'runtime/image'], packages: ['node:', 'aws-cdk-lib', 'constructs'] },
   pulumi: { folders: ['runtime/spec', 'runtime/onnx'], packages: ['node:', '@pulumi/'] },
 };
 const FOLDERS = [...Object.keys(IMPORT_RULE), 'runtime/cli', 'test', 'scripts'];

@@ -4,5 +4,6 @@ export { InferenceService, type InferenceServiceProps } from './inference-servic
 export type { ModelSource } from '../runtime/onnx/resolve-model';
 export { Model, type ModelAsset } from './model';
 export { ModelBucket, type IModelBucket, type ModelBucketProps } from './model-bucket';
-export { RuntimeImage, type RuntimeImageAssetOptions, type RuntimeImageVariant } from './runtime-image';
+export type { ImageVariant } from '../runtime/image/image-context';
+export { RuntimeImage, type RuntimeImageAssetOptions } from './runtime-image';
 export type { ServiceAlarms } from './service-alarms';

@@ -1,20 +1,15 @@
-import { existsSync } from 'node:fs';
-import { join } from 'node:path';
 import { Annotations, DockerBuildSecret, Token } from 'aws-cdk-lib';
 import type * as ecr from 'aws-cdk-lib/aws-ecr';
 import { DockerImageAsset, Platform } from 'aws-cdk-lib/aws-ecr-assets';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
 import type { Construct } from 'constructs';
-import { SpecError, type InferenceServicePlan } from '../runtime/spec';
-import { readImagePin, type ImagePin } from './image-pin';
-import { packageRoot } from './package-root';
-
-/** `cpu` runs everywhere; `cuda` adds ONNX Runtime's CUDA provider and is for linux/amd64 alone. */
-export type RuntimeImageVariant = 'cpu' | 'cuda';
+import { containerContext, type ImageVariant } from '../runtime/image/image-context';
+import { isPinned, readImagePin, type ImagePin } from '../runtime/image/image-pin';
+import { SpecError, type InferenceServicePlan, type Preset } from '../runtime/spec';
 
 export interface RuntimeImageAssetOptions {
   /** @default - what the service's execution provider needs */
-  readonly variant?: RuntimeImageVariant;
+  readonly variant?: ImageVariant;
   /** Node's image, `<name>:<tag>@sha256:…`. @default - what `slipway.image.json` records, else the Dockerfile's own tag, unpinned */
   readonly baseImage?: string;
   /** What the CUDA image runs on. @default - what `slipway.image.json` records, else the Dockerfile's own tag, unpinned */
@@ -71,12 +66,9 @@ class AssetImage extends RuntimeImage {
 
   bind(scope: Construct, plan: InferenceServicePlan): ecs.ContainerImage {
     const variant = this.variantFor(plan);
-    const directory = this.options.context ?? join(packageRoot(), 'dist', 'image', variant);
-    if (!existsSync(join(directory, 'Dockerfile'))) {
-      throw new Error(`there is no Dockerfile in ${directory}: in a checkout, run 'npm run build' first`);
-    }
+    const directory = this.options.context ?? containerContext(variant);
     const pin = this.pin();
-    if (plan.preset === 'production') warnWhenUnpinned(scope, variant, pin);
+    sayWhenUnpinned(scope, variant, pin, plan.preset);
     const asset = new DockerImageAsset(scope, 'Image', {
       directory,
       displayName: `slipway ${variant} server`,
@@ -90,7 +82,7 @@ class AssetImage extends RuntimeImage {
     return ecs.ContainerImage.fromDockerImageAsset(asset);
   }
 
-  private variantFor(plan: InferenceServicePlan): RuntimeImageVariant {
+  private variantFor(plan: InferenceServicePlan): ImageVariant {
     const needed = plan.executionProvider === 'cpu' ? 'cpu' : 'cuda';
     const variant = this.options.variant ?? needed;
     if (variant === 'cpu' && needed === 'cuda') {
@@ -113,7 +105,7 @@ class AssetImage extends RuntimeImage {
     };
   }
 
-  private buildArgs(variant: RuntimeImageVariant, pin: ImagePin): Record<string, string> {
+  private buildArgs(variant: ImageVariant, pin: ImagePin): Record<string, string> {
     const { buildImage } = this.options;
     return {
       ...(pin.baseImage === undefined ? {} : { BASE_IMAGE: pin.baseImage }),
@@ -152,11 +144,11 @@ class DigestImage extends ecs.ContainerImage {
   }
 }
 
-function warnWhenUnpinned(scope: Construct, variant: RuntimeImageVariant, pin: ImagePin): void {
+// Production asks for a pinned base; elsewhere it is good to know.
+function sayWhenUnpinned(scope: Construct, variant: ImageVariant, pin: ImagePin, preset: Preset): void {
   const bases = variant === 'cuda' ? [pin.baseImage, pin.cudaImage] : [pin.baseImage];
-  if (bases.every((base) => base !== undefined && /@sha256:[0-9a-f]{64}$/.test(base))) return;
-  Annotations.of(scope).addWarningV2(
-    'slipway:unpinned-base-image',
-    `the base image is a tag, so building again may give another image: 'slipway image pin${variant === 'cuda' ? ' --variant cuda' : ''}' records its digest`,
-  );
+  if (bases.every((base) => base !== undefined && isPinned(base))) return;
+  const message = `the base image is a tag, so building again may give another image: 'slipway image pin${variant === 'cuda' ? ' --variant cuda' : ''}' records its digest`;
+  if (preset === 'production') Annotations.of(scope).addWarningV2('slipway:unpinned-base-image', message);
+  else Annotations.of(scope).addInfoV2('slipway:unpinned-base-image', message);
 }

@@ -64,7 +64,12 @@ export async function bundleServer() {
     },
     logLevel: 'warning',
   });
-  await writeThirdPartyNotices({ root, metafile, outfile: join(dist, 'THIRD-PARTY-NOTICES.md') });
+  await writeThirdPartyNotices({
+    root,
+    metafile,
+    installed: ['onnxruntime-node', 'onnxruntime-common'],
+    outfile: join(dist, 'THIRD-PARTY-NOTICES.md'),
+  });
   console.log(`dist/server.mjs ${(statSync(outfile).size / 1024).toFixed(0)} KiB`);
 }
 

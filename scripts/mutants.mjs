@@ -3,7 +3,17 @@
 //   --part        a rotating fifth of them, by the number of commits
 //   --only TEXT   those whose name contains TEXT
 import { spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -17,7 +27,7 @@ function main() {
   const selected = select(process.argv.slice(2));
   const copy = copyTree();
   try {
-    const baseline = runTests(copy, selected);
+    const baseline = runTests(copy, selected).states;
     const rows = selected.map((mutant, i) => {
       process.stdout.write(`${i + 1}/${selected.length} ${mutant.name} …\n`);
       return { mutant, verdict: judge(copy, mutant, baseline) };
@@ -69,7 +79,9 @@ function judge(copy, mutant, baseline) {
   try {
     // The built server is what its tests start, and the built library what installed programs load.
     if (mutant.build !== undefined && !rebuild(copy, mutant.build)) return 'does not build';
-    return runTests(copy, [mutant]).get(key(mutant.test)) === 'failed' ? 'caught' : 'SURVIVED';
+    const { isRed, states } = runTests(copy, [mutant]);
+    // A test that fails while a thread runs a model may take its process with it, and then has no result of its own.
+    return isRed || states.get(key(mutant.test)) === 'failed' ? 'caught' : 'SURVIVED';
   } finally {
     writeFileSync(path, original);
     if (mutant.build !== undefined) rebuild(copy, mutant.build);
@@ -83,13 +95,13 @@ function rebuild(copy, what) {
   );
 }
 
-/** Runs the named tests in one go; gives the state of each, by `key`. */
+/** Runs the named tests in one go, and no others. @returns whether anything went wrong, and the state of each by `key` */
 function runTests(copy, mutants) {
   const tests = mutants.map(({ test }) => test);
   const report = join(copy, 'mutants-report.json');
   rmSync(report, { force: true });
   const names = [...new Set(tests.map(({ name }) => escapeRegExp(name)))].join('|');
-  spawnSync(
+  const { status } = spawnSync(
     process.execPath,
     [
       join(root, 'node_modules/vitest/vitest.mjs'),
@@ -103,7 +115,8 @@ function runTests(copy, mutants) {
     { cwd: copy, stdio: 'ignore' },
   );
   const states = new Map();
-  for (const suite of JSON.parse(readFileSync(report, 'utf8')).testResults) {
+  const { testResults } = existsSync(report) ? JSON.parse(readFileSync(report, 'utf8')) : { testResults: [] };
+  for (const suite of testResults) {
     for (const test of tests) {
       if (!suite.name.endsWith(`/${test.file}`)) continue;
       const found = suite.assertionResults.filter(({ fullName }) => fullName.includes(test.name));
@@ -113,7 +126,7 @@ function runTests(copy, mutants) {
       states.set(key(test), state);
     }
   }
-  return states;
+  return { isRed: status !== 0, states };
 }
 
 const worst = (states) => ['failed', 'passed', 'skipped'].find((state) => states.includes(state));

@@ -1,25 +1,26 @@
-// Lists every package whose code is inside dist/server.mjs, with its licence text, from the bundler's own record of inputs.
+// Lists every package whose code is inside dist/server.mjs, from the bundler's own record of inputs, and the packages that
+// the images install beside it, each with its licence text.
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 
 const LICENCE_FILE = /^(licen[cs]e|copying|notice)([.-].*)?$/i;
 
-export async function writeThirdPartyNotices({ root, metafile, outfile }) {
-  const folders = new Set();
+export async function writeThirdPartyNotices({ root, metafile, installed, outfile }) {
+  const folders = new Set(installed.map((name) => join(root, 'node_modules', name)));
   for (const input of Object.keys(metafile.inputs)) {
     if (input.includes('node_modules/')) folders.add(packageFolder(join(root, input)));
   }
   const packages = [...folders].map(readPackage).sort((a, b) => (a.id < b.id ? -1 : 1));
   const unlicensed = packages.filter((entry) => entry.licence === undefined).map((entry) => entry.id);
   if (unlicensed.length > 0)
-    throw new Error(`no licence named by ${unlicensed.join(', ')}, which the server bundle contains`);
+    throw new Error(`no licence named by ${unlicensed.join(', ')}, which the server ships with`);
   const sections = packages.map(
     ({ id, licence, text }) =>
       `## ${id}\n\nLicence: ${licence}\n${text === '' ? '' : `\n\`\`\`text\n${text.trim()}\n\`\`\`\n`}`,
   );
   writeFileSync(
     outfile,
-    `# Third-party notices\n\nThe server bundle \`server.mjs\` contains code of these ${packages.length} packages.\n\n${sections.join('\n')}`,
+    `# Third-party notices\n\nThe server bundle \`server.mjs\` contains code of these ${packages.length} packages, but for ${installed.join(' and ')}, which the images install beside it.\n\n${sections.join('\n')}`,
   );
 }
 

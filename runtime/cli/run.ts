@@ -6,7 +6,7 @@ import { CliError, UsageError } from './cli-error';
 import type { Terminal } from './command';
 import { COMMANDS, type CommandEntry } from './commands';
 import { renderCommandHelp, renderGeneralHelp } from './help';
-import { packageRoot } from './package-root';
+import { packageRoot } from '../image/image-context';
 import { nearest } from '../spec/nearest';
 
 const debug = debuglog('slipway');

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { CliError } from './cli-error';
 import type { Command, CommandOption, ParsedArguments } from './command';
-import { packageRoot } from './package-root';
+import { packageRoot } from '../image/image-context';
 import { ENVIRONMENT, flagOfVariable, readEnvironment, type EnvironmentVariable } from '../spec/environment';
 import { SpecError } from '../spec/errors';
 

@@ -50,8 +50,8 @@ export function defaultBaseImages(context: string): BaseImages {
   return cudaImage === undefined ? { baseImage } : { baseImage, cudaImage };
 }
 
-// The sources and what is compiled from them lie at different depths below package.json.
-function packageRoot(): string {
+/** The folder of this package. Sources and what is compiled from them lie at different depths below its package.json. */
+export function packageRoot(): string {
   let directory = __dirname;
   while (!existsSync(join(directory, 'package.json'))) {
     const parent = dirname(directory);
