@@ -9,10 +9,11 @@ export interface ExecutorPoolOptions {
   readonly log: Logger;
   /** Called when an executor becomes idle or is gone. */
   readonly onChange: () => void;
-  /** Wait before the first restart; doubles with each further one, up to `maxRestartDelayMs`. */
-  readonly restartDelayMs?: number;
-  readonly maxRestartDelayMs?: number;
 }
+
+/** The pause before the first restart; it doubles with each further one that fails. */
+const RESTART_DELAY_MS = 500;
+const MAX_RESTART_DELAY_MS = 30_000;
 
 /** The executors of one model version. One that ends by itself is replaced, with a growing pause between attempts. */
 export class ExecutorPool {
@@ -90,11 +91,10 @@ export class ExecutorPool {
 
   private scheduleRestart(reason: string): void {
     if (this.isClosed) return;
-    const { log, restartDelayMs = 500, maxRestartDelayMs = 30_000 } = this.options;
-    const delayMs = Math.min(maxRestartDelayMs, restartDelayMs * 2 ** this.failures);
+    const delayMs = Math.min(MAX_RESTART_DELAY_MS, RESTART_DELAY_MS * 2 ** this.failures);
     this.failures += 1;
     this.lastFailure = reason;
-    log.error({ reason, restartInSeconds: delayMs / 1_000 }, 'executor lost');
+    this.options.log.error({ reason, restartInSeconds: delayMs / 1_000 }, 'executor lost');
     this.options.onChange();
     const timer = setTimeout(() => {
       this.restarts.delete(timer);

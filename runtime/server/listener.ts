@@ -19,7 +19,8 @@ export function createListener(
   const requestSeconds = Math.max(headersSeconds, requestDeadlineSeconds) + SLACK_SECONDS;
   const server = createServer(
     {
-      keepAliveTimeout: keepAliveSeconds * 1_000,
+      // 0 would mean for ever to Node.
+      keepAliveTimeout: Math.max(1, keepAliveSeconds * 1_000),
       headersTimeout: headersSeconds * 1_000,
       requestTimeout: requestSeconds * 1_000,
       connectionsCheckingInterval: 1_000,

@@ -43,8 +43,7 @@ export function openInferenceRoutes(models: () => ServedModels, inference: Infer
 const SERVER_METADATA = { name: 'slipway', version: serverVersion, extensions: ['binary_tensor_data'] };
 
 function describeModel(model: ServedModel, versions: readonly ServedModel[]): unknown {
-  if (model.target === undefined) model.assertReady();
-  const { inputs = [], outputs = [] } = model.target ?? {};
+  const { inputs, outputs } = model.target ?? model.assertReady().target;
   return {
     name: model.name,
     versions: versions.map(({ version }) => String(version)),

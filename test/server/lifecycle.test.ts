@@ -218,6 +218,11 @@ const REFUSALS: readonly Refusal[] = [
     line: /^error: no model to serve: set SLIPWAY_MODEL_REPOSITORY /,
   },
   {
+    name: 'two answers to which models',
+    environment: () => ({ SLIPWAY_MODELS: '[]', SLIPWAY_MODEL_REPOSITORY: '/models' }),
+    line: /^error: SLIPWAY_MODELS and SLIPWAY_MODEL_REPOSITORY are both set; unset one of them$/,
+  },
+  {
     name: 'an empty model repository',
     environment: () => ({ SLIPWAY_MODEL_REPOSITORY: temporaryFolder() }),
     line: /^error: no model found in .*: expected <model>\/<version>\/model\.onnx$/,
