@@ -16,7 +16,10 @@ export default defineConfig({
       { find: /^slipway$/, replacement: new URL('./runtime/spec/index.ts', import.meta.url).pathname },
       { find: /^slipway\/runtime$/, replacement: new URL('./runtime/index.ts', import.meta.url).pathname },
       { find: /^slipway\/testing$/, replacement: new URL('./runtime/testing/index.ts', import.meta.url).pathname },
-      { find: /^slipway\/(cdk|pulumi|pulumi\/aws)$/, replacement: new URL('./', import.meta.url).pathname + '$1/index.ts' },
+      {
+        find: /^slipway\/(cdk|pulumi|pulumi\/aws)$/,
+        replacement: new URL('./', import.meta.url).pathname + '$1/index.ts',
+      },
     ],
   },
 });

@@ -1,7 +1,7 @@
 // Builds everything that is published: the libraries as CommonJS by tsc, the server as one ESM bundle by esbuild, and the
 // image contexts. `--if-needed` does nothing when no source is newer than the last build.
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { writeThirdPartyNotices } from './third-party-notices.mjs';
@@ -30,11 +30,12 @@ export async function build({ ifNeeded = false } = {}) {
   rmSync(dist, { recursive: true, force: true });
   mkdirSync(dist, { recursive: true });
   compileLibraries();
+  // npm makes a command executable when it installs a package, and in a checkout it installs nothing of ours.
+  chmodSync(join(dist, 'runtime/cli/bin.js'), 0o755);
   await bundleServer();
   const { layOutImageContexts } = await import('../containers/layout.mjs');
   await layOutImageContexts(dist);
   writeFileSync(stamp, began.toISOString());
-  const { utimesSync } = await import('node:fs');
   utimesSync(stamp, began, began);
 }
 

@@ -9,7 +9,8 @@ export default class SummaryReporter {
       const tests = [...module.children.allTests()];
       for (const test of tests) {
         const { state, note } = test.result();
-        if (state === 'skipped') skips.push({ name: `${module.relativeModuleId} > ${test.fullName}`, reason: note ?? 'no reason given' });
+        if (state === 'skipped')
+          skips.push({ name: `${module.relativeModuleId} > ${test.fullName}`, reason: note ?? 'no reason given' });
         counts[state] = (counts[state] ?? 0) + 1;
       }
       // A file that cannot be loaded, or whose hook fails, has no failing test of its own.
