@@ -17,7 +17,8 @@ test('every code block of the README is part of a file that the tests run', () =
   expect(blocks.length).toBeGreaterThan(2);
   for (const [, , file, code] of blocks) {
     expect(file, `names no file: ${code}`).toBeDefined();
-    expect(withoutIndent(read(file!))).toContain(withoutIndent(code!.trimEnd()));
+    const isPart = withoutIndent(read(file!)).includes(withoutIndent(code!.trimEnd()));
+    expect(isPart, `${file} has no such lines:\n${code}`).toBe(true);
   }
 });
 
