@@ -3,7 +3,13 @@ import { isBatchable, type ModelFacts, type TensorSignature } from '../spec/mode
 import { isDatatype } from '../spec/datatypes';
 import { toHalfBits } from '../onnx/half-float';
 import { parseJsonText } from '../onnx/json-text';
-import { elementCount, makeTensorData, TensorEncodingError, type Tensor } from '../onnx/tensor-encoding';
+import {
+  assertTextCarried,
+  elementCount,
+  makeTensorData,
+  TensorEncodingError,
+  type Tensor,
+} from '../onnx/tensor-encoding';
 import { tensorDataFromJson } from '../onnx/tensor-json';
 import { PublishError } from './publish-error';
 
@@ -107,7 +113,9 @@ function readTensor(
     return refuse(`must have the shape [${wanted}], got ${JSON.stringify(shape)}`);
   }
   try {
-    return { name, datatype, shape, data: tensorDataFromJson(datatype, shape, given['data']) };
+    const data = tensorDataFromJson(datatype, shape, given['data']);
+    if (datatype === 'BYTES') assertTextCarried(data as readonly string[]);
+    return { name, datatype, shape, data };
   } catch (error) {
     if (!TensorEncodingError.is(error)) throw error;
     return refuse(`has wrong data: ${error.message}`);

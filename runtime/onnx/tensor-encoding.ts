@@ -1,4 +1,5 @@
 import { ELEMENT_BYTES, type Datatype } from '../spec/datatypes';
+import { showJson } from './show-json';
 
 /** Elements of a tensor in row-major order: FP16 as its 16 bits, 64-bit integers as bigint, BOOL as 0 and 1, BYTES as text. */
 export type TensorData =
@@ -123,6 +124,21 @@ export function decodeTensorData(datatype: Datatype, shape: readonly number[], b
   }
   const aligned = bytes.byteOffset % ELEMENT_BYTES[datatype] === 0 ? bytes : bytes.slice();
   return new ARRAYS[datatype](aligned.buffer as ArrayBuffer, aligned.byteOffset, count);
+}
+
+/** Half a surrogate pair has no UTF-8, and the JavaScript binding of ONNX Runtime ends text at U+0000. */
+const NOT_CARRIED = /[\0\p{Surrogate}]/u;
+
+/**
+ * Refuses text that a model would get changed: ONNX Runtime replaces or cuts it without a word.
+ * @throws TensorEncodingError naming the element.
+ */
+export function assertTextCarried(elements: readonly string[]): void {
+  const i = elements.findIndex((element) => NOT_CARRIED.test(element));
+  if (i < 0) return;
+  throw new TensorEncodingError(
+    `BYTES element ${i} must be text without U+0000 and without half a surrogate pair, got ${showJson(elements[i])}`,
+  );
 }
 
 function encodeStrings(elements: readonly string[]): Uint8Array {

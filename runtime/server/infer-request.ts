@@ -1,6 +1,7 @@
 import { parseJsonText } from '../onnx/json-text';
 import { showJson } from '../onnx/show-json';
 import {
+  assertTextCarried,
   decodeTensorData,
   elementCount,
   TensorEncodingError,
@@ -171,7 +172,9 @@ function binarySize(entry: Json, name: string): number | undefined {
 function tensor(signature: TensorSignature, shape: readonly number[], read: () => TensorData): Tensor {
   const { name, datatype } = signature;
   try {
-    return { name, datatype, shape, data: read() };
+    const data = read();
+    if (datatype === 'BYTES') assertTextCarried(data as readonly string[]);
+    return { name, datatype, shape, data };
   } catch (error) {
     if (TensorEncodingError.is(error)) throw invalid(`input '${name}': ${error.message}`);
     throw error;
