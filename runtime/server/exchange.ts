@@ -5,6 +5,13 @@ import { ServerError, toServerError } from './errors';
 /** How long a client may go on sending a body that nobody reads, before its connection is closed. */
 const DISCARD_MS = 5_000;
 
+export interface ExchangeOptions {
+  /** The client waits for leave to send its body. */
+  readonly expectsContinue: boolean;
+  /** Asked when the answer leaves: whether the connection ends with it. */
+  readonly isLast: () => boolean;
+}
+
 /** One request and its answer. */
 export class Exchange {
   readonly startedAt = performance.now();
@@ -13,8 +20,7 @@ export class Exchange {
   constructor(
     readonly request: IncomingMessage,
     private readonly response: ServerResponse,
-    /** The client waits for leave to send its body. */
-    private readonly expectsContinue = false,
+    private readonly options: ExchangeOptions,
   ) {
     response.once('close', () => {
       if (!response.writableFinished) this.abort(new ServerError('CLIENT_GONE', 'the client closed the connection'));
@@ -40,7 +46,7 @@ export class Exchange {
   }
 
   allowBody(): void {
-    if (this.expectsContinue) this.response.writeContinue();
+    if (this.options.expectsContinue) this.response.writeContinue();
   }
 
   /** Resolves when the answer is handed to the operating system, or the connection is gone. */
@@ -49,6 +55,7 @@ export class Exchange {
     if (response.headersSent || response.destroyed) return;
     if (!request.complete) this.discardBody();
     const closed = new Promise((resolve) => response.once('close', resolve));
+    if (this.options.isLast()) response.setHeader('Connection', 'close');
     response.writeHead(status, headers);
     for (const part of parts) response.write(part);
     response.end();
@@ -69,7 +76,7 @@ export class Exchange {
   // Closing at once would reset the connection, and a client that is still sending would never read why.
   private discardBody(): void {
     const { request, response } = this;
-    if (this.expectsContinue) response.shouldKeepAlive = false;
+    if (this.options.expectsContinue) response.shouldKeepAlive = false;
     request.resume();
     const timer = setTimeout(() => {
       if (!request.complete) request.destroy();

@@ -210,7 +210,9 @@ export class InferenceServer {
 
   private createHttp(router: Router<Handler>): Server {
     const handle = (expectsContinue: boolean) => (request: IncomingMessage, response: ServerResponse) => {
-      void this.answer(router, new Exchange(request, response, expectsContinue), response);
+      // Clients move their connections to other replicas while this one still answers.
+      const exchange = new Exchange(request, response, { expectsContinue, isLast: () => this.isDraining });
+      void this.answer(router, exchange, response);
     };
     const server = createListener(this.options.settings, handle(false));
     server.on('checkContinue', handle(true));
@@ -220,8 +222,6 @@ export class InferenceServer {
   private async answer(router: Router<Handler>, exchange: Exchange, response: ServerResponse): Promise<void> {
     const { method = 'GET', url = '/' } = exchange.request;
     this.exchanges.add(exchange);
-    // Clients move their connections to other replicas while this one still answers.
-    if (this.isDraining) response.setHeader('Connection', 'close');
     try {
       const { handler, parameters } = router.find(method, url);
       if (this.phase === 'closing' && method === 'POST') throw draining();

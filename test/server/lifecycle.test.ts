@@ -133,6 +133,17 @@ test('refuses new work once the lag is over, on connections that are still open,
   expect(await server.exited).toEqual({ code: 0, signal: null });
 });
 
+test('an answer to a request from before the drain tells the client to leave, too', async () => {
+  const { server, url, metricsUrl } = await runningSlow();
+  const running = post(`${url}/v2/models/slow/infer`, slowRequest(20_000));
+  await untilStarted(metricsUrl, 1);
+  server.child.kill('SIGTERM');
+  const answer = await running;
+  expect(answer.status).toBe(200);
+  expect(answer.headers.get('connection')).toBe('close');
+  expect(await server.exited).toEqual({ code: 0, signal: null });
+});
+
 test('a run that never returns does not keep the process: it ends when the deadline has passed', async () => {
   const { server, url, metricsUrl } = await runningSlow({ SLIPWAY_REQUEST_DEADLINE_SECONDS: '2' });
   void post(`${url}/v2/models/slow/infer`, slowRequest(FOR_EVER)).catch(() => undefined);
