@@ -19,7 +19,6 @@ export const ERRORS = {
   BODY_TOO_SLOW: { status: 408, outcome: 'client_error' },
   BODY_TOO_LARGE: { status: 413, outcome: 'client_error' },
   CONTENT_ENCODING: { status: 415, outcome: 'client_error' },
-  EXPECTATION: { status: 417, outcome: 'client_error' },
   QUEUE_FULL: { status: 429, outcome: 'queue_full', retry: true },
   // Nobody reads this answer; 499 is what logs of proxies call a client that went away.
   CLIENT_GONE: { status: 499, outcome: 'cancelled' },

@@ -22,7 +22,8 @@ export class Router<H> {
 
   /** @throws ServerError PATH_UNKNOWN, METHOD_NOT_ALLOWED with the methods that work, MALFORMED_REQUEST */
   find(method: string, url: string): RouteMatch<H> {
-    const path = url.split('?', 1)[0]!;
+    // A proxy may send the whole URI (RFC 9112, 3.2.2).
+    const path = url.replace(/^https?:\/\/[^/?]*/i, '').split('?', 1)[0]!;
     const segments = (path.length > 1 ? path.replace(/\/$/, '') : path).split('/');
     const matching = this.routes.flatMap(({ route, segments: pattern }) => {
       const parameters = match(pattern, segments);

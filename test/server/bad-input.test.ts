@@ -315,6 +315,31 @@ test('bytes that are no text, no truth value, or end early are refused', async (
   await assertGoesOn(server);
 });
 
+test('text that would reach the model changed is refused, as JSON and as bytes', async () => {
+  const server = await start();
+  for (const element of ['a\0b', '\ud800']) {
+    const answer = await server.infer('text', {
+      inputs: [{ name: 'input', shape: [1, 4], datatype: 'BYTES', data: ['fine 😀', element, '', ''] }],
+    });
+    expect(answer.status).toBe(400);
+    expect(answer.json.error).toContain(
+      "input 'input': BYTES element 1 must be text without U+0000 and without half a surrogate pair, got ",
+    );
+  }
+  const bytes = Uint8Array.of(3, 0, 0, 0, 97, 0, 98, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0);
+  const json = JSON.stringify({
+    inputs: [{ name: 'input', shape: [1, 4], datatype: 'BYTES', parameters: { binary_data_size: bytes.byteLength } }],
+  });
+  const answer = await request(`${server.url}/v2/models/text/infer`, {
+    method: 'POST',
+    headers: { 'Inference-Header-Content-Length': String(json.length) },
+    body: Buffer.concat([Buffer.from(json), bytes]),
+  });
+  expect(answer.status).toBe(400);
+  expect(answer.json.error).toContain('BYTES element 0 must be text without U+0000');
+  await assertGoesOn(server);
+});
+
 test('unknown paths, models and versions get 404, and a wrong method 405 with the right ones', async () => {
   const server = await start();
   const { get, post, infer } = server;
@@ -416,6 +441,14 @@ test('a client that leaves in the middle of its body is forgotten, and counted',
   const counted = 'slipway_requests_total{model="addone",version="1",protocol="oip-json",outcome="cancelled"} 1';
   await until('it is counted', async () => (await request(`${server.metricsUrl}/metrics`)).text.includes(counted));
   await assertGoesOn(server);
+});
+
+test('a path may come as a whole URI, as proxies send it', async () => {
+  const server = await start();
+  const socket = connect(Number(new URL(server.url).port), '127.0.0.1');
+  socket.write('GET http://models.example/readyz?from=proxy HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n');
+  const [answer] = (await once(socket, 'data')) as [Buffer];
+  expect(answer.toString()).toMatch(/^HTTP\/1\.1 200 [^]*{"ready":true}$/);
 });
 
 test('what is no HTTP ends only its own connection', async () => {
