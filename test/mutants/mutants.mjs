@@ -45,6 +45,13 @@ export const MUTANTS = [
     test: { file: 'test/spec/kubernetes.test.ts', name: 'lets out names, HTTPS and what the identity needs' },
   },
   {
+    name: 'no clients opens the service to everybody',
+    file: 'runtime/spec/kubernetes/network-policy.ts',
+    find: 'from.length === 0',
+    replace: 'from.length < 0',
+    test: { file: 'test/spec/kubernetes.test.ts', name: 'lets nobody in where no namespace may call' },
+  },
+  {
     name: 'an unknown variable is ignored',
     file: 'runtime/spec/environment.ts',
     find: 'if (!known.includes(variable)) {',

@@ -48,8 +48,8 @@ export async function pulumiFacts({ spec, manifest }: ParityCase): Promise<Facts
     annotations: deployment.template.metadata.annotations,
     ports: Object.fromEntries(container.ports.map(({ name, containerPort }: any) => [name, containerPort])),
     resources: {
-      vcpu: Number(quantity.cpu.replace(/m$/, '')) / 1000,
-      memoryMiB: Number(quantity.memory.replace(/Mi$/, '')),
+      vcpu: readQuantity(quantity.cpu),
+      memoryMiB: readQuantity(quantity.memory) / 2 ** 20,
       gpuCount: Number(quantity['nvidia.com/gpu'] ?? 0),
     },
     security: {
@@ -81,6 +81,14 @@ export async function pulumiFacts({ spec, manifest }: ParityCase): Promise<Facts
   };
 }
 
+const UNITS: Record<string, number> = { '': 1, m: 1 / 1000, Mi: 2 ** 20, Gi: 2 ** 30 };
+
+/** A quantity as Kubernetes understands it. */
+function readQuantity(quantity: string): number {
+  const [, amount, unit] = /^(\d+)(\D*)$/.exec(quantity)!;
+  return Number(amount) * UNITS[unit!]!;
+}
+
 function readAutoscaler(spec: any): Facts['scaling'] {
   if (spec.triggers !== undefined) {
     const { query, threshold } = spec.triggers[0].metadata;
@@ -95,7 +103,7 @@ function readAutoscaler(spec: any): Facts['scaling'] {
   return {
     minReplicas: spec.minReplicas,
     maxReplicas: spec.maxReplicas,
-    target: Number(pods.target.averageValue.replace(/m$/, '')) / 1000,
+    target: readQuantity(pods.target.averageValue),
     metric: pods.metric.name,
   };
 }

@@ -60,6 +60,24 @@ test('the API server takes every object of a service', async () => {
   expect(applied.filter(({ state }) => propertyAt(state, 'metadata.uid') === undefined)).toEqual([]);
 });
 
+test.each(['cpu', 'cuda'])(
+  'the API server keeps every value of a %s service as it was sent: no drift',
+  async (kind) => {
+    const recording = assertSucceeded(await deploy(kind));
+    for (const { type, inputs, state } of recording.resources.filter((resource) =>
+      resource.type.startsWith('kubernetes:'),
+    ))
+      expect(state, type).toMatchObject(inputs);
+  },
+);
+
+test('a second update without a change changes no object', async () => {
+  const generations = ({ resources }: PulumiRecording) =>
+    resources.map(({ urn, state }) => [urn, propertyAt(state, 'metadata.generation')]);
+  const first = generations(assertSucceeded(await deploy('cpu')));
+  expect(generations(assertSucceeded(await deploy('cpu')))).toEqual(first);
+});
+
 test('a GPU service gets the GPU it asked for', async () => {
   assertSucceeded(await deploy('cuda'));
   const pods = await live('pods', '-n', 'cuda');

@@ -112,6 +112,13 @@ describe('the autoscaler', () => {
       threshold: '0.7',
     });
     expect(spec.fallback.behavior).toBe('currentReplicasIfHigher');
+    expect(spec.triggers[0]!.metadata['ignoreNullValues']).toBe('false');
+  });
+
+  test('lets KEDA take over in one update, and be left again', () => {
+    // KEDA's webhook passes over an HPA that says so, else it refuses a ScaledObject for the same Deployment.
+    expect(render().autoscaler.metadata.annotations).toEqual({ 'validations.keda.sh/hpa-ownership': 'false' });
+    expect(render().autoscaler.metadata.name).not.toMatch(/^keda-hpa-/);
   });
 
   test('of a GPU service must be named', () => {
@@ -125,7 +132,7 @@ describe('the autoscaler', () => {
 describe('the network policy', () => {
   test('lets in the own namespace and Prometheus, and nobody else', () => {
     expect(render().networkPolicy.spec.ingress).toEqual([
-      { from: [{ podSelector: { matchLabels: {} } }], ports: [{ protocol: 'TCP', port: 'http' }] },
+      { from: [{ podSelector: {} }], ports: [{ protocol: 'TCP', port: 'http' }] },
       {
         from: [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'monitoring' } } }],
         ports: [{ protocol: 'TCP', port: 'metrics' }],
@@ -134,6 +141,20 @@ describe('the network policy', () => {
     const [clients] = render(CPU_SPEC, { clientNamespaces: ['checkout'] }).networkPolicy.spec.ingress;
     expect(clients!.from).toEqual([
       { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'checkout' } } },
+    ]);
+  });
+
+  test('lets nobody in where no namespace may call: an empty list of senders would let in everybody', () => {
+    const { ingress } = render(CPU_SPEC, { clientNamespaces: [] }).networkPolicy.spec;
+    expect(ingress.map(({ ports }) => ports.map(({ port }) => port))).toEqual([['metrics']]);
+    expect(ingress.filter(({ from }) => from.length === 0)).toEqual([]);
+  });
+
+  test('lets names be asked of the cluster’s DNS, however its pods are labelled, and of NodeLocal DNSCache', () => {
+    const [names] = render().networkPolicy.spec.egress;
+    expect(names!.to).toEqual([
+      { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'kube-system' } } },
+      { ipBlock: { cidr: '169.254.20.10/32' } },
     ]);
   });
 
@@ -153,6 +174,26 @@ describe('the network policy', () => {
     ]);
     expect(egress[2]!.to).toEqual([{ ipBlock: { cidr: '169.254.170.23/32' } }]);
   });
+});
+
+test('quantities are written as the API server writes them back', () => {
+  const resources = (vcpu: number, memoryMiB: number) =>
+    render({ ...CPU_SPEC, capacity: 'instances', vcpu, memoryMiB }).deployment.spec.template.spec.containers[0]!
+      .resources.limits;
+  expect(resources(1, 2_048)).toMatchObject({ cpu: '1', memory: '2Gi' });
+  expect(resources(3.5, 1_536)).toMatchObject({ cpu: '3500m', memory: '1536Mi' });
+  expect(resources(16, 2 ** 20)).toMatchObject({ cpu: '16', memory: '1Ti' });
+  const { spec } = render({ ...GPU_SPEC, metricsFrom: 'prometheus-adapter', targetSaturation: 1 })
+    .autoscaler as HorizontalPodAutoscalerObject<string>;
+  expect(spec.metrics[0]).toMatchObject({ pods: { target: { averageValue: '1' } } });
+});
+
+test('an empty map or list is left out, for the API server would drop it', () => {
+  const placement = { nodeSelector: {}, tolerations: [], gpuResourceName: 'nvidia.com/gpu' };
+  const objects = render(GPU_SPEC, { placement });
+  expect(objects.serviceAccount.metadata).not.toHaveProperty('annotations');
+  expect(objects.deployment.spec.template.spec).not.toHaveProperty('nodeSelector');
+  expect(objects.deployment.spec.template.spec).not.toHaveProperty('tolerations');
 });
 
 test('an identity marks the account, the pod and its environment', () => {

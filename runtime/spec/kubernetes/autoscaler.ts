@@ -2,6 +2,7 @@ import type { InferenceServicePlan } from '../inference-service-plan';
 import { kubernetesMetricsSource } from '../scaling';
 import { objectMetadata } from './metadata';
 import type { AutoscalerObject } from './objects';
+import { decimalQuantity } from './quantity';
 import { KUBERNETES_DEFAULTS, type KubernetesRefs } from './refs';
 
 /** The autoscaler that holds the plan's saturation, by the source that the author named. */
@@ -33,6 +34,8 @@ export function renderAutoscaler<S>(plan: InferenceServicePlan, refs: Kubernetes
               serverAddress: refs.prometheusUrl ?? KUBERNETES_DEFAULTS.prometheusUrl,
               query: refs.concat([`sum(${scaling.metric}{service="${plan.name}",namespace="`, refs.namespace, '"})']),
               threshold: String(scaling.targetSaturation),
+              // By default no answer counts as idle: a scrape that broke would take replicas away.
+              ignoreNullValues: 'false',
             },
           },
         ],
@@ -42,7 +45,8 @@ export function renderAutoscaler<S>(plan: InferenceServicePlan, refs: Kubernetes
   return {
     apiVersion: 'autoscaling/v2',
     kind: 'HorizontalPodAutoscaler',
-    metadata,
+    // A service that changes to KEDA gets its ScaledObject before this one goes, which KEDA's webhook would refuse.
+    metadata: { ...metadata, annotations: { 'validations.keda.sh/hpa-ownership': 'false' } },
     spec: {
       scaleTargetRef,
       minReplicas: scaling.minReplicas,
@@ -71,7 +75,7 @@ function podMetric(metric: string, target: number): Record<string, unknown> {
     type: 'Pods',
     pods: {
       metric: { name: metric },
-      target: { type: 'AverageValue', averageValue: `${Math.round(target * 1_000)}m` },
+      target: { type: 'AverageValue', averageValue: decimalQuantity(target) },
     },
   };
 }

@@ -6,6 +6,7 @@ import type { IdentityBinding } from './identity-binding';
 import { objectMetadata, podSelector } from './metadata';
 import type { ContainerObject, DeploymentObject, HttpProbe } from './objects';
 import { ANYWHERE, type Placement } from './placement';
+import { decimalQuantity, memoryQuantity } from './quantity';
 import type { KubernetesRefs } from './refs';
 
 export function renderDeployment<S>(
@@ -15,7 +16,7 @@ export function renderDeployment<S>(
 ): DeploymentObject<S> {
   const placement = refs.placement ?? ANYWHERE;
   const metadata = objectMetadata(plan, refs);
-  const onGpu = plan.resources.gpuCount > 0;
+  const tolerations = plan.resources.gpuCount > 0 ? placement.tolerations.map((toleration) => ({ ...toleration })) : [];
   return {
     apiVersion: 'apps/v1',
     kind: 'Deployment',
@@ -39,7 +40,7 @@ export function renderDeployment<S>(
           terminationGracePeriodSeconds: plan.lifecycle.stopTimeoutSeconds,
           ...(placement.runtimeClassName === undefined ? {} : { runtimeClassName: placement.runtimeClassName }),
           ...(Object.keys(placement.nodeSelector).length === 0 ? {} : { nodeSelector: { ...placement.nodeSelector } }),
-          ...(onGpu ? { tolerations: placement.tolerations.map((toleration) => ({ ...toleration })) } : {}),
+          ...(tolerations.length === 0 ? {} : { tolerations }),
           topologySpreadConstraints: [
             {
               maxSkew: 1,
@@ -59,7 +60,7 @@ export function renderDeployment<S>(
             seccompProfile: { type: 'RuntimeDefault' },
           },
           containers: [serverContainer(plan, refs, identity, placement)],
-          volumes: [{ name: 'tmp', emptyDir: { sizeLimit: `${plan.resources.ephemeralStorageMiB}Mi` } }],
+          volumes: [{ name: 'tmp', emptyDir: { sizeLimit: memoryQuantity(plan.resources.ephemeralStorageMiB) } }],
         },
       },
     },
@@ -101,9 +102,9 @@ function serverContainer<S>(
 function resourceList(plan: InferenceServicePlan, placement: Placement): Record<string, string> {
   const { vcpu, memoryMiB, ephemeralStorageMiB, gpuCount } = plan.resources;
   return {
-    cpu: `${Math.round(vcpu * 1_000)}m`,
-    memory: `${memoryMiB}Mi`,
-    'ephemeral-storage': `${ephemeralStorageMiB}Mi`,
+    cpu: decimalQuantity(vcpu),
+    memory: memoryQuantity(memoryMiB),
+    'ephemeral-storage': memoryQuantity(ephemeralStorageMiB),
     ...(gpuCount > 0 ? { [placement.gpuResourceName]: String(gpuCount) } : {}),
   };
 }

@@ -4,6 +4,9 @@ import { objectMetadata, podSelector } from './metadata';
 import type { NetworkPolicyObject, NetworkPolicyPeer } from './objects';
 import { KUBERNETES_DEFAULTS, type KubernetesRefs } from './refs';
 
+/** Where NodeLocal DNSCache listens on every node, by its own default. */
+const NODE_LOCAL_DNS = '169.254.20.10/32';
+
 /**
  * Closed both ways. In: the service's clients, and Prometheus on the metrics port. Out: names, the model bucket over
  * HTTPS, and whatever the cloud's identity needs. A policy that blocks the model download looks fine until there is a
@@ -14,6 +17,7 @@ export function renderNetworkPolicy<S>(
   refs: KubernetesRefs<S>,
   identity: IdentityBinding<S>,
 ): NetworkPolicyObject<S> {
+  const from = clients(refs.clientNamespaces);
   const monitoring = refs.monitoringNamespace ?? KUBERNETES_DEFAULTS.monitoringNamespace;
   return {
     apiVersion: 'networking.k8s.io/v1',
@@ -23,12 +27,14 @@ export function renderNetworkPolicy<S>(
       podSelector: { matchLabels: podSelector(plan) },
       policyTypes: ['Ingress', 'Egress'],
       ingress: [
-        { from: clients(refs.clientNamespaces), ports: [{ protocol: 'TCP', port: 'http' }] },
+        // A rule whose list of senders is empty would let everybody in: no clients is no rule.
+        ...(from.length === 0 ? [] : [{ from, ports: [{ protocol: 'TCP' as const, port: 'http' }] }]),
         { from: [namespace(monitoring)], ports: [{ protocol: 'TCP', port: 'metrics' }] },
       ],
       egress: [
         {
-          to: [{ ...namespace('kube-system'), podSelector: { matchLabels: { 'k8s-app': 'kube-dns' } } }],
+          // By namespace, for CoreDNS is labelled differently from cluster to cluster; NodeLocal DNSCache answers on the node.
+          to: [namespace('kube-system'), { ipBlock: { cidr: NODE_LOCAL_DNS } }],
           ports: [
             { protocol: 'UDP', port: 53 },
             { protocol: 'TCP', port: 53 },
@@ -46,7 +52,7 @@ export function renderNetworkPolicy<S>(
 }
 
 function clients(namespaces: readonly string[] | undefined): NetworkPolicyPeer[] {
-  return namespaces === undefined ? [{ podSelector: { matchLabels: {} } }] : namespaces.map(namespace);
+  return namespaces === undefined ? [{ podSelector: {} }] : namespaces.map(namespace);
 }
 
 function namespace(name: string): NetworkPolicyPeer {

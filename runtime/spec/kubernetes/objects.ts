@@ -119,7 +119,8 @@ export interface PodDisruptionBudgetObject<S> {
 
 export interface NetworkPolicyPeer {
   namespaceSelector?: { matchLabels: Record<string, string> };
-  podSelector?: { matchLabels: Record<string, string> };
+  /** Without labels: every pod of the policy's own namespace. */
+  podSelector?: { matchLabels?: Record<string, string> };
   ipBlock?: { cidr: string };
 }
 

@@ -16,11 +16,13 @@ import type { KubernetesRefs } from './refs';
 export function renderKubernetesObjects<S>(plan: InferenceServicePlan, refs: KubernetesRefs<S>): ServiceObjects<S> {
   const identity = refs.identity ?? NO_IDENTITY;
   const metadata = objectMetadata(plan, refs);
+  // The API server drops an empty map, and every refresh would find it missing.
+  const annotated = Object.keys(identity.serviceAccountAnnotations).length > 0;
   return {
     serviceAccount: {
       apiVersion: 'v1',
       kind: 'ServiceAccount',
-      metadata: { ...metadata, annotations: { ...identity.serviceAccountAnnotations } },
+      metadata: { ...metadata, ...(annotated ? { annotations: { ...identity.serviceAccountAnnotations } } : {}) },
       automountServiceAccountToken: false,
     },
     networkPolicy: renderNetworkPolicy(plan, refs, identity),
