@@ -81,12 +81,12 @@ export async function pulumiFacts({ spec, manifest }: ParityCase): Promise<Facts
   };
 }
 
-const UNITS: Record<string, number> = { '': 1, m: 1 / 1000, Mi: 2 ** 20, Gi: 2 ** 30 };
+const UNITS: Record<string, number> = { '': 1, Mi: 2 ** 20, Gi: 2 ** 30 };
 
 /** A quantity as Kubernetes understands it. */
 function readQuantity(quantity: string): number {
   const [, amount, unit] = /^(\d+)(\D*)$/.exec(quantity)!;
-  return Number(amount) * UNITS[unit!]!;
+  return unit === 'm' ? Number(amount) / 1000 : Number(amount) * UNITS[unit!]!;
 }
 
 function readAutoscaler(spec: any): Facts['scaling'] {
