@@ -1,5 +1,5 @@
 import { resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { pathOfFileUri } from '../onnx/file-uri';
 import { directoryModelStore } from './directory-model-store';
 import type { ModelStore } from './model-store';
 import { PublishError } from './publish-error';
@@ -29,7 +29,7 @@ export async function openModelStore(repository: string): Promise<ModelStore> {
 
 function pathOf(uri: string): string {
   try {
-    return resolve(fileURLToPath(uri));
+    return resolve(pathOfFileUri(uri));
   } catch (error) {
     throw new PublishError('REPOSITORY_INVALID', uri, `must be file:///<absolute path>: ${(error as Error).message}`);
   }

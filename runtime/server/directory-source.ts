@@ -1,6 +1,6 @@
 import { open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { pathOfFileUri } from '../onnx/file-uri';
 import { SourceError, type ModelSource } from './model-source';
 
 /** Files on this machine, used where they lie. */
@@ -36,9 +36,9 @@ export const directorySource: ModelSource = {
 
 function localPath(uri: string): string {
   try {
-    return fileURLToPath(uri);
+    return pathOfFileUri(uri);
   } catch (error) {
-    throw new SourceError('permanent', `${uri} is no file URI of this machine: ${(error as Error).message}`);
+    throw new SourceError('permanent', `${uri} names no file of this machine: ${(error as Error).message}`);
   }
 }
 

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { publishModel, type PublishOptions } from '../../runtime/model/publish-model';
@@ -148,6 +149,14 @@ describe('what cannot be published', () => {
       );
     },
   );
+
+  test('to a file URI that ends before its path does', async () => {
+    const repository = `${pathToFileURL(emptyFolder()).href}/models?2`;
+    const error = await refusal(publishModel({ source: DIGITS, name: 'digits', repository }));
+    expect(error.message).toBe(
+      `REPOSITORY_INVALID ${repository}: must be file:///<absolute path>: '?' must be written as %3F`,
+    );
+  });
 
   test.each(['s3://', 's3:///x', 's3://Bad_Bucket'])('to %s, which names no bucket', async (repository) => {
     const error = await refusal(publishModel({ source: DIGITS, name: 'digits', repository }));

@@ -249,6 +249,11 @@ const REFUSALS: readonly Refusal[] = [
     line: /^error: model repository gs:\/\/bucket: gs:\/\/bucket\/ must begin with file:\/\/ or s3:\/\/$/,
   },
   {
+    name: 'a file URI that ends before its path does',
+    environment: () => ({ SLIPWAY_MODEL_REPOSITORY: `${pathToFileURL(temporaryFolder()).href}#2` }),
+    line: /^error: model repository file:.*#2: .*#2\/ names no file of this machine: '#' must be written as %23$/,
+  },
+  {
     name: 'model references that are no JSON',
     environment: () => ({ SLIPWAY_MODELS: 'resnet' }),
     line: /^error: MODEL_REFERENCE_INVALID SLIPWAY_MODELS: must be JSON/,
