@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { pathToFileURL } from 'node:url';
+import { pathOfFileUri } from '../onnx/file-uri';
 import type { ServerSettings } from '../spec/environment';
 import { parseModelReferences, type ModelReference } from '../spec/model-reference';
 import { assertModelName, MANIFEST_FILE, MODEL_FILE, parseVersionFolder } from '../spec/model-repository';
@@ -9,6 +10,12 @@ import { SourceError, type ModelSource } from './model-source';
 import { retry } from './retry';
 import { sourceOf } from './source-of';
 
+/** How a model repository is asked: until the signal aborts, telling of each failure that may pass. */
+export interface Asking {
+  readonly signal: AbortSignal;
+  readonly onRetry: (error: SourceError) => void;
+}
+
 /**
  * Which model versions this replica serves: those named by `SLIPWAY_MODELS`, or the newest version of every model of
  * `SLIPWAY_MODEL_REPOSITORY`.
@@ -16,14 +23,14 @@ import { sourceOf } from './source-of';
  */
 export async function findModels(
   settings: Pick<ServerSettings, 'models' | 'modelRepository'>,
-  signal: AbortSignal,
+  asking: Asking,
 ): Promise<readonly ModelReference[]> {
   const { models, modelRepository } = settings;
   if (models !== undefined && modelRepository !== undefined) {
     throw new StartupError('NO_MODEL', 'SLIPWAY_MODELS and SLIPWAY_MODEL_REPOSITORY are both set; unset one of them');
   }
   if (models !== undefined) return readReferences(models);
-  if (modelRepository !== undefined) return findNewestVersions(modelRepository, signal);
+  if (modelRepository !== undefined) return findNewestVersions(modelRepository, asking);
   throw new StartupError(
     'NO_MODEL',
     'no model to serve: set SLIPWAY_MODEL_REPOSITORY to a directory or s3:// URI, or SLIPWAY_MODELS',
@@ -34,20 +41,20 @@ async function readReferences(models: string): Promise<readonly ModelReference[]
   if (!models.startsWith('file://')) return parseModelReferences(models);
   let text: string;
   try {
-    text = await readFile(fileURLToPath(models), 'utf8');
+    text = await readFile(pathOfFileUri(models), 'utf8');
   } catch (error) {
     throw new StartupError('NO_MODEL', `SLIPWAY_MODELS cannot be read: ${(error as Error).message}`);
   }
   return parseModelReferences(text, models);
 }
 
-async function findNewestVersions(repository: string, signal: AbortSignal): Promise<readonly ModelReference[]> {
+async function findNewestVersions(repository: string, asking: Asking): Promise<readonly ModelReference[]> {
   const uri = folderUri(repository);
   try {
     const source = sourceOf(uri);
-    const models = await foldersIn(source, uri, signal);
+    const models = await foldersIn(source, uri, asking);
     const found = await Promise.all(
-      models.map((name) => findNewestVersion(source, `${uri}${encode(uri, name)}/`, name, signal)),
+      models.map((name) => findNewestVersion(source, `${uri}${encode(uri, name)}/`, name, asking)),
     );
     const references = found.filter((reference) => reference !== undefined);
     if (references.length === 0) {
@@ -75,14 +82,14 @@ async function findNewestVersion(
   source: ModelSource,
   modelUri: string,
   name: string,
-  signal: AbortSignal,
+  asking: Asking,
 ): Promise<ModelReference | undefined> {
-  const versions = (await foldersIn(source, modelUri, signal)).flatMap((folder) => parseVersionFolder(folder) ?? []);
+  const versions = (await foldersIn(source, modelUri, asking)).flatMap((folder) => parseVersionFolder(folder) ?? []);
   versions.sort((a, b) => b - a);
   const candidates = await Promise.all(
     versions.map(async (version) => {
       const folder = `${modelUri}${version}/`;
-      const files = (await list(source, folder, signal)).map((entry) => entry.name);
+      const files = (await list(source, folder, asking)).map((entry) => entry.name);
       return { version, folder, hasModel: files.includes(MODEL_FILE), hasManifest: files.includes(MANIFEST_FILE) };
     }),
   );
@@ -94,11 +101,15 @@ async function findNewestVersion(
   return { name, version: newest.version, folder: newest.folder };
 }
 
-async function foldersIn(source: ModelSource, uri: string, signal: AbortSignal): Promise<readonly string[]> {
-  const entries = await list(source, uri, signal);
-  return entries.filter(({ name, isFolder }) => isFolder && !name.startsWith('.')).map(({ name }) => name);
+async function foldersIn(source: ModelSource, uri: string, asking: Asking): Promise<readonly string[]> {
+  const entries = await list(source, uri, asking);
+  const isOurs = (name: string): boolean => !name.startsWith('.') && name !== LOST_AND_FOUND;
+  return entries.filter(({ name, isFolder }) => isFolder && isOurs(name)).map(({ name }) => name);
 }
 
-function list(source: ModelSource, uri: string, signal: AbortSignal): ReturnType<ModelSource['list']> {
-  return retry(() => source.list(uri, signal), signal);
+function list(source: ModelSource, uri: string, { signal, onRetry }: Asking): ReturnType<ModelSource['list']> {
+  return retry(() => source.list(uri, signal), signal, onRetry);
 }
+
+/** At the top of every ext4 volume, for root alone to read. */
+const LOST_AND_FOUND = 'lost+found';

@@ -11,7 +11,7 @@ const MAX_DELAY_MS = 10_000;
 export async function retry<T>(
   attempt: () => Promise<T>,
   signal: AbortSignal,
-  onRetry: (error: SourceError) => void = () => {},
+  onRetry: (error: SourceError) => void,
 ): Promise<T> {
   for (let delayMs = FIRST_DELAY_MS; ; delayMs = Math.min(MAX_DELAY_MS, 2 * delayMs)) {
     try {

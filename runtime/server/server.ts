@@ -180,7 +180,10 @@ export class InferenceServer {
 
   private async loadModels(signal: AbortSignal): Promise<void> {
     const { settings, startExecutor, log } = this.options;
-    const references = await findModels(settings, signal);
+    const references = await findModels(settings, {
+      signal,
+      onRetry: ({ message }) => log.warn({ reason: message }, 'asking the model repository again'),
+    });
     const cpus = readCpuQuota();
     const intraOpThreads = settings.intraOpThreads ?? Math.max(1, Math.floor(cpus / settings.executors));
     log.info(

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { appendFileSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { appendFileSync, copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect, test } from 'vitest';
@@ -8,6 +8,7 @@ import { parseManifest, serializeManifest, type ModelManifest } from '../../runt
 import {
   addOneModel,
   buildModel,
+  externalDataModel,
   identityModel,
   matmulModel,
   noisyModel,
@@ -147,10 +148,32 @@ test('serves the newest version of every model of a repository', async () => {
   for (const version of [1, 2, 10]) await publishModel({ source, name: 'm', repository, version });
   mkdirSync(path.join(repository, 'm', '011'));
   mkdirSync(path.join(repository, 'm', 'latest'));
+  for (const name of ['.hidden', 'lost+found']) mkdirSync(path.join(repository, name, '1'), { recursive: true });
+  for (const name of ['.hidden', 'lost+found']) copyFileSync(source, path.join(repository, name, '1', 'model.onnx'));
   writeFileSync(path.join(repository, 'README.md'), 'not a model');
   const server = await startServer({ modelRepository: repository });
   expect((await server.get('/v2/models/m')).json.versions).toEqual(['10']);
+  expect((await server.get('/v2/models')).json).toEqual({ models: ['m'] });
 });
+
+test.each(['with space', 'per%20cent', 'ha#sh', 'ques?tion', 'ümlaut 模型'])(
+  'serves a repository and external data from a folder called %j',
+  async (name) => {
+    const folder = path.join(temporaryFolder(), name);
+    const version = path.join(folder, 'ext', '1');
+    mkdirSync(version, { recursive: true });
+    const { model, weights } = externalDataModel({ location: `${name}.bin` });
+    writeFileSync(path.join(version, 'model.onnx'), model);
+    writeFileSync(path.join(version, `${name}.bin`), weights);
+    for (const modelRepository of [folder, pathToFileURL(folder).href]) {
+      const server = await startServer({ modelRepository });
+      expect((await server.get('/readyz')).json).toEqual({ ready: true });
+    }
+    const repository = await publishedRepository('ext', path.join(version, 'model.onnx'));
+    const server = await startServer({ modelRepository: repository });
+    expect((await server.get('/readyz')).json).toEqual({ ready: true });
+  },
+);
 
 test('a version that is still being written is not taken for a model without a manifest', async () => {
   const repository = await publishedRepository('m', identityModel());
