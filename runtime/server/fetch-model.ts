@@ -1,6 +1,6 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { createReadStream } from 'node:fs';
-import { mkdir, open, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
+import { mkdir, open, readdir, readFile, rename, rm, stat, statfs } from 'node:fs/promises';
 import path from 'node:path';
 import type { Readable } from 'node:stream';
 import { SpecError } from '../spec/errors';
@@ -36,6 +36,9 @@ interface WantedFile {
 }
 
 const DOWNLOADS_AT_ONCE = 4;
+const PARTIAL = '.partial';
+/** Nobody fetches into a file that has not grown for so long: a store that sends nothing is given up sooner. */
+const ABANDONED_MS = 120_000;
 
 /**
  * Makes a model version available as a folder. Files of a local folder are used where they lie, others are downloaded into the cache.
@@ -149,8 +152,10 @@ async function isCached(file: WantedFile, folder: string): Promise<boolean> {
 async function downloadFile(file: WantedFile, local: string, signal: AbortSignal): Promise<void> {
   const stream = await sourceOf(file.uri).open(file.uri, signal);
   await mkdir(path.dirname(local), { recursive: true });
-  // Renamed when it is whole and right: a file under its own name in the cache is never half a file.
-  const partial = `${local}.${process.pid}.partial`;
+  await removeAbandoned(local);
+  // Renamed when it is whole and right: a file under its own name in the cache is never half a file. The name is nobody
+  // else's: containers that share a cache may all be process 1.
+  const partial = `${local}.${randomUUID()}${PARTIAL}`;
   const hash = createHash('sha256');
   try {
     const target = await open(partial, 'w');
@@ -171,6 +176,16 @@ async function downloadFile(file: WantedFile, local: string, signal: AbortSignal
   } finally {
     stream.destroy();
     await rm(partial, { force: true });
+  }
+}
+
+/** Frees what replicas left that were killed while they fetched this file, before it fills the disk. */
+async function removeAbandoned(local: string): Promise<void> {
+  const folder = path.dirname(local);
+  for (const name of await readdir(folder)) {
+    if (!name.startsWith(`${path.basename(local)}.`) || !name.endsWith(PARTIAL)) continue;
+    const stats = await stat(path.join(folder, name)).catch(() => undefined);
+    if (Date.now() - (stats?.mtimeMs ?? Infinity) > ABANDONED_MS) await rm(path.join(folder, name), { force: true });
   }
 }
 
