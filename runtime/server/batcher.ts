@@ -102,7 +102,7 @@ export class Batcher {
       const outputs = await this.runOn(executor, batch);
       let from = 0;
       for (const request of batch) {
-        const to = from + (request.inputs[0]?.shape[0] ?? 1);
+        const to = from + rowsOf(request);
         request.resolve(batch.length === 1 ? outputs : outputs.map((output) => sliceRows(output, from, to)));
         from = to;
       }
@@ -122,8 +122,9 @@ export class Batcher {
     const rows = batch.reduce((sum, request) => sum + request.rows, 0);
     const result = await executor.run(inputs);
     this.options.observe.ran(rows, result);
+    const expected = batch.reduce((sum, request) => sum + rowsOf(request), 0);
     for (const { name, shape } of batch.length > 1 ? result.outputs : []) {
-      if (shape[0] !== rows) throw new RunError(`output '${name}' has ${shape[0]} rows for a batch of ${rows}`);
+      if (shape[0] !== expected) throw new RunError(`output '${name}' has ${shape[0]} rows for a batch of ${expected}`);
     }
     return result.outputs;
   }
@@ -140,6 +141,11 @@ export class Batcher {
       ? new ServerError('RUN_FAILED', `model '${model}' ran out of resources: ${error.message}`)
       : new ServerError('RUN_REFUSED', `model '${model}' cannot run these inputs: ${error.message}`);
   }
+}
+
+/** Rows that the tensors hold: none, for a request that counts as one. */
+function rowsOf({ inputs }: Waiting): number {
+  return inputs[0]?.shape[0] ?? 1;
 }
 
 const OUT_OF_RESOURCES = /allocate memory|out of memory|bad_alloc|CUDA|CUDNN|CUBLAS|TensorRT/i;

@@ -89,3 +89,14 @@ test('the probes answer while a model runs', async () => {
   expect(text).not.toMatch(/slipway_run_duration_seconds_count/);
   expect((await running).status).toBe(200);
 });
+
+test('a request of no rows shares a run with others', async () => {
+  const server = await start();
+  const running = slow(server, LONG);
+  await untilStarted(server.metricsUrl, 1);
+  const together = [slow(server, 1), slow(server, 1, 0), slow(server, 1, 2)];
+  await untilQueued(server.metricsUrl, 4);
+  const answers = await Promise.all([running, ...together]);
+  expect(answers.map(({ json }) => json.outputs[0].shape[0])).toEqual([1, 1, 0, 2]);
+  expect(await sample(server.metricsUrl, 'slipway_run_duration_seconds_count')).toBe(2);
+});
