@@ -160,7 +160,13 @@ export class ServedModel {
       onChange,
     });
     this.pool = pool;
-    await pool.open();
+    try {
+      await pool.open();
+    } catch (error) {
+      // Executors that did open would keep their memory for a model that is not served.
+      await pool.close();
+      throw error;
+    }
     const { inputs, outputs } = signature!;
     const maxRows = proof!.takesRows ? this.maxBatchSize : undefined;
     const { cost } = proof!;

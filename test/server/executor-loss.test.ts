@@ -3,6 +3,8 @@ import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { expect, test } from 'vitest';
+import { SessionError, type Executor } from '../../runtime/server/executor';
+import { startWorkerExecutor } from '../../runtime/server/worker-executor';
 import { addOneModel } from '../support/onnx-models';
 import { plainRepository, temporaryFolder } from './harness/model-repository';
 import { floats, startServer, type RunningServer } from './harness/running-server';
@@ -60,4 +62,22 @@ test('with two executors a replica stays ready when one dies, and the queue is s
   const answers = await Promise.all([ask(server, DEADLY), wait(20).then(() => ask(server, 1))]);
   expect(answers.map(({ status }) => status)).toEqual([500, 200]);
   expect((await server.get('/readyz')).status).toBe(200);
+});
+
+test('when one executor of a model does not start, those that did are closed again', async () => {
+  const workerUrl = await bundleServer();
+  const started: Executor[] = [];
+  const server = await startServer(
+    { modelRepository: plainRepository({ addone: addOneModel() }), executors: 2 },
+    {
+      startExecutor: async (options) => {
+        if (started.length === 1) throw new SessionError('no memory for another session');
+        const executor = await startWorkerExecutor(workerUrl, options);
+        started.push(executor);
+        return executor;
+      },
+    },
+  );
+  expect((await server.get('/readyz')).json.reason).toBe("model 'addone' version 1: no memory for another session");
+  await expect(started[0]!.run([])).rejects.toThrow('executor stopped');
 });
