@@ -39,7 +39,8 @@ export function createTaskDefinition(scope: Construct, input: TaskDefinitionInpu
   const taskDefinition = new ecs.TaskDefinition(scope, 'TaskDefinition', {
     compatibility: onFargate ? ecs.Compatibility.FARGATE : ecs.Compatibility.EC2,
     networkMode: ecs.NetworkMode.AWS_VPC,
-    cpu: String(plan.resources.vcpu * 1024),
+    // ECS takes whole CPU units, and a fraction of one is nothing.
+    cpu: String(Math.floor(plan.resources.vcpu * 1024)),
     memoryMiB: String(plan.resources.memoryMiB),
     taskRole: input.taskRole,
     ...(onFargate ? fargateOptions(plan) : {}),

@@ -59,6 +59,8 @@ export const SIZING = {
 export const FARGATE_MAX_STOP_TIMEOUT_SECONDS = 120;
 /** The longest idle timeout of an Application Load Balancer. */
 export const MAX_IDLE_TIMEOUT_SECONDS = 4_000;
+/** The longest deregistration delay of its target groups. */
+export const MAX_DEREGISTRATION_DELAY_SECONDS = 3_600;
 /** The longest start period of an ECS container health check. */
 export const ECS_MAX_START_PERIOD_SECONDS = 300;
 /** Left between the end of the drain and SIGKILL: logs are flushed, what still waits gets its 503. */

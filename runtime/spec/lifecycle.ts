@@ -3,6 +3,7 @@ import {
   ECS_MAX_START_PERIOD_SECONDS,
   FARGATE_MAX_STOP_TIMEOUT_SECONDS,
   FLUSH_SECONDS,
+  MAX_DEREGISTRATION_DELAY_SECONDS,
   MAX_IDLE_TIMEOUT_SECONDS,
   SIZING,
 } from './defaults';
@@ -10,7 +11,7 @@ import { PATHS } from './endpoints';
 import { SpecError } from './errors';
 import type { InferenceServiceSpec } from './inference-service-spec';
 import type { ModelPlan } from './inference-service-plan';
-import { number } from './numbers';
+import { integer, number } from './numbers';
 import type { ResourcesPlan } from './sizing';
 
 const MIB = 2 ** 20;
@@ -72,12 +73,14 @@ export function planLifecycle(
   const startupBudgetSeconds = Math.ceil(
     number('startupBudgetSeconds', spec.startupBudgetSeconds, estimateStartup(spec, models, resources), 5, 3_600),
   );
-  const provisioningSeconds = number(
-    'provisioningSeconds',
-    spec.provisioningSeconds,
-    resources.gpuCount > 0 ? DEFAULTS.gpuProvisioningSeconds : DEFAULTS.cpuProvisioningSeconds,
-    0,
-    7_200,
+  const provisioningSeconds = Math.ceil(
+    number(
+      'provisioningSeconds',
+      spec.provisioningSeconds,
+      resources.gpuCount > 0 ? DEFAULTS.gpuProvisioningSeconds : DEFAULTS.cpuProvisioningSeconds,
+      0,
+      7_200,
+    ),
   );
   const requestDeadlineSeconds = number(
     'requestDeadlineSeconds',
@@ -128,7 +131,7 @@ export function planLifecycle(
     deregistrationLagSeconds,
     drainSeconds,
     stopTimeoutSeconds: planStopTimeout(spec, resources, drainSeconds),
-    deregistrationDelaySeconds: Math.ceil(deregistrationLagSeconds + requestDeadlineSeconds),
+    deregistrationDelaySeconds: planDeregistrationDelay(requestDeadlineSeconds, deregistrationLagSeconds),
     idleTimeoutSeconds,
     keepAliveSeconds: idleTimeoutSeconds + 5,
     runStuckSeconds: Math.max(60, Math.ceil(2 * requestDeadlineSeconds)),
@@ -170,9 +173,21 @@ function planStopTimeout(spec: InferenceServiceSpec, resources: ResourcesPlan, d
   return Math.ceil(stopTimeoutSeconds);
 }
 
+function planDeregistrationDelay(requestDeadlineSeconds: number, deregistrationLagSeconds: number): number {
+  const delaySeconds = Math.ceil(deregistrationLagSeconds + requestDeadlineSeconds);
+  if (delaySeconds > MAX_DEREGISTRATION_DELAY_SECONDS) {
+    throw new SpecError(
+      'NUMBER_INVALID',
+      'requestDeadlineSeconds',
+      `a load balancer waits at most ${MAX_DEREGISTRATION_DELAY_SECONDS} s for the requests of a replica that goes away, the deregistration lag (${deregistrationLagSeconds}) and the deadline need ${delaySeconds}`,
+    );
+  }
+  return delaySeconds;
+}
+
 function planIdleTimeout(spec: InferenceServiceSpec, requestDeadlineSeconds: number): number {
   const fallback = Math.max(DEFAULTS.idleTimeoutSeconds, Math.ceil(requestDeadlineSeconds) + 5);
-  const idleTimeoutSeconds = number(
+  const idleTimeoutSeconds = integer(
     'idleTimeoutSeconds',
     spec.idleTimeoutSeconds,
     fallback,

@@ -328,6 +328,11 @@ describeWithAndWithoutFlags('InferenceService', (newStack) => {
     expect(fromClient).toHaveLength(1);
     expect(fromClient[0]!.Properties).toMatchObject({
       FromPort: 80,
+  test('on GPU machines any share of a machine is whole CPU units', () => {
+    const { template } = onGpu({ vcpu: 3.3 });
+    expect(theOnly(template, 'AWS::ECS::TaskDefinition').Properties.Cpu).toBe('3379');
+  });
+
       ToPort: 80,
       GroupId: { 'Fn::GetAtt': [expect.stringContaining('LoadBalancer'), 'GroupId'] },
     });

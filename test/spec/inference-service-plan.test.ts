@@ -135,6 +135,17 @@ describe('a contradiction is refused with the numbers:', () => {
       'IDLE_TIMEOUT_RANGE idleTimeoutSeconds: must be more than the request deadline (30)',
     ],
     [
+      'half a second of idle timeout',
+      { idleTimeoutSeconds: 60.5 },
+      'NUMBER_INVALID idleTimeoutSeconds: must be a whole number from 1 to 4000, got 60.5',
+    ],
+    [
+      'a deadline that no load balancer waits for',
+      { requestDeadlineSeconds: 3_600 },
+      'NUMBER_INVALID requestDeadlineSeconds: a load balancer waits at most 3600 s for the requests of a replica that goes away, the deregistration lag (10) and the deadline need 3610',
+      GPU_SPEC,
+    ],
+    [
       'more GPUs than the instance has',
       { gpuCount: 2 },
       'GPU_COUNT gpuCount: must be at most 1 on g6.xlarge, got 2',

@@ -100,7 +100,21 @@ test('whatever the spec says, the budgets keep their order or the spec is refuse
         expect(lifecycle.keepAliveSeconds).toBeGreaterThan(lifecycle.idleTimeoutSeconds);
         expect(lifecycle.idleTimeoutSeconds).toBeGreaterThan(lifecycle.requestDeadlineSeconds);
         expect(lifecycle.containerCheckStartPeriodSeconds).toBeLessThanOrEqual(300);
+        expect(lifecycle.deregistrationDelaySeconds).toBeLessThanOrEqual(3_600);
       },
     ),
   );
+});
+
+test('what a platform takes in whole seconds is whole, though the spec has fractions', () => {
+  const { lifecycle } = planInferenceService({
+    ...CPU_SPEC,
+    startupBudgetSeconds: 61.5,
+    provisioningSeconds: 90.2,
+    requestDeadlineSeconds: 0.5,
+    deregistrationLagSeconds: 2.25,
+    stopTimeoutSeconds: 20.5,
+  });
+  const { requestDeadlineSeconds: _deadline, deregistrationLagSeconds: _lag, ...whole } = lifecycle;
+  for (const [name, value] of Object.entries(whole)) if (typeof value === 'number') expect(value % 1, name).toBe(0);
 });
