@@ -99,7 +99,7 @@ export class InferenceService extends Construct implements ec2.IConnectable {
     const vpcSubnets = props.vpcSubnets ?? { subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS };
 
     this.logGroup = props.logGroup ?? this.createLogGroup(props.logRetention);
-    this.taskRole = new iam.Role(this, 'TaskRole', { assumedBy: new iam.ServicePrincipal('ecs-tasks.amazonaws.com') });
+    this.taskRole = new iam.Role(this, 'TaskRole', { assumedBy: tasksOf(Stack.of(this)) });
     const { locations, policy } = bindModels(this, props.models, this.taskRole);
     this.taskDefinition = createTaskDefinition(this, {
       plan: this.plan,
@@ -111,8 +111,7 @@ export class InferenceService extends Construct implements ec2.IConnectable {
     });
     this.securityGroup = this.createSecurityGroup();
     this.service = this.createService(props.capacity, vpcSubnets);
-    // The rights must be there before the replicas that need them, and stay until the last of those is gone.
-    this.service.node.findChild('Service').node.addDependency(policy);
+    this.waitForWhatReplicasNeed(policy, vpcSubnets);
 
     this.loadBalancer = this.createLoadBalancer(vpcSubnets);
     this.targetGroup = this.createTargetGroup();
@@ -218,6 +217,15 @@ export class InferenceService extends Construct implements ec2.IConnectable {
       vpcSubnets,
       internetFacing: false,
       idleTimeout: Duration.seconds(this.plan.lifecycle.idleTimeoutSeconds),
+  // What a replica needs to start must be there before the first one does and stay until the last one is gone: after three
+  // that cannot pull their image or fetch their model the rollout is given up. CloudFormation sees no order here by itself.
+  private waitForWhatReplicasNeed(readModels: iam.Policy, vpcSubnets: ec2.SubnetSelection): void {
+    const { internetConnectivityEstablished } = this.cluster.vpc.selectSubnets(vpcSubnets);
+    this.service.node
+      .findChild('Service')
+      .node.addDependency(readModels, this.taskDefinition.obtainExecutionRole(), internetConnectivityEstablished);
+  }
+
       dropInvalidHeaderFields: true,
     });
     acknowledge(
@@ -295,6 +303,16 @@ function specOf(id: string, props: InferenceServiceProps): InferenceServiceSpec 
     ...decisions,
     name: serviceName ?? kebabCase(id),
     models: models.map((model) => model.spec),
+// ECS may take the role for tasks of this account alone, as its developer guide advises: else somebody else's could be
+// made to use it.
+function tasksOf(stack: Stack): iam.IPrincipal {
+  const tasks = stack.formatArn({ service: 'ecs', resource: '*', arnFormat: ArnFormat.NO_RESOURCE_NAME });
+  return new iam.ServicePrincipal('ecs-tasks.amazonaws.com').withConditions({
+    StringEquals: { 'aws:SourceAccount': stack.account },
+    ArnLike: { 'aws:SourceArn': tasks },
+  });
+}
+
     capacity: capacity === undefined ? 'fargate' : 'instances',
     ...(capacity === undefined ? {} : { instanceTypes: capacity.instanceTypes }),
   };

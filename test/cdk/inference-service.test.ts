@@ -118,6 +118,43 @@ describeWithAndWithoutFlags('InferenceService', (newStack) => {
     test(`${place} the server is told what the plan says, and no secret`, () => {
       const deployed = deploy();
       const container = containerOf(deployed);
+    test(`${place} only ECS may take the task role, and only for tasks of this account`, () => {
+      const { template } = deploy();
+      const [task] = resourcesOf(template, 'AWS::IAM::Role').filter(({ id }) => id.startsWith('DigitsTaskRole'));
+      const account = { Ref: 'AWS::AccountId' };
+      expect(task!.Properties.AssumeRolePolicyDocument.Statement).toEqual([
+        {
+          Action: 'sts:AssumeRole',
+          Effect: 'Allow',
+          Principal: { Service: 'ecs-tasks.amazonaws.com' },
+          Condition: {
+            StringEquals: { 'aws:SourceAccount': account },
+            ArnLike: {
+              'aws:SourceArn': {
+                'Fn::Join': [
+                  '',
+                  ['arn:', { Ref: 'AWS::Partition' }, ':ecs:', { Ref: 'AWS::Region' }, ':', account, ':*'],
+                ],
+              },
+            },
+          },
+        },
+      ]);
+    });
+
+    test(`${place} replicas start once they can pull the image, read the model and reach the network`, () => {
+      const { template } = deploy();
+      const { DependsOn } = theOnly(template, 'AWS::ECS::Service');
+      const policies = resourcesOf(template, 'AWS::IAM::Policy').map(({ id }) => id);
+      const pull = policies.filter((id) => id.includes('ExecutionRoleDefaultPolicy'));
+      const read = policies.filter((id) => id.includes('ReadModels'));
+      const routes = resourcesOf(template, 'AWS::EC2::Route')
+        .map(({ id }) => id)
+        .filter((id) => id.includes('PrivateSubnet'));
+      expect([pull.length, read.length, routes.length]).toEqual([1, 1, 2]);
+      expect(DependsOn).toEqual(expect.arrayContaining([...pull, ...read, ...routes]));
+    });
+
       expect(container.Secrets).toBeUndefined();
       const environment = environmentOf(deployed.template);
       const settings = readEnvironment({
