@@ -132,6 +132,8 @@ export class InferenceService extends Construct implements ec2.IConnectable {
       });
     }
   }
+        loadBalancer: this.loadBalancer,
+        service: this.service,
 
   /**
    * How full the replicas are: 1 is a full replica. The signal that the service scales on.
