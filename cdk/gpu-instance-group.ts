@@ -1,4 +1,4 @@
-import { Annotations, type CfnResource } from 'aws-cdk-lib';
+import { Annotations, Stack, type CfnResource } from 'aws-cdk-lib';
 import * as autoscaling from 'aws-cdk-lib/aws-autoscaling';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
@@ -63,6 +63,7 @@ export class GpuInstanceGroup extends Construct implements ec2.IConnectable {
 
   constructor(scope: Construct, id: string, props: GpuInstanceGroupProps) {
     super(scope, id);
+    assertStack(this, props.cluster);
     assertInstanceTypes(props.instanceTypes);
     const { minSize, maxSize } = planSize(props);
     const spot = props.spot ?? false;
@@ -206,6 +207,18 @@ export class GpuInstanceGroup extends Construct implements ec2.IConnectable {
       'the capacity provider scales the group; notifications would tell nobody anything',
     );
     acknowledge(this.autoScalingGroup, 'EC26', 'the root volume is encrypted, in the launch template');
+  }
+}
+
+// The cluster names its capacity providers and the machines name the cluster: two stacks would each wait for the other.
+function assertStack(group: GpuInstanceGroup, cluster: ecs.Cluster): void {
+  const [own, others] = [Stack.of(group), Stack.of(cluster)];
+  if (own !== others) {
+    throw new SpecError(
+      'CLUSTER_MISMATCH',
+      'cluster',
+      `must be in the stack of its machines, '${own.node.path}', got '${cluster.node.path}'; put the group beside the cluster`,
+    );
   }
 }
 

@@ -1,4 +1,4 @@
-import { Annotations, Duration, RemovalPolicy } from 'aws-cdk-lib';
+import { Annotations, ArnFormat, Duration, RemovalPolicy, Stack, Token } from 'aws-cdk-lib';
 import type * as acm from 'aws-cdk-lib/aws-certificatemanager';
 import type * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
@@ -15,6 +15,7 @@ import {
   type InferenceServiceSpec,
 } from '../runtime/spec';
 import { acknowledge } from './acknowledge';
+import { assertServiceProps } from './assert-service-props';
 import type { GpuInstanceGroup } from './gpu-instance-group';
 import { type Model } from './model';
 import { bindModels } from './model-rights';
@@ -28,7 +29,10 @@ export interface InferenceServiceProps extends Omit<
   InferenceServiceSpec,
   'name' | 'models' | 'capacity' | 'instanceTypes' | 'metricsFrom'
 > {
-  /** Name of the service in metrics and logs. @default - the construct's id in lower case, with dashes */
+  /**
+   * Name of the service in metrics and logs; each service of a cluster needs its own.
+   * @default - the construct's id in lower case, with dashes
+   */
   readonly serviceName?: string;
   /** Cluster that runs the service. */
   readonly cluster: ecs.ICluster;
@@ -44,7 +48,7 @@ export interface InferenceServiceProps extends Omit<
   readonly plaintextInsideVpc?: boolean;
   /** Where replicas and the load balancer live. @default - the private subnets */
   readonly vpcSubnets?: ec2.SubnetSelection;
-  /** @default - one of its own, kept in production */
+  /** Must be of the standard class: of others CloudWatch makes no metrics. @default - one of its own, kept in production */
   readonly logGroup?: logs.ILogGroup;
   /** How long the service's own log group keeps lines. @default RetentionDays.ONE_MONTH */
   readonly logRetention?: logs.RetentionDays;
@@ -93,9 +97,9 @@ export class InferenceService extends Construct implements ec2.IConnectable {
   constructor(scope: Construct, id: string, props: InferenceServiceProps) {
     super(scope, id);
     this.plan = planInferenceService(specOf(id, props));
-    assertListener(props);
-    assertCluster(props);
+    assertServiceProps(props);
     this.cluster = props.cluster;
+    this.node.addValidation({ validate: () => servicesOfSameName(this) });
     const vpcSubnets = props.vpcSubnets ?? { subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS };
 
     this.logGroup = props.logGroup ?? this.createLogGroup(props.logRetention);
@@ -128,12 +132,12 @@ export class InferenceService extends Construct implements ec2.IConnectable {
         plan: this.plan,
         saturation: this.metricSaturation(),
         targetGroup: this.targetGroup,
+        loadBalancer: this.loadBalancer,
+        service: this.service,
         actions: props.alarmActions ?? [],
       });
     }
   }
-        loadBalancer: this.loadBalancer,
-        service: this.service,
 
   /**
    * How full the replicas are: 1 is a full replica. The signal that the service scales on.
@@ -213,12 +217,6 @@ export class InferenceService extends Construct implements ec2.IConnectable {
     return service;
   }
 
-  private createLoadBalancer(vpcSubnets: ec2.SubnetSelection): elbv2.ApplicationLoadBalancer {
-    const loadBalancer = new elbv2.ApplicationLoadBalancer(this, 'LoadBalancer', {
-      vpc: this.cluster.vpc,
-      vpcSubnets,
-      internetFacing: false,
-      idleTimeout: Duration.seconds(this.plan.lifecycle.idleTimeoutSeconds),
   // What a replica needs to start must be there before the first one does and stay until the last one is gone: after three
   // that cannot pull their image or fetch their model the rollout is given up. CloudFormation sees no order here by itself.
   private waitForWhatReplicasNeed(readModels: iam.Policy, vpcSubnets: ec2.SubnetSelection): void {
@@ -228,6 +226,12 @@ export class InferenceService extends Construct implements ec2.IConnectable {
       .node.addDependency(readModels, this.taskDefinition.obtainExecutionRole(), internetConnectivityEstablished);
   }
 
+  private createLoadBalancer(vpcSubnets: ec2.SubnetSelection): elbv2.ApplicationLoadBalancer {
+    const loadBalancer = new elbv2.ApplicationLoadBalancer(this, 'LoadBalancer', {
+      vpc: this.cluster.vpc,
+      vpcSubnets,
+      internetFacing: false,
+      idleTimeout: Duration.seconds(this.plan.lifecycle.idleTimeoutSeconds),
       dropInvalidHeaderFields: true,
     });
     acknowledge(
@@ -299,12 +303,6 @@ export class InferenceService extends Construct implements ec2.IConnectable {
   }
 }
 
-function specOf(id: string, props: InferenceServiceProps): InferenceServiceSpec {
-  const { serviceName, models, capacity, ...decisions } = props;
-  return {
-    ...decisions,
-    name: serviceName ?? kebabCase(id),
-    models: models.map((model) => model.spec),
 // ECS may take the role for tasks of this account alone, as its developer guide advises: else somebody else's could be
 // made to use it.
 function tasksOf(stack: Stack): iam.IPrincipal {
@@ -315,36 +313,46 @@ function tasksOf(stack: Stack): iam.IPrincipal {
   });
 }
 
+function specOf(id: string, props: InferenceServiceProps): InferenceServiceSpec {
+  const { serviceName, models, capacity, ...decisions } = props;
+  return {
+    ...decisions,
+    name: serviceName ?? kebabCase(id),
+    models: models.map((model) => model.spec),
     capacity: capacity === undefined ? 'fargate' : 'instances',
     ...(capacity === undefined ? {} : { instanceTypes: capacity.instanceTypes }),
   };
 }
 
 function kebabCase(id: string): string {
-  return id.replace(/([a-z0-9])([A-Z])/g, '$1-$2').toLowerCase();
+  return id
+    .replace(/([a-z0-9])([A-Z])/g, '$1-$2')
+    .replace(/[^A-Za-z0-9]+/g, '-')
+    .toLowerCase();
 }
 
-function assertListener(props: InferenceServiceProps): void {
-  const plaintext = props.plaintextInsideVpc ?? false;
-  if (plaintext === (props.certificate !== undefined)) {
-    throw new SpecError(
-      'LISTENER_PLAINTEXT',
-      'certificate',
-      plaintext
-        ? 'got a certificate and plaintextInsideVpc; leave one of them out'
-        : 'the listener needs a certificate; or write plaintextInsideVpc: true to have clients inside the VPC speak plain HTTP',
+// Cluster and name are the dimensions of the scaling signal: two services of one name would scale on each other's load.
+function servicesOfSameName(service: InferenceService): string[] {
+  return service.node.root.node
+    .findAll()
+    .filter((child) => child instanceof InferenceService)
+    .filter((other) => other !== service && other.plan.name === service.plan.name)
+    .filter((other) => isSameCluster(other.cluster, service.cluster))
+    .map(
+      (other) =>
+        new SpecError(
+          'NAME_TAKEN',
+          'serviceName',
+          `'${service.plan.name}' is the name of '${other.node.path}' in the same cluster; give one of them another`,
+        ).message,
     );
-  }
 }
 
-function assertCluster(props: InferenceServiceProps): void {
-  if (props.capacity !== undefined && props.capacity.cluster !== props.cluster) {
-    throw new SpecError(
-      'CLUSTER_MISMATCH',
-      'cluster',
-      `got '${props.cluster.node.path}', but the machines of '${props.capacity.node.path}' join '${props.capacity.cluster.node.path}'`,
-    );
-  }
+// An imported cluster is another object in every stack. Where no region is said, the same name may mean two clusters.
+function isSameCluster(one: ecs.ICluster, other: ecs.ICluster): boolean {
+  if (one === other) return true;
+  const facts = ({ clusterName, env }: ecs.ICluster): string[] => [clusterName, env.account, env.region];
+  return facts(one).every((fact, i) => !Token.isUnresolved(fact) && fact === facts(other)[i]);
 }
 
 // Not an error: replicas rarely all run, other machines may join, and another rollout may be meant.

@@ -35,7 +35,10 @@ export type SpecErrorCode =
   | 'LISTENER_PLAINTEXT'
   | 'IMAGE_NOT_PINNED'
   | 'IMAGE_VARIANT'
-  | 'CLUSTER_MISMATCH';
+  | 'CLUSTER_MISMATCH'
+  | 'NAME_TAKEN'
+  | 'LOG_GROUP_CLASS'
+  | 'POLICY_TOO_LARGE';
 
 const BRAND = Symbol.for('slipway.SpecError');
 

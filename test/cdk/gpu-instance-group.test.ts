@@ -1,4 +1,4 @@
-import { type Stack } from 'aws-cdk-lib';
+import { App, Stack } from 'aws-cdk-lib';
 import { Annotations, Match, Template } from 'aws-cdk-lib/assertions';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
@@ -191,6 +191,15 @@ test('warns in production when the machine image may change by itself, and only 
   expect(warned({ machineImage: undefined })).toBe(1);
   expect(warned({ machineImage: undefined, preset: 'development' })).toBe(0);
   expect(warned({ machineImage: ec2.MachineImage.genericLinux({ 'us-east-1': 'ami-0123456789abcdef0' }) })).toBe(0);
+});
+
+test('the machines are declared in the stack of their cluster', () => {
+  const app = new App({ analyticsReporting: false });
+  const cluster = newCluster(new Stack(app, 'Platform'));
+  const elsewhere = new Stack(app, 'Team');
+  expect(() => new GpuInstanceGroup(elsewhere, 'L4', { cluster, instanceTypes: ['g6.xlarge'] })).toThrow(
+    "CLUSTER_MISMATCH cluster: must be in the stack of its machines, 'Team', got 'Platform/Cluster'; put the group beside the cluster",
+  );
 });
 
 test('refuses what cannot be: no type, an unknown type, a maximum below the minimum', () => {

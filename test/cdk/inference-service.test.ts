@@ -1,19 +1,22 @@
 import { join } from 'node:path';
-import { Stack } from 'aws-cdk-lib';
+import { App, Stack } from 'aws-cdk-lib';
 import { Annotations, Match, Template } from 'aws-cdk-lib/assertions';
 import * as acm from 'aws-cdk-lib/aws-certificatemanager';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import * as s3 from 'aws-cdk-lib/aws-s3';
+import { Construct } from 'constructs';
 import { MANIFEST_SCHEMA, readEnvironment, serializeManifest, type InferenceServicePlan } from 'slipway';
-import { GpuInstanceGroup, Model, ModelBucket, type InferenceService, type InferenceServiceProps } from 'slipway/cdk';
+import { GpuInstanceGroup, InferenceService, Model, ModelBucket, type InferenceServiceProps } from 'slipway/cdk';
 import { expect, test } from 'vitest';
+import { embeddedMetric } from '../../runtime/server/cloudwatch-publisher';
 import {
   describeWithAndWithoutFlags,
   DIGITS,
   environmentOf,
   folderWith,
+  imageByDigest,
   newCluster,
   newFargateService,
   newGpuService,
@@ -115,9 +118,6 @@ describeWithAndWithoutFlags('InferenceService', (newStack) => {
       expect(JSON.stringify(statement.Resource)).not.toContain('*');
     });
 
-    test(`${place} the server is told what the plan says, and no secret`, () => {
-      const deployed = deploy();
-      const container = containerOf(deployed);
     test(`${place} only ECS may take the task role, and only for tasks of this account`, () => {
       const { template } = deploy();
       const [task] = resourcesOf(template, 'AWS::IAM::Role').filter(({ id }) => id.startsWith('DigitsTaskRole'));
@@ -155,6 +155,9 @@ describeWithAndWithoutFlags('InferenceService', (newStack) => {
       expect(DependsOn).toEqual(expect.arrayContaining([...pull, ...read, ...routes]));
     });
 
+    test(`${place} the server is told what the plan says, and no secret`, () => {
+      const deployed = deploy();
+      const container = containerOf(deployed);
       expect(container.Secrets).toBeUndefined();
       const environment = environmentOf(deployed.template);
       const settings = readEnvironment({
@@ -325,6 +328,11 @@ describeWithAndWithoutFlags('InferenceService', (newStack) => {
     expect(containerOf(deployed).Memory).toBe(resources.memoryMiB);
   });
 
+  test('on GPU machines any share of a machine is whole CPU units', () => {
+    const { template } = onGpu({ vcpu: 3.3 });
+    expect(theOnly(template, 'AWS::ECS::TaskDefinition').Properties.Cpu).toBe('3379');
+  });
+
   test('on GPU machines replicas go to the capacity provider, spread over zones', () => {
     const { template } = onGpu();
     const service = theOnly(template, 'AWS::ECS::Service').Properties;
@@ -365,11 +373,6 @@ describeWithAndWithoutFlags('InferenceService', (newStack) => {
     expect(fromClient).toHaveLength(1);
     expect(fromClient[0]!.Properties).toMatchObject({
       FromPort: 80,
-  test('on GPU machines any share of a machine is whole CPU units', () => {
-    const { template } = onGpu({ vcpu: 3.3 });
-    expect(theOnly(template, 'AWS::ECS::TaskDefinition').Properties.Cpu).toBe('3379');
-  });
-
       ToPort: 80,
       GroupId: { 'Fn::GetAtt': [expect.stringContaining('LoadBalancer'), 'GroupId'] },
     });
@@ -392,6 +395,91 @@ test('the name is the construct id in lower case with dashes, unless the author 
     newFargateService(newStack(), { plaintextInsideVpc: true, serviceName }).plan.name;
   expect(named()).toBe('digits');
   expect(named('checkout-digits')).toBe('checkout-digits');
+});
+
+test('an id with other characters is a name all the same', () => {
+  const stack = newStack();
+  const service = new InferenceService(stack, 'My_Digits v2', {
+    cluster: newCluster(stack),
+    image: imageByDigest(stack),
+    models: [Model.fromAsset(DIGITS)],
+    plaintextInsideVpc: true,
+  });
+  expect(service.plan.name).toBe('my-digits-v2');
+});
+
+test('two services of one name in one cluster are refused: each would scale on the load of the other', () => {
+  const synthesize = (choose: (cluster: ecs.Cluster) => ecs.ICluster) => () => {
+    const stack = newStack();
+    const cluster = newCluster(stack);
+    newFargateService(stack, { plaintextInsideVpc: true, cluster });
+    new InferenceService(new Construct(stack, 'Team'), 'Digits', {
+      cluster: choose(cluster),
+      image: imageByDigest(stack, 'Theirs'),
+      models: [Model.fromAsset(DIGITS)],
+      plaintextInsideVpc: true,
+    });
+    Template.fromStack(stack);
+  };
+  expect(synthesize((cluster) => cluster)).toThrow(
+    "NAME_TAKEN serviceName: 'digits' is the name of 'Stack/Digits' in the same cluster; give one of them another",
+  );
+  expect(synthesize(({ stack, vpc }) => new ecs.Cluster(stack, 'Elsewhere', { vpc }))).not.toThrow();
+});
+
+test('an imported cluster is the same in every stack of its account and region', () => {
+  const synthesize =
+    (...regions: readonly string[]) =>
+    () => {
+      const app = new App({ analyticsReporting: false });
+      regions.forEach((region, i) => {
+        const stack = new Stack(app, `Stack${i}`, { env: { account: '111122223333', region } });
+        const vpc = new ec2.Vpc(stack, 'Vpc', { maxAzs: 2, restrictDefaultSecurityGroup: false });
+        const cluster = ecs.Cluster.fromClusterAttributes(stack, 'Theirs', { clusterName: 'shared', vpc });
+        newFargateService(stack, { plaintextInsideVpc: true, cluster });
+      });
+      app.synth();
+    };
+  expect(synthesize('eu-west-1', 'eu-west-1')).toThrow(
+    "NAME_TAKEN serviceName: 'digits' is the name of 'Stack0/Digits'",
+  );
+  expect(synthesize('eu-west-1', 'eu-central-1')).not.toThrow();
+});
+
+test('a log group that makes no metrics of its lines is refused: the service would never scale', () => {
+  const deploy = (logGroupClass: logs.LogGroupClass) => () => {
+    const stack = newStack();
+    newFargateService(stack, {
+      plaintextInsideVpc: true,
+      logGroup: new logs.LogGroup(stack, 'Theirs', { logGroupClass }),
+    });
+  };
+  expect(deploy(logs.LogGroupClass.INFREQUENT_ACCESS)).toThrow(
+    'LOG_GROUP_CLASS logGroup: must be of class STANDARD, for CloudWatch takes the scaling metric from it, got INFREQUENT_ACCESS',
+  );
+  expect(deploy(logs.LogGroupClass.STANDARD)).not.toThrow();
+});
+
+test('the policy and the alarm name the metric exactly as a replica publishes it', () => {
+  const stack = newStack();
+  newFargateService(stack);
+  const template = Template.fromStack(stack);
+  const { SLIPWAY_CLUSTER_NAME: cluster, SLIPWAY_SERVICE_NAME: service } = environmentOf(template);
+  const line = embeddedMetric({ cluster: 'cluster', service: String(service) }, 0.5, Date.now()) as any;
+  const [{ Namespace, Dimensions, Metrics }] = line._aws.CloudWatchMetrics;
+  const { CustomizedMetricSpecification: tracked } = theOnly(template, 'AWS::ApplicationAutoScaling::ScalingPolicy')
+    .Properties.TargetTrackingScalingPolicyConfiguration;
+  const alarm = resourcesOf(template, 'AWS::CloudWatch::Alarm').find(({ id }) => id.includes('Saturation'))!.Properties;
+  for (const reader of [tracked, alarm]) {
+    expect(reader.Namespace).toBe(Namespace);
+    expect(reader.MetricName).toBe(Metrics[0].Name);
+    expect(reader.Unit).toBeUndefined();
+    expect(reader.Dimensions.map(({ Name }: any) => Name)).toEqual(Dimensions[0]);
+    expect(reader.Dimensions).toEqual([
+      { Name: 'cluster', Value: cluster },
+      { Name: 'service', Value: line.service },
+    ]);
+  }
 });
 
 test('a log group of the author is used and none is made', () => {

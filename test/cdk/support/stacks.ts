@@ -39,8 +39,8 @@ export function newCluster(stack: Stack): ecs.Cluster {
 }
 
 /** An image that needs no build: by digest, from a repository that exists. */
-export function imageByDigest(stack: Stack): RuntimeImage {
-  return RuntimeImage.fromRepository(ecr.Repository.fromRepositoryName(stack, 'PinnedImages', 'slipway'), DIGEST);
+export function imageByDigest(stack: Stack, id = 'PinnedImages'): RuntimeImage {
+  return RuntimeImage.fromRepository(ecr.Repository.fromRepositoryName(stack, id, 'slipway'), DIGEST);
 }
 
 export function newFargateService(
