@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { Stack } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
-import type { ModelLocation } from '../runtime/spec';
+import { SpecError, type ModelLocation } from '../runtime/spec';
 import { acknowledge } from './acknowledge';
 import type { Model } from './model';
 
@@ -27,18 +27,33 @@ export function bindModels(scope: Construct, models: readonly Model[], role: iam
   const policy = new iam.Policy(scope, `ReadModels${digest}`, { roles: [role] });
   const folder = new Construct(scope, 'Models');
   const locations = Object.fromEntries(models.map((model) => [model.spec.name, model.bind(folder, policy)]));
-  for (const prefix of prefixesOf(policy)) {
+  const resources = resourcesOf(policy);
+  assertSize(resources);
+  for (const prefix of resources.filter((resource) => resource.endsWith('*'))) {
     acknowledge(policy, `IAM5[Resource::${prefix}]`, 'the prefix holds one model, whose versions come and go');
   }
   return { locations, policy };
 }
 
-/** The resources that end in a wildcard, spelled as cdk-nag spells them: `arn:<AWS::Partition>:s3:::…`. */
-function prefixesOf(policy: iam.Policy): readonly string[] {
+// IAM takes 10,240 characters of policies beside a role, white space not counted, and during a rollout the policies of two
+// versions are there. A resource's own length is close to its length here, where account and region are still names.
+const MAX_POLICY_CHARACTERS = 5_120;
+const POLICY_FRAME_CHARACTERS = 300;
+
+function assertSize(resources: readonly string[]): void {
+  const characters = resources.reduce((sum, resource) => sum + resource.length + 3, POLICY_FRAME_CHARACTERS);
+  if (characters <= MAX_POLICY_CHARACTERS) return;
+  throw new SpecError(
+    'POLICY_TOO_LARGE',
+    'models',
+    `the right to read ${resources.length} objects takes some ${characters} characters of the role's policies, where ${MAX_POLICY_CHARACTERS} leave room for a rollout; publish the models to a ModelBucket, where a model takes one, or split the service`,
+  );
+}
+
+/** What the policy lets the role read, spelled as cdk-nag spells it: `arn:<AWS::Partition>:s3:::…`. */
+function resourcesOf(policy: iam.Policy): readonly string[] {
   const { Statement } = Stack.of(policy).resolve(policy.document) as { Statement: { Resource: unknown }[] };
-  return Statement.flatMap(({ Resource }) => Resource)
-    .map(spell)
-    .filter((resource) => resource.endsWith('*'));
+  return Statement.flatMap(({ Resource }) => Resource).map(spell);
 }
 
 function spell(value: unknown): string {

@@ -1,4 +1,4 @@
-import { Names } from 'aws-cdk-lib';
+import { Stack } from 'aws-cdk-lib';
 import type * as iam from 'aws-cdk-lib/aws-iam';
 import { Asset } from 'aws-cdk-lib/aws-s3-assets';
 import { Construct } from 'constructs';
@@ -76,7 +76,8 @@ class BucketModel extends Model {
   }
 
   get objects(): string {
-    return `${Names.nodeUniqueId(this.models.node)}/${modelPrefix(this.spec.name)}`;
+    const uri: unknown = Stack.of(this.models).resolve(this.models.modelRepositoryUri);
+    return `${JSON.stringify(uri)}/${modelPrefix(this.spec.name)}`;
   }
 
   bind(_scope: Construct, reader: iam.IGrantable): ModelLocation<string> {

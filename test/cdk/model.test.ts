@@ -223,6 +223,28 @@ describeWithAndWithoutFlags('Model.fromBucket', (newStack) => {
   });
 });
 
+test('another bucket is another policy, so that replicas of the old version keep reading from the old one', () => {
+  const policyIn = (bucketName: string): string => {
+    const stack = newStack();
+    const models = ModelBucket.fromBucket(stack, 'Models', s3.Bucket.fromBucketName(stack, 'Bucket', bucketName));
+    newFargateService(stack, { plaintextInsideVpc: true, models: [Model.fromBucket(models, 'digits', { manifest })] });
+    return policyOf(Template.fromStack(stack)).id;
+  };
+  expect(policyIn('team-models')).not.toBe(policyIn('other-models'));
+  expect(policyIn('team-models')).toBe(policyIn('team-models'));
+});
+
+test('more objects than two policies beside a role can name are refused, with what would work', () => {
+  const deploy = (count: number) => () => {
+    const names = Array.from({ length: count }, (_, i) => `m${i}.onnx`);
+    const folder = folderWith(Object.fromEntries(names.map((name, i) => [name, addOneModel({ shape: ['n', i + 1] })])));
+    const models = names.map((name) => Model.fromAsset(join(folder, name)));
+    newFargateService(newStack(), { plaintextInsideVpc: true, models });
+  };
+  expect(deploy(20)).not.toThrow();
+  expect(deploy(60)).toThrow(/POLICY_TOO_LARGE models: the right to read 60 objects takes some \d+ characters/);
+});
+
 test('a bare file takes name and version from where it lies, or from the author', () => {
   const folder = folderWith({ 'resnet50.onnx': identityModel() });
   mkdirSync(join(folder, 'echo', '3'), { recursive: true });
