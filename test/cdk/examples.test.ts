@@ -14,7 +14,10 @@ const run = promisify(execFile);
 const STACKS = ['Digits', 'DigitsStores', 'DigitsGpu'];
 
 interface Template {
-  readonly Resources: Record<string, { readonly Type: string; readonly Properties?: unknown }>;
+  readonly Resources: Record<
+    string,
+    { readonly Type: string; readonly Properties?: unknown; readonly DeletionPolicy?: string }
+  >;
   readonly Parameters?: Record<string, unknown>;
 }
 
@@ -73,9 +76,16 @@ test('the CPU service asks for nothing before its first deployment', () => {
   expect(Object.keys(templateOf('Digits').Parameters ?? {})).toEqual(['BootstrapVersion']);
 });
 
+test('deleting the CPU service leaves nothing behind', () => {
+  const kept = Object.entries(templateOf('Digits').Resources).filter(
+    ([, resource]) => 'Retain' === resource.DeletionPolicy,
+  );
+  expect(kept).toEqual([]);
+});
+
 test('the GPU service takes its image by a digest that the one who deploys must give', () => {
   const parameter = templateOf('DigitsGpu').Parameters!['Image'];
-  expect(parameter).toMatchObject({ Type: 'String', AllowedPattern: '^.+@sha256:[0-9a-f]{64}$' });
+  expect(parameter).toMatchObject({ Type: 'String', AllowedPattern: '^[^@]+/slipway@sha256:[0-9a-f]{64}$' });
   expect(parameter).not.toHaveProperty('Default');
 });
 

@@ -9,11 +9,17 @@
  *     npx cdk deploy DigitsGpu --parameters Image=<what slipway image push printed>
  *
  * A new AWS account has no quota of G instances: ask for one before the last step.
+ *
+ *     npx cdk destroy Digits DigitsGpu
+ *
+ * The machines of a production group are protected from being scaled in, and a delete may wait for the last of them:
+ * `aws autoscaling set-instance-protection --no-protected-from-scale-in` lets them go.
  */
-import { App, Aws, CfnOutput, CfnParameter, Fn, Stack, type StackProps } from 'aws-cdk-lib';
+import { App, Aws, CfnOutput, CfnParameter, Fn, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as ecr from 'aws-cdk-lib/aws-ecr';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
+import * as logs from 'aws-cdk-lib/aws-logs';
 import * as s3 from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
 import { GpuInstanceGroup, ImageRepository, InferenceService, Model, ModelBucket, RuntimeImage } from 'slipway/cdk';
@@ -28,11 +34,20 @@ function newCluster(stack: Stack): ecs.Cluster {
     maxAzs: 2,
     natGateways: 1,
     gatewayEndpoints: { S3: { service: ec2.GatewayVpcEndpointAwsService.S3 } },
-    flowLogs: { Rejected: { trafficType: ec2.FlowLogTrafficType.REJECT } },
+    flowLogs: { Rejected: { trafficType: ec2.FlowLogTrafficType.REJECT, destination: newFlowLogs(stack) } },
     // Emptying the default security group takes a Lambda function, and nothing here is in that group.
     restrictDefaultSecurityGroup: false,
   });
   return new ecs.Cluster(stack, 'Cluster', { vpc, containerInsightsV2: ecs.ContainerInsights.ENABLED });
+}
+
+/** What was refused in the network; it goes when the stack goes. */
+function newFlowLogs(stack: Stack): ec2.FlowLogDestination {
+  const group = new logs.LogGroup(stack, 'RejectedTraffic', {
+    retention: logs.RetentionDays.ONE_MONTH,
+    removalPolicy: RemovalPolicy.DESTROY,
+  });
+  return ec2.FlowLogDestination.toCloudWatchLogs(group);
 }
 
 /** A CPU service on Fargate. */
@@ -60,7 +75,10 @@ export class DigitsStack extends Stack {
   }
 }
 
-/** What must be there, and filled, before the GPU service. It is kept when the stack is deleted. */
+/**
+ * What must be there, and filled, before the GPU service. It is kept when the stack is deleted;
+ * `npx cdk deploy DigitsStores --import-existing-resources` takes it back.
+ */
 export class DigitsStoresStack extends Stack {
   constructor(scope: Construct, id: string, props?: StackProps) {
     super(scope, id, props);
@@ -77,8 +95,9 @@ export class DigitsGpuStack extends Stack {
     super(scope, id, props);
     const image = new CfnParameter(this, 'Image', {
       description: 'image of the server with its digest, as slipway image push printed it',
-      allowedPattern: '^.+@sha256:[0-9a-f]{64}$',
-      constraintDescription: '<image repository>@sha256:<64 hexadecimal digits>',
+      // The digest says nothing about where the image lies: the machines pull it from this image repository.
+      allowedPattern: `^[^@]+/${IMAGE_REPOSITORY}@sha256:[0-9a-f]{64}$`,
+      constraintDescription: `<registry>/${IMAGE_REPOSITORY}@sha256:<64 hexadecimal digits>`,
     });
     const digest = Fn.select(1, Fn.split('@', image.valueAsString));
     const images = ecr.Repository.fromRepositoryName(this, 'Images', IMAGE_REPOSITORY);
