@@ -192,7 +192,8 @@ export class PulumiEngine {
     this.invokes.push(invoke);
     const result = await this.options.onInvoke?.(invoke);
     if (result === undefined) throw new Error(`nothing answers the call of ${token}; return its result from onInvoke`);
-    const response = new this.sdk.resource.ResourceInvokeResponse();
+    // An empty message of the service's own kind: its class had another name in SDKs before 3.256.
+    const response = this.sdk.resourceGrpc.ResourceMonitorService.invoke.responseDeserialize(Buffer.alloc(0));
     response.setReturn(this.toStruct(result));
     return response;
   }

@@ -26,7 +26,7 @@ beforeAll(() => {
   const { tarball } = packSlipway(scratch);
   // One install for the three: each program is a folder with its own package.json and tsconfig.json below it.
   const development = { '@types/node': '^20', tsx: '^4.23.0', typescript: '^5.9.0' };
-  const dependencies = { '@pulumi/aws': '^7.40.0', '@pulumi/kubernetes': '^4.30.0', '@pulumi/pulumi': '^3.249.0' };
+  const dependencies = { '@pulumi/aws': '^7.40.0', '@pulumi/kubernetes': '^4.30.0', '@pulumi/pulumi': '^3.200.0' };
   writeFileSync(
     path.join(project, 'package.json'),
     JSON.stringify({ name: 'stock', private: true, dependencies, devDependencies: development }),
