@@ -41,7 +41,9 @@ export const BUILD_ARGUMENTS = ['--isolation', 'chroot', '--network', 'host', '-
 /** Why the image cannot be built and run here, or undefined when it can. */
 export function whyNoContainers(): string | undefined {
   if (process.platform !== 'linux' || process.arch !== 'x64') return 'the base image is made for linux/amd64 alone';
-  for (const tool of ['podman', 'mmdebstrap', 'tar']) {
+  if (process.getuid?.() !== 0) return 'mmdebstrap and podman are driven as root here, and this user is another';
+  // Podman gives containers their network by iptables, which is not on everybody's PATH.
+  for (const tool of ['podman', 'mmdebstrap', 'tar', 'iptables']) {
     if (toolOnPath(tool) === undefined) {
       return `${tool} is not on the PATH (on Debian: apt-get install podman buildah runc mmdebstrap docker-registry)`;
     }
