@@ -218,6 +218,26 @@ export const MUTANTS = [
     test: { file: 'test/cdk/model.test.ts', name: 'another model is another policy beside the same role' },
   },
   {
+    name: 'replicas start before they may pull their image',
+    file: 'cdk/inference-service.ts',
+    find: '.node.addDependency(readModels, this.taskDefinition.obtainExecutionRole(), internetConnectivityEstablished);',
+    replace: '.node.addDependency(readModels, internetConnectivityEstablished);',
+    test: {
+      file: 'test/cdk/inference-service.test.ts',
+      name: 'replicas start once they can pull the image, read the model and reach the network',
+    },
+  },
+  {
+    name: 'an outage that leaves no data wakes nobody',
+    file: 'cdk/service-alarms.ts',
+    find: 'treatMissingData: cloudwatch.TreatMissingData.BREACHING,',
+    replace: 'treatMissingData: cloudwatch.TreatMissingData.NOT_BREACHING,',
+    test: {
+      file: 'test/cdk/service-alarms.test.ts',
+      name: 'replicas that are not there are noticed, also when there is none to be counted',
+    },
+  },
+  {
     name: 'machines speak the first metadata version',
     file: 'cdk/gpu-instance-group.ts',
     find: 'requireImdsv2: true,',
