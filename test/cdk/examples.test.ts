@@ -76,7 +76,7 @@ test('the CPU service asks for nothing before its first deployment', () => {
   expect(Object.keys(templateOf('Digits').Parameters ?? {})).toEqual(['BootstrapVersion']);
 });
 
-test('deleting the CPU service leaves nothing behind', () => {
+test('deleting the CPU service deletes every resource of its stack', () => {
   const kept = Object.entries(templateOf('Digits').Resources).filter(
     ([, resource]) => 'Retain' === resource.DeletionPolicy,
   );
