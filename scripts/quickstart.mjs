@@ -5,10 +5,16 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { assertNodeVersion, installIfNeeded } from './install.mjs';
 
-const HELP = `usage: npm run quickstart [-- --once] [-- --directory <path>]
+const HELP = `usage: npm run quickstart [-- [--once] [--directory <path>]]
 
   --once              end after the demonstration instead of serving on
   --directory <path>  where models and deployments are written, inside this clone (.slipway)`;
+
+// What the file system refuses comes from many places, with its code in the message.
+const REMEDIES = [
+  { code: /\b(EACCES|EPERM|EROFS)\b/, remedy: 'run it as a user that may write in this clone' },
+  { code: /\b(ENOSPC|EDQUOT)\b/, remedy: 'free some space on this disk' },
+];
 
 // Before anything else of the process was loaded: npm itself is not counted.
 const startedAt = Date.now() - process.uptime() * 1_000;
@@ -62,6 +68,7 @@ function readArguments(given) {
 
 function fail(error) {
   console.error(`error: ${error.message}`);
-  if (error.remedy !== undefined) console.error(`what to do: ${error.remedy}`);
+  const remedy = error.remedy ?? REMEDIES.find(({ code }) => code.test(error.message))?.remedy;
+  if (remedy !== undefined) console.error(`what to do: ${remedy}`);
   process.exit(1);
 }

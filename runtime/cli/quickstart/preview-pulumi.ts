@@ -2,6 +2,7 @@ import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { assertSucceeded, runPulumiProgram } from '../../testing';
 import type { Deployment, DeploymentRequest } from './deployments';
+import { shellWord } from './shell-word';
 
 const PROGRAM_FILES = ['Pulumi.yaml', 'index.ts', 'tsconfig.json'];
 
@@ -41,7 +42,7 @@ export async function previewPulumi({ root, directory, spec, modelFolder }: Depl
     file,
     note: 'on an EKS cluster of yours; the first up makes bucket and image repository',
     next: [
-      `cd ${directory} && pulumi stack init dev \\`,
+      `cd ${shellWord(directory)} && pulumi stack init dev \\`,
       '  && pulumi config set clusterName <your EKS cluster> && pulumi up',
     ],
   };

@@ -1,4 +1,3 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus } from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -15,11 +14,13 @@ import { renderModelFacts } from '../model-table';
 import { renderPlan } from '../plan-table';
 import { formatTable } from '../text-table';
 import type { Deployment, DeploymentRequest, QuickstartSpec } from './deployments';
+import { prepareDirectory } from './prepare-directory';
 import { drawDigit, inferRequest, readHeldOutDigits, type HeldOutDigit } from './held-out-digits';
 import { freePort, LocalServer } from './local-server';
 import { Narrator } from './narrator';
 import { measure, predict, type Prediction } from './predictions';
 import { QuickstartError } from './quickstart-error';
+import { shellWord } from './shell-word';
 
 export interface QuickstartOptions {
   /** Folder of this package. */
@@ -43,9 +44,7 @@ export async function runQuickstart(options: QuickstartOptions): Promise<void> {
   const digits = readHeldOutDigits(path.join(options.root, 'models/digits/heldout.json'));
   const shown = digits[SHOWN_DIGIT]!;
   const place = (name: string): string => path.relative(process.cwd(), path.join(options.directory, name));
-  for (const name of ['models', 'deploy']) rmSync(place(name), { recursive: true, force: true });
-  mkdirSync(options.directory, { recursive: true });
-  writeFileSync(place('digit.json'), inferRequest([shown]));
+  prepareDirectory(options, inferRequest([shown]));
 
   showModelAndPlan(narrator, options.root);
   const { spec, modelFolder } = await publish(narrator, options.root, place);
@@ -235,15 +234,10 @@ async function serveOn(narrator: Narrator, server: LocalServer, url: string, dig
   narrator.line('');
   narrator.line(narrator.bold('Serving until Ctrl-C. In another terminal:'));
   narrator.line('');
-  narrator.line(curlLine(url, path.resolve(digitFile)));
+  narrator.line(`curl -s ${url} -d @${shellWord(path.resolve(digitFile))}`);
   narrator.line('');
   const ended = await server.waitForEnd();
   if (!server.stopping) throw new QuickstartError(`the server ended by itself with ${ended}`, 'see its log');
-}
-
-function curlLine(url: string, file: string): string {
-  const quoted = /^[\w./-]+$/.test(file) ? file : `'${file.replaceAll("'", String.raw`'\''`)}'`;
-  return `curl -s ${url} -d @${quoted}`;
 }
 
 function percent(share: number): string {

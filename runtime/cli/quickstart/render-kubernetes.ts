@@ -4,6 +4,7 @@ import { stringify } from 'yaml';
 import { planInferenceService } from '../../spec/inference-service-plan';
 import { renderYaml } from '../render-yaml';
 import type { Deployment, DeploymentRequest } from './deployments';
+import { shellWord } from './shell-word';
 
 // Names that nobody can own (RFC 2606): what a reader has to fill in must not look like something that is there.
 const IMAGE = 'registry.example/slipway';
@@ -33,6 +34,9 @@ export function renderKubernetes({ directory, spec, modelFolder }: DeploymentReq
     resources: yaml.split('\n---\n').length,
     file,
     note: 'its image and model repository are examples; the command takes yours',
-    next: [`npx slipway render ${specFile} \\`, '  --image <image> --model-repository <uri> | kubectl apply -f -'],
+    next: [
+      `npx slipway render ${shellWord(specFile)} \\`,
+      '  --image <image> --model-repository <uri> | kubectl apply -f -',
+    ],
   };
 }

@@ -4,6 +4,7 @@ import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
 import { InferenceService, Model } from '../../../cdk';
 import type { Deployment, DeploymentRequest } from './deployments';
+import { shellWord } from './shell-word';
 
 /** The same service with the CDK: Fargate behind an internal load balancer, in a network of its own. No account is asked. */
 export function synthesizeCloudFormation({ directory, spec, modelFolder }: DeploymentRequest): Deployment {
@@ -24,6 +25,6 @@ export function synthesizeCloudFormation({ directory, spec, modelFolder }: Deplo
     resources: Object.keys(template.Resources).length,
     file: templateFullPath,
     note: 'a network, a cluster, the service on Fargate; docker builds the image',
-    next: [`npx cdk deploy --app ${directory}`],
+    next: [`npx cdk deploy --app ${shellWord(directory)}`],
   };
 }
