@@ -10,6 +10,9 @@ import { SpecError } from '../spec/errors';
 
 const ROWS: readonly EnvironmentVariable[] = Object.values(ENVIRONMENT);
 
+/** Where the server of a machine differs from that of a container: no load balancer has to be told that it goes away. */
+const BY_HAND: Readonly<Record<string, string>> = { [ENVIRONMENT.deregistrationLagSeconds.variable]: '0' };
+
 /** `slipway serve`: the server of the image, in this very process, so that signals reach it directly. */
 export const serve: Command = {
   arguments: [],
@@ -25,8 +28,9 @@ export const serve: Command = {
     const server = path.join(packageRoot(), 'dist', 'server.mjs');
     assertInstalled(server);
     const fromFlags = variablesOf(given);
-    assertEnvironment({ ...process.env, ...fromFlags }, fromFlags);
-    Object.assign(process.env, fromFlags);
+    const environment = { ...BY_HAND, ...process.env, ...fromFlags };
+    assertEnvironment(environment, fromFlags);
+    Object.assign(process.env, environment);
     await import(pathToFileURL(server).href);
   },
 };
@@ -36,7 +40,8 @@ function optionName(row: EnvironmentVariable): string {
 }
 
 function optionOf(row: EnvironmentVariable): CommandOption {
-  const fallback = row.default === undefined ? '' : ` (${String(row.default)})`;
+  const byDefault = BY_HAND[row.variable] ?? row.default;
+  const fallback = byDefault === undefined ? '' : ` (${String(byDefault)})`;
   if (row.type === 'boolean') return { type: 'boolean', description: row.description };
   const value = row.type === 'choice' ? row.choices.join('|') : row.type === 'string' ? 'text' : 'number';
   return { type: 'string', value, description: `${row.description}${fallback}` };

@@ -70,18 +70,15 @@ describe('slipway serve ends with exit 1 and one clear line', () => {
 });
 
 test('a flag wins over the variable of the same name, and Ctrl-C drains to exit 0', async () => {
-  const child = spawn(
-    process.execPath,
-    [BIN, 'serve', '--model-repository', models, ...ANY_PORTS, '--deregistration-lag-seconds', '0'],
-    { env: environment({ SLIPWAY_HTTP_PORT: '1', SLIPWAY_MODEL_REPOSITORY: '/nowhere' }) },
+  const child = spawn(process.execPath, [BIN, 'serve', '--model-repository', models, ...ANY_PORTS], {
+    env: environment({ SLIPWAY_HTTP_PORT: '1', SLIPWAY_MODEL_REPOSITORY: '/nowhere' }),
+  });
+  const log = await readyLog(child);
+  const { httpPort } = JSON.parse(
+    log()
+      .split('\n')
+      .find((line) => line.includes('"listening"'))!,
   );
-  let log = '';
-  child.stdout.setEncoding('utf8').on('data', (text: string) => (log += text));
-  while (!log.includes('"msg":"ready"')) {
-    if (child.exitCode !== null) throw new Error(log);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  const { httpPort } = JSON.parse(log.split('\n').find((line) => line.includes('"listening"'))!);
   const metadata = await (await fetch(`http://127.0.0.1:${httpPort}/v2/models/digits`)).json();
   expect(metadata).toMatchObject({ name: 'digits', versions: ['1'] });
 
@@ -89,6 +86,32 @@ test('a flag wins over the variable of the same name, and Ctrl-C drains to exit 
   await new Promise((resolve) => child.once('close', resolve));
   expect(child.exitCode).toBe(0);
 });
+
+test.each([
+  ['nobody is waited for', {}, 0],
+  ['a lag that was asked for is kept', { SLIPWAY_DEREGISTRATION_LAG_SECONDS: '1' }, 1],
+])('no load balancer is in front of a server by hand, so when it ends %s', async (_what, extra, lagSeconds) => {
+  const flags = ['serve', '--model-repository', models, ...ANY_PORTS];
+  const child = spawn(process.execPath, [BIN, ...flags], { env: environment(extra) });
+  const log = await readyLog(child);
+  child.kill('SIGINT');
+  await new Promise((resolve) => child.once('close', resolve));
+  const draining = log()
+    .split('\n')
+    .find((line) => line.includes('"msg":"draining"'))!;
+  expect(JSON.parse(draining)).toMatchObject({ lagSeconds });
+});
+
+/** What the server wrote so far, once it is ready. */
+async function readyLog(child: ChildProcess): Promise<() => string> {
+  let log = '';
+  child.stdout!.setEncoding('utf8').on('data', (text: string) => (log += text));
+  while (!log.includes('"msg":"ready"')) {
+    if (child.exitCode !== null) throw new Error(log);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  return () => log;
+}
 
 async function collect(child: ChildProcess): Promise<string> {
   let stderr = '';
