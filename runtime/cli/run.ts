@@ -29,6 +29,10 @@ async function dispatch(argv: readonly string[], terminal: Terminal): Promise<vo
   if (first === undefined || first === '--help' || first === '-h' || first === 'help') {
     return terminal.out(renderGeneralHelp(COMMANDS, terminal.width));
   }
+  const below = commandsBelow(first);
+  if (below.length > 0 && (argv[1] === '--help' || argv[1] === '-h')) {
+    return terminal.out(renderGeneralHelp(below, terminal.width));
+  }
   const entry = findCommand(argv);
   const rest = argv.slice(entry.name.split(' ').length);
   const command = await entry.load();
@@ -42,7 +46,7 @@ function findCommand(argv: readonly string[]): CommandEntry {
   if (exact !== undefined) return exact;
 
   const [word] = argv as [string];
-  const below = COMMANDS.filter(({ name }) => name.startsWith(`${word} `));
+  const below = commandsBelow(word);
   if (below.length > 0) {
     const second = argv[1];
     const names = below.map(({ name }) => name);
@@ -56,6 +60,10 @@ function findCommand(argv: readonly string[]): CommandEntry {
   const names = COMMANDS.map(({ name }) => name);
   const closest = closestCommand(argv.slice(0, 2), names);
   throw new UsageError(`no command '${word}', the nearest one is slipway ${closest}; slipway --help lists them all`);
+}
+
+function commandsBelow(word: string): readonly CommandEntry[] {
+  return COMMANDS.filter(({ name }) => name.startsWith(`${word} `));
 }
 
 // `modle publish` is nearer to `model publish` than to anything of one word, and `srve --port` is not about `--port`.

@@ -32,6 +32,14 @@ describe('a command line that means nothing ends with status 2 and one line', ()
   });
 });
 
+test.each(['--help', '-h'])('slipway model %s lists the commands below it', async (flag) => {
+  const { status, stdout } = await slipway('model', flag);
+  expect(status).toBe(0);
+  expect(stdout).toContain('  model inspect  ');
+  expect(stdout).toContain('  model publish  ');
+  expect(stdout).not.toContain('  serve ');
+});
+
 test('a required flag that is missing is named with what it is for', async () => {
   const { status, stderr } = await slipway('render', 'service.yaml', '--image', 'slipway@sha256:0');
   expect(status).toBe(2);
