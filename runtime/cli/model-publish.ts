@@ -1,4 +1,5 @@
 import type { Tolerance } from '../spec/model-manifest';
+import { assertModelName } from '../spec/model-repository';
 import { UsageError } from './cli-error';
 import type { Command, ParsedArguments } from './command';
 
@@ -48,7 +49,7 @@ export const modelPublish: Command = {
     }
     const { manifest, manifestSha256, uri } = await publishModel({
       source,
-      name: given.text('name') ?? placeOfModel(source).name,
+      name: given.text('name') ?? acceptedByPlace(placeOfModel(source).name),
       repository: given.argument('model repository'),
       ...(version === undefined ? {} : { version }),
       ...(given.flag('no-golden') ? { golden: false } : {}),
@@ -60,6 +61,12 @@ export const modelPublish: Command = {
     terminal.err(`${manifest.name} version ${manifest.version}, manifest sha256 ${manifestSha256}`);
   },
 };
+
+// Nobody typed this name: a refusal says where it comes from and what to type.
+function acceptedByPlace(name: string): string {
+  assertModelName(name, '--name, which is here taken from the place of the file');
+  return name;
+}
 
 function readVersion(given: ParsedArguments): number | undefined {
   const text = given.text('version');

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -43,6 +43,16 @@ test('takes name, version, golden input and tolerance from the flags', async () 
   const { golden: proof } = manifestOf(7, 'reader');
   expect(proof!.inputs[0]!.shape).toEqual([1, 1, 8, 8]);
   expect(proof!.outputs[0]!.tolerance).toEqual({ kind: 'elementwise', absolute: 0.002, relative: 0.02 });
+});
+
+test('a folder whose name cannot be that of a model is refused with the flag to give', async () => {
+  const source = path.join(folder, 'my app', 'model.onnx');
+  mkdirSync(path.dirname(source));
+  copyFileSync(DIGITS, source);
+  const { status, stderr } = await slipway('model', 'publish', source, path.join(folder, 'models'));
+  expect(status).toBe(1);
+  expect(stderr).toMatch(/^error: MODEL_NAME_INVALID --name, .+ place of the file: must be .+, got 'my app'\n$/);
+  expect((await slipway('model', 'publish', source, path.join(folder, 'models'), '--name', 'app')).status).toBe(0);
 });
 
 test('--no-golden leaves the proof out', async () => {
