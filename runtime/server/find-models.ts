@@ -58,7 +58,10 @@ async function findNewestVersions(repository: string, asking: Asking): Promise<r
     );
     const references = found.filter((reference) => reference !== undefined);
     if (references.length === 0) {
-      throw new StartupError('NO_MODEL', `no model found in ${repository}: expected <model>/<version>/${MODEL_FILE}`);
+      throw new StartupError(
+        'NO_MODEL',
+        `no model found in ${repository}: expected <model>/<version>/${MODEL_FILE}, as slipway model publish lays it out`,
+      );
     }
     return references;
   } catch (error) {

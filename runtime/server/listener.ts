@@ -1,6 +1,6 @@
 import { createServer, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import type { ServerSettings } from '../spec/environment';
+import { ENVIRONMENT, type ServerSettings } from '../spec/environment';
 import { StartupError } from './errors';
 
 const MAX_HEADER_BYTES = 16 * 1_024;
@@ -43,10 +43,11 @@ export function listen(server: Server, host: string, port: number, variable: str
   return new Promise((resolve, reject) => {
     const onError = (error: NodeJS.ErrnoException): void => {
       const why = LISTEN_ERRORS[error.code ?? ''] ?? error.message;
+      const wrong = HOST_ERRORS.has(error.code ?? '') ? ENVIRONMENT.host.variable : variable;
       reject(
         new StartupError(
           'PORT_UNAVAILABLE',
-          `cannot listen on ${host} port ${port}: ${why}; set ${variable} to another one`,
+          `cannot listen on ${host} port ${port}: ${why}; set ${wrong} to another one`,
         ),
       );
     };
@@ -64,3 +65,6 @@ const LISTEN_ERRORS: Readonly<Record<string, string>> = {
   EADDRNOTAVAIL: 'this machine has no such address',
   ENOTFOUND: 'no such host name',
 };
+
+/** No other port would help. */
+const HOST_ERRORS: ReadonlySet<string> = new Set(['EADDRNOTAVAIL', 'ENOTFOUND']);

@@ -224,6 +224,12 @@ const REFUSALS: readonly Refusal[] = [
     line: /^error: cannot listen on 127\.0\.0\.1 port \d+: another process uses it; set SLIPWAY_HTTP_PORT to another one$/,
   },
   {
+    name: 'an address that this machine does not have',
+    // TEST-NET-1 (RFC 5737): nobody's.
+    environment: () => ({ SLIPWAY_HOST: '192.0.2.1', SLIPWAY_MODEL_REPOSITORY: temporaryFolder() }),
+    line: /^error: cannot listen on 192\.0\.2\.1 port 0: this machine has no such address; set SLIPWAY_HOST to another one$/,
+  },
+  {
     name: 'no model at all',
     environment: () => ({}),
     line: /^error: no model to serve: set SLIPWAY_MODEL_REPOSITORY /,
@@ -236,7 +242,7 @@ const REFUSALS: readonly Refusal[] = [
   {
     name: 'an empty model repository',
     environment: () => ({ SLIPWAY_MODEL_REPOSITORY: temporaryFolder() }),
-    line: /^error: no model found in .*: expected <model>\/<version>\/model\.onnx$/,
+    line: /^error: no model found in .*: expected <model>\/<version>\/model\.onnx, as slipway model publish lays it out$/,
   },
   {
     name: 'a model repository that is not there',
