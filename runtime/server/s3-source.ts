@@ -47,15 +47,25 @@ interface Sdk {
 let loading: Promise<Sdk> | undefined;
 
 function load(): Promise<Sdk> {
-  loading ??= import('@aws-sdk/client-s3').then((sdk) => ({
-    sdk,
-    // A connection over which nothing comes any more is an error, or a download would wait for ever.
-    client: new sdk.S3Client({
-      forcePathStyle: hasOwnS3Endpoint(),
-      requestHandler: { connectionTimeout: 5_000, socketTimeout: 30_000 },
-    }),
-  }));
+  loading ??= import('@aws-sdk/client-s3').then(async (sdk) => ({ sdk, client: await createClient(sdk) }));
   return loading;
+}
+
+async function createClient({ S3Client }: typeof S3): Promise<S3.S3Client> {
+  const options: S3.S3ClientConfig = {
+    forcePathStyle: hasOwnS3Endpoint(),
+    // The models of one server may lie in buckets of several regions.
+    followRegionRedirects: true,
+    // A connection over which nothing comes any more is an error, or a download would wait for ever.
+    requestHandler: { connectionTimeout: 5_000, socketTimeout: 30_000 },
+  };
+  const client = new S3Client(options);
+  const isRegionNamed = await client.config.region().then(
+    () => true,
+    () => false,
+  );
+  // A pod is told no region unless its identity brings one; this region's S3 knows where every bucket is.
+  return isRegionNamed ? client : new S3Client({ ...options, region: 'us-east-1' });
 }
 
 async function attempt<T>(uri: string, use: (sdk: Sdk) => Promise<T>): Promise<T> {

@@ -113,6 +113,28 @@ test('asks again when the store is overloaded or breaks off, and never keeps hal
   expect(cached).toEqual([expect.stringMatching(/^addone\/1\/[0-9a-f]{16}\/model\.onnx$/)]);
 });
 
+test('finds the region of a bucket by itself where nobody names one', async () => {
+  const model = addOneModel();
+  const regions: (string | undefined)[] = [];
+  const store = await objectStore((incoming, response) => {
+    const region = /Credential=[^/]+\/\d+\/([^/]+)\//.exec(incoming.headers.authorization ?? '')?.[1];
+    regions.push(region);
+    if (region === 'eu-central-1') return response.end(model);
+    response.writeHead(301, { 'x-amz-bucket-region': 'eu-central-1', 'Content-Type': 'application/xml' });
+    return response.end('<Error><Code>PermanentRedirect</Code><Message>use the right endpoint</Message></Error>');
+  });
+  const unnamed = {
+    AWS_REGION: '',
+    AWS_DEFAULT_REGION: '',
+    AWS_CONFIG_FILE: '/none',
+    AWS_SHARED_CREDENTIALS_FILE: '/none',
+  };
+  const server = await startServerProcess({ ...store, ...unnamed, SLIPWAY_MODELS: reference(model) });
+  await server.waitFor('ready');
+  expect((await infer(await server.url(), 'addone')).json.outputs[0].data).toEqual([2, 3, 4, 5]);
+  expect(regions).toEqual(['us-east-1', 'eu-central-1']);
+});
+
 test('two replicas that share a cache fetch the same file at once without harming each other', async () => {
   const model = addOneModel();
   const half = model.byteLength / 2;
