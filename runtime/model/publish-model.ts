@@ -58,8 +58,9 @@ export async function publishModel(options: PublishOptions): Promise<PublishedMo
   const manifestSha256 = createHash('sha256').update(content).digest('hex');
   const manifestFile = { path: MANIFEST_FILE, bytes: content.byteLength, sha256: manifestSha256, content };
   await store.write(options.name, version, files, manifestFile);
-  if (options.manifestFile !== undefined) await writeWhole(options.manifestFile, content);
-  return { manifest, manifestSha256, uri: store.uri + versionPrefix(options.name, version) };
+  const uri = store.uri + versionPrefix(options.name, version);
+  if (options.manifestFile !== undefined) await leaveManifest(options.manifestFile, content, uri);
+  return { manifest, manifestSha256, uri };
 }
 
 function assertNoReservedNames(model: OnnxModel, source: string): void {
@@ -78,6 +79,19 @@ async function chooseVersion(store: ModelStore, { name, version }: PublishOption
   if (version === undefined) return Math.max(0, ...present) + 1;
   if (present.includes(version)) throw versionExists(store.uri, name, version);
   return version;
+}
+
+async function leaveManifest(path: string, content: Uint8Array, uri: string): Promise<void> {
+  try {
+    await writeWhole(path, content);
+  } catch (error) {
+    // The version is out and stays: publishing again would only make the next one.
+    throw new PublishError(
+      'MANIFEST_FILE_UNWRITABLE',
+      path,
+      `${(error as Error).message}; ${uri} is published, copy its ${MANIFEST_FILE}`,
+    );
+  }
 }
 
 /** Replaces a file by one rename, so that nobody reads half of it. */

@@ -135,6 +135,16 @@ describe('a published model version', () => {
       { path: 'manifest.json', bytes: readFileSync(manifestFile).byteLength, sha256 },
     ]);
   });
+
+  test('is out even where its manifest cannot be left, and the error says so', async () => {
+    const repository = emptyFolder();
+    const manifestFile = join(written('a file, no folder'), 'digits.manifest.json');
+    const publishing = publishModel({ source: DIGITS, name: 'digits', repository, golden: false, manifestFile });
+    const { code, where, message } = await refusal(publishing);
+    expect([code, where]).toEqual(['MANIFEST_FILE_UNWRITABLE', manifestFile]);
+    expect(message).toContain(`${pathToFileURL(repository).href}/digits/1/ is published, copy its manifest.json`);
+    expect(existsSync(join(repository, 'digits/1/manifest.json'))).toBe(true);
+  });
 });
 
 describe('what cannot be published', () => {
