@@ -82,7 +82,8 @@ function sizeSource({ resources }: InferenceServicePlan): string {
   return resources.capacity === 'fargate' ? 'smallest Fargate size that holds the need' : 'the need, in steps of 256';
 }
 
-function startRows(spec: InferenceServiceSpec, { lifecycle, resources, models }: InferenceServicePlan): Row[] {
+function startRows(spec: InferenceServiceSpec, plan: InferenceServicePlan): Row[] {
+  const { lifecycle, resources, models } = plan;
   const start = SIZING.startSeconds + (resources.gpuCount > 0 ? SIZING.cudaStartSeconds : 0);
   const bytes = formatBytes(models.reduce((sum, { facts }) => sum + (facts?.fileBytes ?? 0), 0));
   const bandwidth = spec.downloadMiBPerSecond ?? DEFAULTS.downloadMiBPerSecond;
@@ -123,7 +124,13 @@ function startRows(spec: InferenceServiceSpec, { lifecycle, resources, models }:
       ),
     ],
     ['progress deadline', seconds(lifecycle.progressDeadlineSeconds), 'budget + provisioning'],
-    ['await timeout', seconds(lifecycle.awaitTimeoutSeconds), '2 × progress deadline'],
+    [
+      'await timeout',
+      seconds(lifecycle.awaitTimeoutSeconds),
+      lifecycle.awaitTimeoutSeconds === 2 * lifecycle.progressDeadlineSeconds
+        ? '2 × progress deadline'
+        : `provisioning + ${plan.scaling.maxReplicas} × budget`,
+    ],
   ];
 }
 

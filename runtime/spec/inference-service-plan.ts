@@ -59,6 +59,7 @@ export function planInferenceService(spec: InferenceServiceSpec): InferenceServi
   const preset = spec.preset ?? DEFAULTS.preset;
   const models = planModels(spec);
   const resources = planResources(spec, models);
+  const scaling = planScaling(spec, preset, resources);
   const plan: InferenceServicePlan = {
     contract: CONTRACT,
     name: spec.name,
@@ -67,8 +68,8 @@ export function planInferenceService(spec: InferenceServiceSpec): InferenceServi
     modelsRevision: modelsRevision(models),
     executionProvider: resources.executionProvider,
     resources,
-    lifecycle: planLifecycle(spec, models, resources),
-    scaling: planScaling(spec, preset, resources),
+    lifecycle: planLifecycle(spec, models, resources, scaling.maxReplicas),
+    scaling,
     rollout: planRollout(spec.spareReplica ?? true),
     permissions: planPermissions(models),
     ports: PORTS,

@@ -69,6 +69,7 @@ export function planLifecycle(
   spec: InferenceServiceSpec,
   models: readonly ModelPlan[],
   resources: ResourcesPlan,
+  maxReplicas: number,
 ): LifecyclePlan {
   const startupBudgetSeconds = Math.ceil(
     number('startupBudgetSeconds', spec.startupBudgetSeconds, estimateStartup(spec, models, resources), 5, 3_600),
@@ -125,8 +126,12 @@ export function planLifecycle(
       gracePeriodSeconds: startupBudgetSeconds + check.healthyThreshold * check.intervalSeconds,
     },
     progressDeadlineSeconds,
-    // A rollout replaces replicas one after another: two waves, so that a slow second one is not called a failure.
-    awaitTimeoutSeconds: 2 * progressDeadlineSeconds,
+    // A rollout replaces replicas one after another: two whole waves, so that a slow second one is not called a failure,
+    // and a start for each replica where there are many.
+    awaitTimeoutSeconds: Math.max(
+      2 * progressDeadlineSeconds,
+      provisioningSeconds + maxReplicas * startupBudgetSeconds,
+    ),
     requestDeadlineSeconds,
     deregistrationLagSeconds,
     drainSeconds,

@@ -7,7 +7,7 @@ test('every budget derives from the startup budget, the deadline and the lag', (
   const { lifecycle } = planInferenceService(CPU_SPEC);
   expect(lifecycle).toMatchInlineSnapshot(`
     {
-      "awaitTimeoutSeconds": 480,
+      "awaitTimeoutSeconds": 660,
       "containerCheckStartPeriodSeconds": 60,
       "deregistrationDelaySeconds": 40,
       "deregistrationLagSeconds": 10,
@@ -48,6 +48,14 @@ test('every budget derives from the startup budget, the deadline and the lag', (
       "stopTimeoutSeconds": 45,
     }
   `);
+});
+
+test('a rollout is awaited for a machine and a start of every replica, for at least two whole waves', () => {
+  const awaited = (change: Partial<InferenceServiceSpec>) =>
+    planInferenceService({ ...CPU_SPEC, startupBudgetSeconds: 60, provisioningSeconds: 100, ...change }).lifecycle
+      .awaitTimeoutSeconds;
+  expect(awaited({ minReplicas: 1, maxReplicas: 2 })).toBe(2 * (100 + 60));
+  expect(awaited({ maxReplicas: 40 })).toBe(100 + 40 * 60);
 });
 
 test('the startup budget grows with the bytes of the model and shrinks with the bandwidth', () => {
