@@ -32,7 +32,8 @@ export interface InferenceServiceArgs extends Omit<InferenceServiceSpec, 'name' 
   readonly namespace: pulumi.Input<string>;
   /**
    * Whether the component creates the namespace too, with Pod Security *restricted* enforced and the labels that the
-   * identity needs. @default false
+   * identity needs. Of several services in one namespace at most one may: when it goes, the namespace goes, and
+   * everything in it. @default false
    */
   readonly createNamespace?: boolean;
   /** Image of the server, best by digest: `imageRepository.imageByDigest('sha256:…')`. */
@@ -91,16 +92,19 @@ export class InferenceService extends pulumi.ComponentResource {
     // The provider waits for the Deployment and for an endpoint behind the Service, by default ten minutes each: a GPU
     // machine alone may take longer to come.
     const awaited = `${plan.lifecycle.awaitTimeoutSeconds}s`;
-    const awaitedChild = { ...child, customTimeouts: { create: awaited, update: awaited } };
+    const customTimeouts = { create: awaited, update: awaited };
+    // Replicas finish their requests before they go, which may take longer than the provider's ten minutes.
+    const drained = `${PROVIDER_TIMEOUT_SECONDS + plan.lifecycle.stopTimeoutSeconds}s`;
 
     this.serviceAccount = new k8s.core.v1.ServiceAccount(name, objects.serviceAccount, child);
     this.networkPolicy = new k8s.networking.v1.NetworkPolicy(name, objects.networkPolicy, child);
     this.deployment = new k8s.apps.v1.Deployment(name, objects.deployment, {
-      ...awaitedChild,
+      ...child,
+      customTimeouts: { ...customTimeouts, delete: drained },
       // A pod without its account is refused, and one without its policy would be open for a moment.
       dependsOn: [...child.dependsOn, this.serviceAccount, this.networkPolicy],
     });
-    this.service = new k8s.core.v1.Service(name, objects.service, awaitedChild);
+    this.service = new k8s.core.v1.Service(name, objects.service, { ...child, customTimeouts });
     this.podDisruptionBudget = new k8s.policy.v1.PodDisruptionBudget(name, objects.podDisruptionBudget, child);
     this.autoscaler = createAutoscaler(name, objects.autoscaler, child);
 
@@ -110,6 +114,8 @@ export class InferenceService extends pulumi.ComponentResource {
     this.registerOutputs({ url: this.url });
   }
 }
+
+const PROVIDER_TIMEOUT_SECONDS = 600;
 
 /** Everything that can be refused, before the first child is declared. */
 function decide(name: string, args: InferenceServiceArgs) {

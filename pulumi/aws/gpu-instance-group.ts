@@ -9,7 +9,10 @@ export interface GpuInstanceGroupArgs {
   readonly subnetIds: pulumi.Input<pulumi.Input<string>[]>;
   /** GPU types that are good for the same pods: all with the same number of GPUs. The first is tried first. */
   readonly instanceTypes: readonly string[];
-  /** Fewest machines. @default 0 */
+  /**
+   * Fewest machines. EKS refuses to raise it above the number at hand, which the autoscaler owns: start that many first,
+   * by `aws eks update-nodegroup-config`, then run `pulumi up --refresh`. @default 0
+   */
   readonly minSize?: number;
   /** Most machines. */
   readonly maxSize: number;
@@ -25,10 +28,10 @@ export interface GpuInstanceGroupArgs {
 
 /**
  * GPU machines of an EKS cluster behind one managed node group: scaled from zero by the cluster autoscaler, tainted so
- * that only GPU pods land on them, repaired when a GPU fails, with encrypted disks and instance metadata closed to pods.
+ * that only GPU pods land on them, repaired when they fail, with encrypted disks and instance metadata closed to pods.
  *
- * The machines carry NVIDIA's driver. The device plugin that offers `nvidia.com/gpu` to pods is an add-on of the
- * cluster, as is the cluster autoscaler.
+ * The machines carry NVIDIA's driver. Add-ons of the cluster are the device plugin that offers `nvidia.com/gpu` to pods,
+ * the cluster autoscaler, and `eks-node-monitoring-agent`, without which a failed GPU is not noticed.
  *
  * @example
  * const l4 = new GpuInstanceGroup('l4', { clusterName, subnetIds, instanceTypes: ['g6.xlarge'], maxSize: 8 });

@@ -280,9 +280,16 @@ describe('the service', () => {
   test('is waited for as long as a machine and a start may take', () => {
     const deployment = findResource(up, 'kubernetes:apps/v1:Deployment');
     const deadline = propertyAt(deployment.inputs, 'spec.progressDeadlineSeconds') as number;
-    expect(deployment.customTimeouts).toEqual({ create: `${2 * deadline}s`, update: `${2 * deadline}s` });
-    expect(findResource(up, 'kubernetes:core/v1:Service').customTimeouts).toEqual(deployment.customTimeouts);
+    const awaited = { create: `${2 * deadline}s`, update: `${2 * deadline}s` };
+    expect(deployment.customTimeouts).toMatchObject(awaited);
+    expect(findResource(up, 'kubernetes:core/v1:Service').customTimeouts).toEqual(awaited);
     expect(deadline).toBeGreaterThan(600);
+  });
+
+  test('is given the time to drain when it goes, beside the ten minutes that the provider takes', () => {
+    const deployment = findResource(up, 'kubernetes:apps/v1:Deployment');
+    const drain = propertyAt(deployment.inputs, 'spec.template.spec.terminationGracePeriodSeconds') as number;
+    expect(deployment.customTimeouts.delete).toBe(`${600 + drain}s`);
   });
 
   test('leaves the number of replicas to the autoscaler', () => {
