@@ -5,11 +5,13 @@ import { BatchQueue, type QueuedRequest } from './batch-queue';
 import { ServerError } from './errors';
 import { ExecutorExit, RunError, type Executor, type RunResult } from './executor';
 import type { ExecutorPool } from './executor-pool';
+import type { SharedResource } from './shared-resource';
 
 export interface BatcherOptions {
   /** For messages. */
   readonly model: string;
   readonly pool: Pick<ExecutorPool, 'take' | 'giveBack'>;
+  readonly resource: SharedResource;
   /** Rows of one run; 1 when requests must not be joined. */
   readonly maxBatchRows: number;
   readonly queueDepthRows: number;
@@ -20,7 +22,8 @@ export interface BatcherOptions {
 
 export interface BatchObserver {
   queued(seconds: number): void;
-  ran(rows: number, result: RunResult): void;
+  /** @param share How much of an executor the run had, up to 1. */
+  ran(rows: number, result: RunResult, share: number): void;
 }
 
 interface Waiting extends QueuedRequest {
@@ -120,8 +123,10 @@ export class Batcher {
     const [first] = batch as readonly [Waiting, ...Waiting[]];
     const inputs = first.inputs.map((_, i) => joinRows(batch.map((request) => request.inputs[i]!)));
     const rows = batch.reduce((sum, request) => sum + request.rows, 0);
-    const result = await executor.run(inputs);
-    this.options.observe.ran(rows, result);
+    const share = this.options.resource.begin();
+    let had = 1;
+    const result = await executor.run(inputs).finally(() => (had = share.end()));
+    this.options.observe.ran(rows, result, had);
     const expected = batch.reduce((sum, request) => sum + rowsOf(request), 0);
     for (const { name, shape } of batch.length > 1 ? result.outputs : []) {
       if (shape[0] !== expected) throw new RunError(`output '${name}' has ${shape[0]} rows for a batch of ${expected}`);

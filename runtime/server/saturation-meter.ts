@@ -14,6 +14,7 @@ export interface SaturationMeterOptions {
 export class SaturationMeter {
   private average = 0;
   private lastTick = performance.now();
+  private lastLoop = performance.eventLoopUtilization();
   private readonly seenRows = new Map<ServedModel, number>();
   private timer: NodeJS.Timeout | undefined;
 
@@ -25,6 +26,7 @@ export class SaturationMeter {
 
   start(): void {
     this.lastTick = performance.now();
+    this.lastLoop = performance.eventLoopUtilization();
     this.timer = setInterval(() => this.tick(), TICK_MS).unref();
   }
 
@@ -47,6 +49,11 @@ export class SaturationMeter {
     });
     // One process has one CPU quota or one GPU, and all its models share it.
     const resource = { executors: this.options.executors, models };
-    this.average = averageOver(this.average, computeSaturation([resource], this.options.targetQueueSeconds), seconds);
+    const byModels = computeSaturation([resource], this.options.targetQueueSeconds);
+    // The thread that reads and writes requests is a resource as well: light models fill it before any executor.
+    const loop = performance.eventLoopUtilization();
+    const byRequests = performance.eventLoopUtilization(loop, this.lastLoop).utilization;
+    this.lastLoop = loop;
+    this.average = averageOver(this.average, Math.max(byModels, byRequests), seconds);
   }
 }

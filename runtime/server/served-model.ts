@@ -13,6 +13,7 @@ import type { Metrics } from './metrics';
 import { ModelError } from './model-error';
 import { proveModel, type ModelProof } from './prove-model';
 import { RunCost } from './run-cost';
+import type { SharedResource } from './shared-resource';
 
 export type ModelState = 'LOADING' | 'READY' | 'UNAVAILABLE';
 
@@ -20,6 +21,8 @@ export interface ServedModelOptions {
   readonly reference: ModelReference;
   readonly settings: ServerSettings;
   readonly intraOpThreads: number;
+  /** What all models of the replica run on. */
+  readonly resource: SharedResource;
   readonly startExecutor: StartExecutor;
   readonly metrics: Metrics;
   readonly log: Logger;
@@ -174,13 +177,14 @@ export class ServedModel {
     const batcher = new Batcher({
       model: this.name,
       pool,
+      resource: this.options.resource,
       maxBatchRows: maxRows ?? 1,
       queueDepthRows: settings.queueDepthRows,
       retryAfterSeconds: () => this.retryAfterSeconds(),
       observe: {
         queued: (seconds) => metrics.queued(this, seconds),
-        ran: (rows, result) => {
-          this.cost.observe(rows, result.seconds);
+        ran: (rows, result, share) => {
+          this.cost.observe(rows, result.seconds * share);
           metrics.ran(this, rows, result);
         },
       },

@@ -19,6 +19,7 @@ import { Router } from './router';
 import { SaturationMeter } from './saturation-meter';
 import { ServedModel } from './served-model';
 import { ServedModels } from './served-models';
+import { SharedResource } from './shared-resource';
 
 export interface ServerOptions {
   readonly settings: ServerSettings;
@@ -190,12 +191,9 @@ export class InferenceServer {
       { models: references.map(({ name, version }) => `${name}/${version}`), cpus, intraOpThreads },
       'loading models',
     );
-    this.models = new ServedModels(
-      references.map(
-        (reference) =>
-          new ServedModel({ reference, settings, intraOpThreads, startExecutor, metrics: this.metrics, log }),
-      ),
-    );
+    const resource = new SharedResource(settings.executors);
+    const shared = { settings, intraOpThreads, resource, startExecutor, metrics: this.metrics, log };
+    this.models = new ServedModels(references.map((reference) => new ServedModel({ reference, ...shared })));
     this.saturation.start();
     if (settings.cloudwatchMetrics) this.cloudwatch.start();
     await forEachLimited(this.models.all, MODELS_AT_ONCE, (model) => model.load(signal));

@@ -1,6 +1,10 @@
-import { expect, test } from 'vitest';
+import { performance } from 'node:perf_hooks';
+import { setImmediate } from 'node:timers/promises';
+import { expect, onTestFinished, test } from 'vitest';
 import { RunCost } from '../../runtime/server/run-cost';
 import { averageOver, computeSaturation, type ModelLoad } from '../../runtime/server/saturation';
+import { SaturationMeter } from '../../runtime/server/saturation-meter';
+import { SharedResource, type ResourceShare } from '../../runtime/server/shared-resource';
 
 const idle: ModelLoad = { arrivingRowsPerSecond: 0, secondsPerRow: 0.01, queuedRows: 0 };
 
@@ -119,3 +123,108 @@ test.each([1, 4, 32])(
     expect(at(1.5)).toBeGreaterThan(1.5);
   },
 );
+
+test('a run that shares its executor with others has only its part of it', () => {
+  let now = 0;
+  const resource = new SharedResource(1, () => now);
+  const first = resource.begin();
+  now = 1;
+  const second = resource.begin();
+  now = 3;
+  // One second alone, two seconds with half of the executor each.
+  expect(first.end()).toBeCloseTo(2 / 3);
+  now = 4;
+  expect(second.end()).toBeCloseTo(2 / 3);
+  const two = new SharedResource(2, () => now);
+  const [left, right] = [two.begin(), two.begin()];
+  now = 5;
+  expect([left.end(), right.end()]).toEqual([1, 1]);
+});
+
+/** Two models with an executor each on one CPU, which it divides evenly between the runs that go on; Poisson arrivals. */
+function simulateTwoModels(rowsPerSecond: number, { secondsPerRun, secondsPerRow, maxBatch }: TwoModels): number {
+  let now = 0;
+  let seed = 1;
+  const random = (): number => (seed = (seed * 16_807) % 2_147_483_647) / 2_147_483_647;
+  const resource = new SharedResource(1, () => now);
+  const models = [0, 1].map(() => {
+    const cost = new RunCost();
+    cost.calibrate(secondsPerRun + secondsPerRow, maxBatch, secondsPerRun + maxBatch * secondsPerRow);
+    return { cost, queued: 0, arrived: 0, nextArrival: 0, run: undefined as undefined | Run };
+  });
+  let average = 0;
+  for (let tick = 1; tick <= 60;) {
+    const running = models.flatMap(({ run }) => run ?? []);
+    const ends = now + Math.min(Infinity, ...running.map(({ left }) => left)) * Math.max(1, running.length);
+    const next = Math.min(tick, ends, ...models.map(({ nextArrival }) => nextArrival));
+    for (const run of running) run.left -= (next - now) / running.length;
+    now = next;
+    for (const model of models) {
+      const { run } = model;
+      if (run !== undefined && run.left < 1e-9) {
+        model.cost.observe(run.rows, (now - run.startedAt) * run.share.end());
+        model.run = undefined;
+      }
+      if (now === model.nextArrival) {
+        model.queued += 1;
+        model.arrived += 1;
+        model.nextArrival += -Math.log(1 - random()) / (rowsPerSecond / 2);
+      }
+      if (model.run === undefined && model.queued > 0) {
+        const rows = Math.min(model.queued, maxBatch);
+        model.queued -= rows;
+        model.run = { rows, left: secondsPerRun + rows * secondsPerRow, startedAt: now, share: resource.begin() };
+      }
+    }
+    if (now !== tick) continue;
+    const loads = models.map(({ arrived, queued, cost }) => ({
+      arrivingRowsPerSecond: arrived,
+      secondsPerRow: cost.perRow(maxBatch),
+      queuedRows: queued,
+    }));
+    for (const model of models) model.arrived = 0;
+    average = averageOver(average, computeSaturation([{ executors: 1, models: loads }], 0.1), 1);
+    tick += 1;
+  }
+  return average;
+}
+
+interface Run {
+  readonly rows: number;
+  left: number;
+  readonly startedAt: number;
+  readonly share: ResourceShare;
+}
+
+interface TwoModels {
+  readonly maxBatch: number;
+  readonly secondsPerRun: number;
+  readonly secondsPerRow: number;
+}
+
+test.each([1, 4, 32])(
+  'two simulated models that share a CPU show what both use of it, with batches up to %i',
+  (maxBatch) => {
+    const models = { maxBatch, secondsPerRun: 0.002, secondsPerRow: 0.0005 };
+    const capacity = maxBatch / (models.secondsPerRun + maxBatch * models.secondsPerRow);
+    for (const share of [0.3, 0.5]) {
+      expect(simulateTwoModels(share * capacity, models)).toBeGreaterThan(share * 0.85);
+      expect(simulateTwoModels(share * capacity, models)).toBeLessThan(share * 1.15);
+    }
+  },
+);
+
+test('a replica that is busy reading requests is saturated, however light its models are', async () => {
+  const meter = new SaturationMeter({ models: () => [], executors: 1, targetQueueSeconds: 0.1 });
+  onTestFinished(() => meter.stop());
+  meter.start();
+  const end = performance.now() + 3_300;
+  while (performance.now() < end) {
+    const slice = performance.now() + 50;
+    while (performance.now() < slice);
+    await setImmediate();
+  }
+  // Three seconds of a ten-second average at 1.
+  expect(meter.value).toBeGreaterThan(0.2);
+  expect(meter.value).toBeLessThanOrEqual(1);
+});
