@@ -292,6 +292,15 @@ export const MUTANTS = [
     },
   },
 
+  // The demonstration
+  {
+    name: 'the quickstart deletes folders that are not its own',
+    file: 'runtime/cli/quickstart/prepare-directory.ts',
+    find: 'if (foreign !== undefined && !existsSync(path.join(directory, REQUEST_FILE))) {',
+    replace: 'if (foreign === "") {',
+    test: { file: 'test/quickstart/prepare-directory.test.ts', name: 'that no quickstart made is not deleted' },
+  },
+
   // Publishing
   {
     name: 'two publishers may write one version',
