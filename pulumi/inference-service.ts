@@ -40,7 +40,7 @@ export interface InferenceServiceArgs extends Omit<InferenceServiceSpec, 'name' 
   readonly image: pulumi.Input<string>;
   /** Nodes that replicas may land on. @default - any node */
   readonly placement?: Placement;
-  /** Identity by which replicas read their models. @default - none: what the node itself may read */
+  /** Identity by which replicas read their models. @default - none; the network policy keeps pods from the node's own */
   readonly identity?: ServiceIdentity;
   /** Label `cluster` of the saturation signal. @default 'kubernetes' */
   readonly clusterName?: pulumi.Input<string>;

@@ -11,7 +11,7 @@ export interface KubernetesRefs<S> extends Omit<ContainerRefs<S>, 'cloudwatchMet
   readonly clusterName: string | S;
   /** @default - any node */
   readonly placement?: Placement;
-  /** @default - none: public models, or models the node itself may read */
+  /** @default - none; the network policy keeps pods from the credentials of their node */
   readonly identity?: IdentityBinding<S>;
   /**
    * Namespaces whose pods may call the service, by their `kubernetes.io/metadata.name`.

@@ -11,6 +11,9 @@ import type { KubernetesRefs } from './refs';
  * The objects of one service, plain and complete: Pulumi applies them, CDK hands the same ones to EKS, `slipway
  * render` prints them. They satisfy Pod Security *restricted*.
  *
+ * Needs Kubernetes 1.27, the first with `matchLabelKeys` of a spread constraint, `unhealthyPodEvictionPolicy` and the
+ * autoscaler's `ContainerResource` switched on; with KEDA, 2.17, the first with a `behavior` of the fallback.
+ *
  * @throws SpecError SCALING_METRIC_UNNAMED for a GPU service whose author named no source of the scaling signal.
  */
 export function renderKubernetesObjects<S>(plan: InferenceServicePlan, refs: KubernetesRefs<S>): ServiceObjects<S> {
