@@ -62,7 +62,7 @@ function assertInstalled(server: string): void {
     createRequire(server).resolve('onnxruntime-node');
   } catch {
     throw new CliError(
-      'serving needs onnxruntime-node, which is not installed; run npm install onnxruntime-node@1.30.0',
+      'serving needs onnxruntime-node, which is not installed; run npm install --ignore-scripts onnxruntime-node@1.30.0 (its script downloads 400 MB of CUDA)',
     );
   }
 }

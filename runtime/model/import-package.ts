@@ -11,6 +11,6 @@ export async function importPackage<T>(name: string, purpose: string, load: () =
     const { code, message } = error as NodeJS.ErrnoException;
     const isMissing = (code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND') && message.includes(name);
     if (!isMissing) throw error;
-    throw new PublishError('PACKAGE_MISSING', name, `is needed ${purpose}: npm install ${name}`);
+    throw new PublishError('PACKAGE_MISSING', name, `is needed ${purpose}: npm install --ignore-scripts ${name}`);
   }
 }

@@ -81,6 +81,6 @@ test('slipway serve says which package is missing and how to get it', () => {
   const { status, stderr } = run(binary(project, 'slipway'), ['serve', '--model-repository', 'models'], project);
   expect([status, stderr]).toEqual([
     1,
-    'error: serving needs onnxruntime-node, which is not installed; run npm install onnxruntime-node@1.30.0\n',
+    'error: serving needs onnxruntime-node, which is not installed; run npm install --ignore-scripts onnxruntime-node@1.30.0 (its script downloads 400 MB of CUDA)\n',
   ]);
 });
