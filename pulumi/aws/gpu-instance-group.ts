@@ -1,6 +1,7 @@
 import * as aws from '@pulumi/aws';
 import * as pulumi from '@pulumi/pulumi';
 import { GPU_TAINT, LABELS, lookUpInstance, SpecError, type InstanceFacts, type Placement } from '../../runtime/spec';
+import { integer } from '../../runtime/spec/numbers';
 import { decideFor } from '../refusal';
 
 export interface GpuInstanceGroupArgs {
@@ -18,7 +19,7 @@ export interface GpuInstanceGroupArgs {
   readonly maxSize: number;
   /** Whether machines are spot: cheaper, and taken away with two minutes' notice. @default false */
   readonly spot?: boolean;
-  /** Root volume: images and the model cache. @default 200 */
+  /** Root volume, 30 to 16,384: images and the model cache. @default 200 */
   readonly diskSizeGiB?: number;
   /** Role of the machines. @default - a role of its own with the three policies that EKS asks of every node */
   readonly nodeRoleArn?: pulumi.Input<string>;
@@ -50,14 +51,13 @@ export class GpuInstanceGroup extends pulumi.ComponentResource {
     const machine = decideFor(this, () => planMachines(args));
     const child = { parent: this };
     const pool = args.pool ?? name;
-    const diskSizeGiB = args.diskSizeGiB ?? 200;
 
     let attachments: readonly pulumi.Resource[] = [];
     if (args.nodeRoleArn === undefined) {
       this.nodeRole = createNodeRole(name, this);
       attachments = attachNodePolicies(name, this.nodeRole, this);
     }
-    this.launchTemplate = createLaunchTemplate(name, diskSizeGiB, this);
+    this.launchTemplate = createLaunchTemplate(name, machine.diskSizeGiB, this);
     this.nodeGroup = new aws.eks.NodeGroup(
       name,
       {
@@ -80,7 +80,7 @@ export class GpuInstanceGroup extends pulumi.ComponentResource {
       // The autoscaler owns the number of machines; writing it again would stop some under load.
       { ...child, ignoreChanges: ['scalingConfig.desiredSize'], dependsOn: [...attachments] },
     );
-    tagAutoScalingGroup(name, this.nodeGroup, { ...machine, pool, diskSizeGiB }, this);
+    tagAutoScalingGroup(name, this.nodeGroup, { ...machine, pool }, this);
 
     this.placement = {
       nodeSelector: { [LABELS.pool]: pool },
@@ -101,9 +101,11 @@ interface MachinePlan {
   readonly minSize: number;
   readonly gpuCount: number;
   readonly accelerator: string;
+  readonly diskSizeGiB: number;
 }
 
-function planMachines({ instanceTypes, minSize = 0, maxSize }: GpuInstanceGroupArgs): MachinePlan {
+function planMachines(args: GpuInstanceGroupArgs): MachinePlan {
+  const { instanceTypes, minSize = 0, maxSize } = args;
   const facts = instanceTypes.map((type, i): InstanceFacts => lookUpInstance(type, `instanceTypes[${i}]`));
   const [first] = facts;
   if (first === undefined) throw new SpecError('NO_INSTANCE_FITS', 'instanceTypes', 'must name at least one, got none');
@@ -125,7 +127,13 @@ function planMachines({ instanceTypes, minSize = 0, maxSize }: GpuInstanceGroupA
   if (maxSize < minSize) {
     throw new SpecError('REPLICA_RANGE', 'maxSize', `must be at least minSize (${minSize}), got ${maxSize}`);
   }
-  return { minSize, gpuCount: first.gpuCount, accelerator: `nvidia-${first.gpu.toLowerCase()}` };
+  return {
+    minSize,
+    gpuCount: first.gpuCount,
+    // A machine must not be labelled as another: of several GPU models the label says the maker alone.
+    accelerator: facts.every(({ gpu }) => gpu === first.gpu) ? `nvidia-${first.gpu.toLowerCase()}` : 'nvidia',
+    diskSizeGiB: integer('diskSizeGiB', args.diskSizeGiB, 200, 30, 16_384),
+  };
 }
 
 function createNodeRole(name: string, parent: pulumi.ComponentResource): aws.iam.Role {
@@ -186,7 +194,7 @@ function createLaunchTemplate(
 function tagAutoScalingGroup(
   name: string,
   nodeGroup: aws.eks.NodeGroup,
-  machine: MachinePlan & { readonly pool: string; readonly diskSizeGiB: number },
+  machine: MachinePlan & { readonly pool: string },
   parent: pulumi.ComponentResource,
 ): void {
   const autoscalingGroupName = nodeGroup.resources.apply((resources) => resources[0]!.autoscalingGroups[0]!.name);

@@ -26,6 +26,14 @@ test('two of each component live in one stack, preview and up alike', async () =
   ).toEqual(['one', 'two']);
 });
 
+test('machines of one GPU model are labelled with it, and of several with the maker alone', async () => {
+  const groups = findResources(assertSucceeded(await run('two-of-each')), 'aws:eks/nodeGroup:NodeGroup');
+  const labels = groups.map(
+    ({ inputs }) => (inputs['labels'] as Record<string, string>)['k8s.amazonaws.com/accelerator'],
+  );
+  expect(labels).toEqual(['nvidia-l4', 'nvidia']);
+});
+
 test('a namespace, an image and a bucket that are not known yet are waited for, not refused', async () => {
   const preview = assertSucceeded(await run('all-late', { preview: true }));
   const deployment = findResource(preview, 'kubernetes:apps/v1:Deployment');
@@ -107,6 +115,7 @@ describe('a mistake is refused in one line under its component, before any of it
       "NAME_INVALID identity: is bound to service account 'other', but pods of this service run as 'digits'",
     ],
     ['nothing to read', 'WorkloadIdentity', 'reads: must name at least one model, got none'],
+    ['disk too small', 'GpuInstanceGroup', 'NUMBER_INVALID diskSizeGiB: must be a number from 30 to 16384, got 8'],
     ['unknown instance type', 'GpuInstanceGroup', "UNKNOWN_INSTANCE_TYPE instanceTypes[0]: got 'g9.xlarge', known: "],
     [
       'mixed GPU counts',

@@ -1,6 +1,12 @@
 import * as pulumi from '@pulumi/pulumi';
 import { InferenceService, modelAt, type InferenceServiceArgs } from '../../../pulumi';
-import { GpuInstanceGroup, ImageRepository, ModelBucket, WorkloadIdentity } from '../../../pulumi/aws';
+import {
+  GpuInstanceGroup,
+  type GpuInstanceGroupArgs,
+  ImageRepository,
+  ModelBucket,
+  WorkloadIdentity,
+} from '../../../pulumi/aws';
 import { digitsFacts, digitsModel } from './digits-facts';
 
 const digits = modelAt('s3://models', 'digits', { version: 1, facts: digitsFacts });
@@ -20,6 +26,7 @@ const mistakes: Record<string, () => unknown> = {
   'tag instead of digest': () => new ImageRepository('images').imageByDigest('latest'),
   'unknown instance type': () => group(['g9.xlarge']),
   'mixed GPU counts': () => group(['g6.xlarge', 'g6.12xlarge']),
+  'disk too small': () => group(['g6.xlarge'], { diskSizeGiB: 8 }),
   'manifest not there': () => modelAt('s3://models', 'digits', { manifest: 'nowhere.json' }),
   'bucket model without version': () => new ModelBucket('models').model('digits', { onnxFile: digitsModel }),
   'file that is not ONNX': () => new ModelBucket('models').model('digits', { version: 1, onnxFile: __filename }),
@@ -31,6 +38,6 @@ function service(args: Partial<InferenceServiceArgs>): InferenceService {
   return new InferenceService('digits', { namespace: 'inference', image, models: [digits], ...args });
 }
 
-function group(instanceTypes: string[]): GpuInstanceGroup {
-  return new GpuInstanceGroup('gpu', { clusterName: 'c', subnetIds: ['subnet-a'], instanceTypes, maxSize: 2 });
+function group(instanceTypes: string[], args: Partial<GpuInstanceGroupArgs> = {}): GpuInstanceGroup {
+  return new GpuInstanceGroup('gpu', { clusterName: 'c', subnetIds: ['subnet-a'], instanceTypes, maxSize: 2, ...args });
 }

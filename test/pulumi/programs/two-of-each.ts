@@ -2,12 +2,14 @@ import { InferenceService } from '../../../pulumi';
 import { GpuInstanceGroup, ImageRepository, ModelBucket, WorkloadIdentity } from '../../../pulumi/aws';
 import { digitsFacts } from './digits-facts';
 
-for (const name of ['one', 'two']) {
+const instanceTypes = { one: ['g6.xlarge'], two: ['g6.xlarge', 'g5.xlarge'] };
+
+for (const name of ['one', 'two'] as const) {
   new ImageRepository(name);
   new GpuInstanceGroup(name, {
     clusterName: 'platform',
     subnetIds: ['subnet-a'],
-    instanceTypes: ['g6.xlarge'],
+    instanceTypes: instanceTypes[name],
     maxSize: 1,
   });
   const model = new ModelBucket(name).model('digits', { version: 1, facts: digitsFacts });
