@@ -283,8 +283,8 @@ export const MUTANTS = [
   {
     name: 'Pulumi gives up before a machine can come',
     file: 'pulumi/inference-service.ts',
-    find: 'const awaitedChild = { ...child, customTimeouts: { create: awaited, update: awaited } };',
-    replace: 'const awaitedChild = { ...child, customTimeouts: {} };\n    void awaited;',
+    find: 'const customTimeouts = { create: awaited, update: awaited };',
+    replace: 'const customTimeouts = {};\n    void awaited;',
     build: 'libraries',
     test: {
       file: 'test/pulumi/aws-gpu-service.test.ts',
