@@ -154,6 +154,11 @@ function requestRows(spec: InferenceServiceSpec, plan: InferenceServicePlan): Ro
     ],
     ['largest body', `${plan.maxBodyMiB} MiB`, given(spec.maxBodyMiB, 'default; more is answered 413')],
     [
+      'bodies in flight',
+      `${plan.bodyMemoryMiB} MiB`,
+      'a quarter of the memory that models leave; more is answered 429',
+    ],
+    [
       'request deadline',
       seconds(lifecycle.requestDeadlineSeconds),
       given(spec.requestDeadlineSeconds, 'default; past it the answer is 504'),

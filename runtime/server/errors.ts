@@ -20,6 +20,7 @@ export const ERRORS = {
   BODY_TOO_LARGE: { status: 413, outcome: 'client_error' },
   CONTENT_ENCODING: { status: 415, outcome: 'client_error' },
   QUEUE_FULL: { status: 429, outcome: 'queue_full', retry: true },
+  BODY_MEMORY_FULL: { status: 429, outcome: 'queue_full', retry: true },
   // Nobody reads this answer; 499 is what logs of proxies call a client that went away.
   CLIENT_GONE: { status: 499, outcome: 'cancelled' },
   RUN_FAILED: { status: 500, outcome: 'error' },

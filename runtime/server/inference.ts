@@ -1,4 +1,5 @@
 import { largestBody } from './body-limit';
+import type { BodyLease, BodyMemory } from './body-memory';
 import { ServerError, toServerError } from './errors';
 import type { Exchange } from './exchange';
 import { parseInferRequest, type InferRequest } from './infer-request';
@@ -13,6 +14,7 @@ export interface InferenceOptions {
   readonly metrics: Metrics;
   readonly requestDeadlineSeconds: number;
   readonly maxBodyBytes: number;
+  readonly bodyMemory: BodyMemory;
 }
 
 const HEADER_LENGTH = 'inference-header-content-length';
@@ -28,10 +30,11 @@ export class Inference {
       () => exchange.abort(new ServerError('DEADLINE', `no answer within ${requestDeadlineSeconds} s`)),
       requestDeadlineSeconds * 1_000,
     );
+    const lease = this.options.bodyMemory.lease();
     let model: ServedModel | undefined;
     try {
       model = this.options.models().find(name, version);
-      const response = await this.infer(exchange, model);
+      const response = await this.infer(exchange, model, lease);
       metrics.answered(model, protocol, 'ok', exchange.secondsSoFar);
       await exchange.send(200, response.headers, response.parts);
     } catch (error) {
@@ -39,21 +42,31 @@ export class Inference {
       throw error;
     } finally {
       clearTimeout(deadline);
+      lease.release();
     }
   }
 
-  private async infer(exchange: Exchange, model: ServedModel): Promise<ReturnType<typeof encodeInferResponse>> {
+  private async infer(
+    exchange: Exchange,
+    model: ServedModel,
+    lease: BodyLease,
+  ): Promise<ReturnType<typeof encodeInferResponse>> {
     // What can be refused without the body is refused before it is read.
     const { target } = model.assertReady();
     const headerLength = parseHeaderLength(exchange.header(HEADER_LENGTH));
     const maxBytes = Math.min(this.options.maxBodyBytes, largestBody(target));
-    const body = await this.read(exchange, headerLength, maxBytes);
+    const body = await this.read(exchange, headerLength, maxBytes, lease);
     const request: InferRequest = parseInferRequest(body, headerLength, target);
     const outputs = await model.infer(request.inputs, request.rows, exchange.signal);
     return encodeInferResponse(model, request, outputs);
   }
 
-  private async read(exchange: Exchange, headerLength: number | undefined, maxBytes: number): Promise<Uint8Array> {
+  private async read(
+    exchange: Exchange,
+    headerLength: number | undefined,
+    maxBytes: number,
+    lease: BodyLease,
+  ): Promise<Uint8Array> {
     const encoding = exchange.header('content-encoding') ?? 'identity';
     if (encoding !== 'identity') {
       throw new ServerError('CONTENT_ENCODING', `Content-Encoding must be identity, got '${encoding}'`);
@@ -63,6 +76,7 @@ export class Inference {
         maxBytes,
         headerLength: headerLength ?? 0,
         signal: exchange.signal,
+        take: (bytes) => lease.take(bytes),
         onAccept: () => exchange.allowBody(),
       });
     } catch (error) {

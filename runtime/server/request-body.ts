@@ -9,6 +9,8 @@ export interface ReadBodyOptions {
   /** Bytes in front of the first binary tensor: the body is placed so that this tensor can be viewed without a copy. */
   readonly headerLength?: number;
   readonly signal: AbortSignal;
+  /** Called before memory is used for so many bytes more; throws where there is none. @default - not counted */
+  readonly take?: (bytes: number) => void;
   /** Called when nothing speaks against the body so far: the client may be waiting for leave to send it. */
   readonly onAccept: () => void;
 }
@@ -22,6 +24,7 @@ export async function readBody(request: IncomingMessage, options: ReadBodyOption
   const declared = request.headers['content-length'];
   const length = Number(declared ?? 0);
   assertSize(length, options.maxBytes);
+  options.take?.(length);
   options.onAccept();
   if (declared === undefined) return place(await readChunks(request, options), options);
   const body = allocate(length, options);
@@ -35,13 +38,14 @@ export async function readBody(request: IncomingMessage, options: ReadBodyOption
 
 async function readChunks(
   request: IncomingMessage,
-  { maxBytes, signal }: ReadBodyOptions,
+  { maxBytes, signal, take }: ReadBodyOptions,
 ): Promise<readonly Uint8Array[]> {
   const chunks: Uint8Array[] = [];
   let length = 0;
   await consume(request, signal, (chunk) => {
     length += chunk.byteLength;
     assertSize(length, maxBytes);
+    take?.(chunk.byteLength);
     chunks.push(chunk);
   });
   return chunks;

@@ -3,6 +3,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { CONTRACT, PATHS } from '../spec/endpoints';
 import { ENVIRONMENT, type ServerSettings } from '../spec/environment';
+import { BodyMemory } from './body-memory';
 import { CloudwatchPublisher } from './cloudwatch-publisher';
 import { readCpuQuota } from './cpu-quota';
 import { ServerError, StartupError } from './errors';
@@ -83,6 +84,7 @@ export class InferenceServer {
       metrics: this.metrics,
       requestDeadlineSeconds: settings.requestDeadlineSeconds,
       maxBodyBytes: Math.floor(settings.maxBodyMiB * 2 ** 20),
+      bodyMemory: new BodyMemory(Math.floor(settings.bodyMemoryMiB * 2 ** 20)),
     });
     this.router = new Router([
       ...healthRoutes({ models, isDraining: () => this.isDraining, runStuckSeconds: settings.runStuckSeconds }),

@@ -11,6 +11,7 @@ export const DEFAULTS = {
   maxBatchSize: 32,
   queuedBatches: 4,
   maxBodyMiB: 64,
+  bodyMemoryMiB: 256,
   targetQueueSeconds: 0.1,
 
   downloadMiBPerSecond: 50,
@@ -35,6 +36,11 @@ export const SIZING = {
   sessionBytesPerWeightByte: 2,
   /** CUDA context, cuBLAS and cuDNN handles of one process on one GPU. An estimate: not measured on a GPU yet. */
   cudaContextMiB: 800,
+  /**
+   * Share of the memory left over by the models that request bodies may hold. JSON becomes two to three times its size
+   * on the way to a tensor, so a quarter in bodies is most of it in all.
+   */
+  bodyShare: 0.25,
   /** Share of memory kept free for activations and the allocator. */
   headroom: 0.25,
   /**

@@ -151,6 +151,15 @@ export const ENVIRONMENT = {
     since: 1,
     description: 'largest request body; more is answered 413',
   },
+  bodyMemoryMiB: {
+    variable: 'SLIPWAY_BODY_MEMORY_MIB',
+    type: 'number',
+    min: 0.001,
+    max: 4_194_304,
+    default: DEFAULTS.bodyMemoryMiB,
+    since: 1,
+    description: 'memory that the bodies of all requests in flight may hold; more is answered 429',
+  },
   runStuckSeconds: {
     variable: 'SLIPWAY_RUN_STUCK_SECONDS',
     ...seconds,
@@ -231,6 +240,7 @@ export interface ServerSettings {
   readonly deregistrationLagSeconds: number;
   readonly keepAliveSeconds: number;
   readonly maxBodyMiB: number;
+  readonly bodyMemoryMiB: number;
   readonly runStuckSeconds: number;
   readonly startupBudgetSeconds: number;
   readonly targetQueueSeconds: number;
@@ -270,6 +280,7 @@ export function containerEnvironment<S>(
       deregistrationLagSeconds: lifecycle.deregistrationLagSeconds,
       keepAliveSeconds: lifecycle.keepAliveSeconds,
       maxBodyMiB: plan.maxBodyMiB,
+      bodyMemoryMiB: plan.bodyMemoryMiB,
       runStuckSeconds: lifecycle.runStuckSeconds,
       startupBudgetSeconds: lifecycle.startupBudgetSeconds,
       targetQueueSeconds: plan.scaling.targetQueueSeconds,

@@ -1,5 +1,5 @@
 import { CONTRACT, LABELS, PATHS, PORTS } from './endpoints';
-import { DEFAULTS } from './defaults';
+import { DEFAULTS, SIZING } from './defaults';
 import { SpecError } from './errors';
 import type { ExecutionProvider, InferenceServiceSpec, Preset } from './inference-service-spec';
 import { planLifecycle, type LifecyclePlan } from './lifecycle';
@@ -46,6 +46,8 @@ export interface InferenceServicePlan {
   readonly paths: typeof PATHS;
   readonly queueDepthRows: number;
   readonly maxBodyMiB: number;
+  /** What the bodies of all requests in flight may hold. */
+  readonly bodyMemoryMiB: number;
 }
 
 /**
@@ -76,6 +78,7 @@ export function planInferenceService(spec: InferenceServiceSpec): InferenceServi
     paths: PATHS,
     queueDepthRows: integer('queueDepthRows', spec.queueDepthRows, defaultQueueDepth(models), 1, 1_000_000),
     maxBodyMiB: number('maxBodyMiB', spec.maxBodyMiB, DEFAULTS.maxBodyMiB, 0.001, 2_047),
+    bodyMemoryMiB: planBodyMemory(resources),
   };
   return deepFreeze(plan);
 }
@@ -98,6 +101,11 @@ function assertName(name: string): void {
 // A replica that waits for a whole queue waits four runs: long enough to ride out a burst, short enough to answer in time.
 function defaultQueueDepth(models: readonly ModelPlan[]): number {
   return Math.max(...models.map((model) => model.maxBatchSize)) * DEFAULTS.queuedBatches;
+}
+
+// Without facts half of the memory is taken for the models.
+function planBodyMemory({ memoryMiB, neededMemoryMiB = memoryMiB / 2 }: ResourcesPlan): number {
+  return Math.max(1, Math.floor((memoryMiB - neededMemoryMiB) * SIZING.bodyShare));
 }
 
 function modelsRevision(models: readonly ModelPlan[]): string {

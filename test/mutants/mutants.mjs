@@ -127,6 +127,13 @@ export const MUTANTS = [
     test: { file: 'test/server/overload.test.ts', name: 'a full queue answers 429 with Retry-After at once' },
   },
   {
+    name: 'bodies in flight may take all memory',
+    file: 'runtime/server/body-memory.ts',
+    find: 'this.held + bytes > this.limit',
+    replace: 'this.held + bytes > Infinity',
+    test: { file: 'test/server/overload.test.ts', name: 'bodies in flight that hold all the memory' },
+  },
+  {
     name: 'a full queue is the server’s fault',
     file: 'runtime/server/errors.ts',
     find: 'QUEUE_FULL: { status: 429,',

@@ -100,3 +100,27 @@ test('a request of no rows shares a run with others', async () => {
   expect(answers.map(({ json }) => json.outputs[0].shape[0])).toEqual([1, 1, 0, 2]);
   expect(await sample(server.metricsUrl, 'slipway_run_duration_seconds_count')).toBe(2);
 });
+
+test('bodies in flight that hold all the memory for bodies turn the next one away, however it is sent', async () => {
+  const server = await start({ bodyMemoryMiB: 1_500 / 2 ** 20 });
+  const body = (iterations: number): string =>
+    JSON.stringify({
+      inputs: [{ name: 'iterations', shape: [1, 1], datatype: 'INT64', data: [iterations] }],
+    }).padEnd(1_000);
+  const path = '/v2/models/slow/infer';
+  const running = server.post(path, body(LONG));
+  await untilStarted(server.metricsUrl, 1);
+
+  const declared = await server.post(path, body(1));
+  expect(declared.status).toBe(429);
+  expect(declared.headers.get('retry-after')).toBe('1');
+  expect(declared.json.error).toBe('requests in flight hold 1000 of 1500 bytes for bodies, got 1000 more');
+  const stream = new Blob([body(1)]).stream();
+  const chunked = await request(server.url + path, { method: 'POST', body: stream, duplex: 'half' } as RequestInit);
+  expect(chunked.status).toBe(429);
+
+  expect((await running).status).toBe(200);
+  expect((await server.post(path, body(1))).status).toBe(200);
+  expect((await server.post(path, body(1).padEnd(5_000))).status, 'larger than the memory, but alone').toBe(200);
+  expect(await outcomes(server)).toEqual({ ok: 3, queue_full: 2 });
+});

@@ -34,6 +34,7 @@ describe('the environment of a container', () => {
       intraOpThreads: plan.resources.intraOpThreads,
       queueDepthRows: 77,
       maxBodyMiB: 8,
+      bodyMemoryMiB: plan.bodyMemoryMiB,
       requestDeadlineSeconds: 12.5,
       deregistrationLagSeconds: plan.lifecycle.deregistrationLagSeconds,
       keepAliveSeconds: plan.lifecycle.keepAliveSeconds,
@@ -60,6 +61,7 @@ describe('the environment of a container', () => {
     const variables = Object.keys(containerEnvironment(planInferenceService(CPU_SPEC), refs)).sort();
     expect(variables).toMatchInlineSnapshot(`
       [
+        "SLIPWAY_BODY_MEMORY_MIB",
         "SLIPWAY_CLOUDWATCH_METRICS",
         "SLIPWAY_CLUSTER_NAME",
         "SLIPWAY_CONTRACT",
@@ -187,6 +189,7 @@ test('the variables, their defaults and their flags are public API', () => {
       "SLIPWAY_DEREGISTRATION_LAG_SECONDS --deregistration-lag-seconds number 10",
       "SLIPWAY_KEEP_ALIVE_SECONDS --keep-alive-seconds number 65",
       "SLIPWAY_MAX_BODY_MIB --max-body-mib number 64",
+      "SLIPWAY_BODY_MEMORY_MIB --body-memory-mib number 256",
       "SLIPWAY_RUN_STUCK_SECONDS --run-stuck-seconds number 120",
       "SLIPWAY_STARTUP_BUDGET_SECONDS --startup-budget-seconds number 600",
       "SLIPWAY_TARGET_QUEUE_SECONDS --target-queue-seconds number 0.1",

@@ -63,6 +63,16 @@ describe('a plan', () => {
     ]);
   });
 
+  test('leaves request bodies a quarter of what the models leave', () => {
+    expect(planInferenceService(CPU_SPEC).bodyMemoryMiB).toBe(Math.floor((2_048 - 622) / 4));
+    const unknown = {
+      models: [{ name: 'resnet50', version: 3 }],
+      executionProvider: 'cpu' as const,
+      startupBudgetSeconds: 60,
+    };
+    expect(planInferenceService({ ...CPU_SPEC, ...unknown, memoryMiB: 4_096 }).bodyMemoryMiB).toBe(512);
+  });
+
   test('never stops an old replica before a new one is ready, unless no spare exists', () => {
     expect(planInferenceService(CPU_SPEC).rollout).toEqual({
       maxSurge: 1,
