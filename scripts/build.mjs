@@ -1,7 +1,19 @@
 // Builds everything that is published: the libraries as CommonJS by tsc, the server as one ESM bundle by esbuild, and the
-// image contexts. `--if-needed` does nothing when no source is newer than the last build.
+// image contexts.
+//   --if-needed     does nothing when no source is newer than the last build
+//   --server FILE   only bundles the server, into FILE
 import { spawnSync } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, readdirSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  realpathSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { writeThirdPartyNotices } from './third-party-notices.mjs';
@@ -32,7 +44,15 @@ export async function build({ ifNeeded = false } = {}) {
   compileLibraries();
   // npm makes a command executable when it installs a package, and in a checkout it installs nothing of ours.
   chmodSync(join(dist, 'runtime/cli/bin.js'), 0o755);
-  await bundleServer();
+  const server = join(dist, 'server.mjs');
+  const metafile = await bundleServer(server);
+  console.log(`dist/server.mjs ${(statSync(server).size / 1024).toFixed(0)} KiB`);
+  await writeThirdPartyNotices({
+    root,
+    metafile,
+    installed: ['onnxruntime-node', 'onnxruntime-common'],
+    outfile: join(dist, 'THIRD-PARTY-NOTICES.md'),
+  });
   const { layOutImageContexts } = await import('../containers/layout.mjs');
   await layOutImageContexts(dist);
   writeFileSync(stamp, began.toISOString());
@@ -45,9 +65,9 @@ export function compileLibraries() {
   if (status !== 0) throw new Error('tsc found errors, see above');
 }
 
-export async function bundleServer() {
+/** @returns the bundler's record of what went in */
+async function bundleServer(outfile) {
   const { build: bundle } = await import('esbuild');
-  const outfile = join(dist, 'server.mjs');
   const { metafile } = await bundle({
     entryPoints: [join(root, 'runtime/server/main.mts')],
     outfile,
@@ -65,13 +85,7 @@ export async function bundleServer() {
     },
     logLevel: 'warning',
   });
-  await writeThirdPartyNotices({
-    root,
-    metafile,
-    installed: ['onnxruntime-node', 'onnxruntime-common'],
-    outfile: join(dist, 'THIRD-PARTY-NOTICES.md'),
-  });
-  console.log(`dist/server.mjs ${(statSync(outfile).size / 1024).toFixed(0)} KiB`);
+  return metafile;
 }
 
 function newest(paths) {
@@ -94,8 +108,12 @@ function newest(paths) {
   return time;
 }
 
-if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  build({ ifNeeded: process.argv.includes('--if-needed') }).catch((error) => {
+// The checkout may be reached by a link, and Node resolves links in import.meta.url alone.
+if (realpathSync(process.argv[1] ?? '.') === fileURLToPath(import.meta.url)) {
+  const only = process.argv.indexOf('--server');
+  const building =
+    only > 0 ? bundleServer(process.argv[only + 1]) : build({ ifNeeded: process.argv.includes('--if-needed') });
+  building.catch((error) => {
     console.error(`error: ${error.message}`);
     process.exit(1);
   });

@@ -78,18 +78,18 @@ function judge(copy, mutant, baseline) {
   );
   try {
     // The built server is what its tests start, and the built library what installed programs load.
-    if (mutant.build !== undefined && !rebuild(copy, mutant.build)) return 'does not build';
+    if (mutant.build !== undefined && !rebuild(copy)) return 'does not build';
     const { isRed, states } = runTests(copy, [mutant]);
     // A test that fails while a thread runs a model may take its process with it, and then has no result of its own.
     return isRed || states.get(key(mutant.test)) === 'failed' ? 'caught' : 'SURVIVED';
   } finally {
     writeFileSync(path, original);
-    if (mutant.build !== undefined) rebuild(copy, mutant.build);
+    if (mutant.build !== undefined) rebuild(copy);
   }
 }
 
-function rebuild(copy, what) {
-  const script = `const { bundleServer, compileLibraries } = await import('./scripts/build.mjs'); ${what === 'server' ? 'await bundleServer()' : 'compileLibraries()'};`;
+function rebuild(copy) {
+  const script = "const { compileLibraries } = await import('./scripts/build.mjs'); compileLibraries();";
   return (
     spawnSync(process.execPath, ['--input-type=module', '-e', script], { cwd: copy, stdio: 'ignore' }).status === 0
   );

@@ -1,5 +1,5 @@
 // Each entry breaks one promise: `file` with its only `find` replaced by `replace`, and the test that must turn red.
-// `build` says what is built again first: the 'server' bundle, or the 'libraries' that programs load.
+// `build: 'libraries'` has the libraries compiled again first, which programs load; the server is bundled by its tests.
 export const MUTANTS = [
   {
     name: 'a drain may outlast the stop timeout',

@@ -116,7 +116,7 @@ test('bodies in flight that hold all the memory for bodies turn the next one awa
   expect(declared.headers.get('retry-after')).toBe('1');
   expect(declared.json.error).toBe('requests in flight hold 1000 of 1500 bytes for bodies, got 1000 more');
   const stream = new Blob([body(1)]).stream();
-  const chunked = await request(server.url + path, { method: 'POST', body: stream, duplex: 'half' } as RequestInit);
+  const chunked = await request(server.url + path, { method: 'POST', body: stream, duplex: 'half' });
   expect(chunked.status).toBe(429);
 
   expect((await running).status).toBe(200);

@@ -1,12 +1,11 @@
-import { build } from 'esbuild';
-import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { execFile } from 'node:child_process';
+import { mkdirSync, renameSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { promisify } from 'node:util';
 
 // Beside node_modules, so that the bundle finds onnxruntime-node as it does where it is published.
 const FOLDER = path.resolve('node_modules/.cache/slipway');
-
-const MAX_AGE_MS = 3_600_000;
 
 let bundle: Promise<URL> | undefined;
 
@@ -17,31 +16,11 @@ export function bundleServer(): Promise<URL> {
 }
 
 async function makeBundle(): Promise<URL> {
+  const outfile = path.join(FOLDER, 'server.mjs');
+  const fresh = path.join(FOLDER, `server-${process.pid}-${Date.now()}.mjs`);
   mkdirSync(FOLDER, { recursive: true });
-  removeOld();
-  // A name of its own: test files, and whole test runs, go on side by side.
-  const outfile = path.join(FOLDER, `server-${process.pid}-${Date.now()}.mjs`);
-  await build({
-    entryPoints: ['runtime/server/main.mts'],
-    outfile,
-    bundle: true,
-    platform: 'node',
-    format: 'esm',
-    target: 'node20.19',
-    external: ['onnxruntime-node'],
-    banner: {
-      js: "import { createRequire as __createRequire } from 'node:module'; const require = __createRequire(import.meta.url);",
-    },
-    logLevel: 'warning',
-  });
+  await promisify(execFile)(process.execPath, ['scripts/build.mjs', '--server', fresh]);
+  // Test files run side by side: nobody must load half a bundle.
+  renameSync(fresh, outfile);
   return pathToFileURL(outfile);
-}
-
-/** Bundles of runs that are over. */
-function removeOld(): void {
-  for (const name of readdirSync(FOLDER)) {
-    const file = path.join(FOLDER, name);
-    const { mtimeMs = Infinity } = statSync(file, { throwIfNoEntry: false }) ?? {};
-    if (Date.now() - mtimeMs > MAX_AGE_MS) rmSync(file, { force: true });
-  }
 }
