@@ -17,7 +17,7 @@ export interface TestCluster {
 /** Why no cluster can be started here, or undefined when one can. */
 export function whyNoCluster(): string | undefined {
   const starter = kubeUp();
-  if (!existsSync(starter)) return `there is no ${starter}; point SLIPWAY_KUBE_UP at a kube-up to run this`;
+  if (!existsSync(starter)) return `there is no ${starter}; point KUBE_UP at a kube-up to run this`;
   if (!isOnPath('kubectl')) return 'kubectl is not on the PATH';
   if (process.platform !== 'linux' || process.arch !== 'x64') return 'kube-up runs on linux/amd64 alone';
   return undefined;
@@ -45,7 +45,7 @@ export function customResourceDefinitions(): string {
 }
 
 function kubeUp(): string {
-  return process.env['SLIPWAY_KUBE_UP'] ?? path.resolve(repositoryRoot, '../shared/tools/kube-up');
+  return process.env['KUBE_UP'] ?? path.resolve(repositoryRoot, '../shared/tools/kube-up');
 }
 
 function isOnPath(program: string): boolean {
