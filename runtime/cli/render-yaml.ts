@@ -41,7 +41,7 @@ export function renderYaml(plan: InferenceServicePlan, options: RenderOptions): 
 }
 
 /** Where each model of a plan lies in one model repository. */
-export function modelFolders(plan: InferenceServicePlan, modelRepository: string): Record<string, { folder: string }> {
+function modelFolders(plan: InferenceServicePlan, modelRepository: string): Record<string, { folder: string }> {
   const root = modelRepository.endsWith('/') ? modelRepository : `${modelRepository}/`;
   return Object.fromEntries(
     plan.models.map(({ name, version }) => [name, { folder: `${root}${versionPrefix(name, version)}` }]),

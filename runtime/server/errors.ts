@@ -26,7 +26,6 @@ export const ERRORS = {
   RUN_FAILED: { status: 500, outcome: 'error' },
   INTERNAL: { status: 500, outcome: 'error' },
   MODEL_NOT_READY: { status: 503, outcome: 'unavailable', retry: true },
-  NOT_READY: { status: 503, outcome: 'unavailable', retry: true },
   DRAINING: { status: 503, outcome: 'unavailable', retry: true },
   DEADLINE: { status: 504, outcome: 'deadline' },
 } as const satisfies Record<string, ErrorFacts>;

@@ -83,7 +83,7 @@ const ASSET_SIGNATURE = 'c44067f5952c0a294b673a41bacd8c17';
 const ARCHIVE_SIGNATURE = '0def7320c3a5731c473e5ecbe6d01bc7';
 
 /** Reads one value of the wire format. */
-export function decodeProperty(wire: unknown): PropertyValue {
+function decodeProperty(wire: unknown): PropertyValue {
   if (wire === UNKNOWN_SENTINEL) return UNKNOWN;
   if (wire === null || wire === undefined) return null;
   if (typeof wire === 'boolean' || typeof wire === 'number' || typeof wire === 'string') return wire;
@@ -121,7 +121,7 @@ export function decodeProperties(wire: Record<string, unknown>): Record<string, 
 }
 
 /** Writes one value in the wire format: the inverse of `decodeProperty`. */
-export function encodeProperty(value: PropertyValue): unknown {
+function encodeProperty(value: PropertyValue): unknown {
   if (Array.isArray(value)) return value.map(encodeProperty);
   if (!isObject(value)) return value;
   const { $pulumi: tag, ...fields } = value;
