@@ -17,10 +17,6 @@ const BY_HAND: Readonly<Record<string, string>> = { [ENVIRONMENT.deregistrationL
 export const serve: Command = {
   arguments: [],
   options: Object.fromEntries(ROWS.map((row) => [optionName(row), optionOf(row)])),
-  refusedOptions: {
-    'grpc-port': 'gRPC is not in this release; --http-port serves the same protocol as REST, binary tensors included',
-    'admin-port': 'loading and unloading by call is not in this release; restart the server to serve other models',
-  },
   details:
     'Every flag is the SLIPWAY_ variable of the same name: --http-port is SLIPWAY_HTTP_PORT, and a flag wins. ' +
     'Ctrl-C drains: the server finishes what it has accepted and exits 0.',

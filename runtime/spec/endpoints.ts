@@ -2,6 +2,8 @@
 export const PORTS = {
   /** Inference and health. */
   http: 8080,
+  /** Open Inference Protocol over gRPC. */
+  grpc: 8081,
   /** Prometheus exposition, read-only. */
   metrics: 8082,
 } as const;

@@ -21,6 +21,8 @@ export type EnvironmentVariable = Kind & {
   readonly variable: string;
   /** What the server does when the variable is not set. */
   readonly default?: string | number | boolean;
+  /** Its value is a secret: nothing prints it. */
+  readonly secret?: true;
   /** First contract that knows it. */
   readonly since: number;
   readonly description: string;
@@ -56,6 +58,61 @@ export const ENVIRONMENT = {
     description:
       'by hand: serve the newest version of every model of this model repository (a directory, file:// or s3://)',
   },
+  versionPolicy: {
+    variable: 'SLIPWAY_VERSION_POLICY',
+    type: 'string',
+    default: 'latest',
+    since: 1,
+    description:
+      "by hand: which versions of a model to serve: latest, latest:<n>, all or specific:<v>,<v>; a model's own version_policy wins",
+  },
+  defaultModel: {
+    variable: 'SLIPWAY_DEFAULT_MODEL',
+    type: 'string',
+    since: 1,
+    description: 'model behind /predict, /invocations and other paths that name none; by default the only one',
+  },
+  hotReload: {
+    variable: 'SLIPWAY_HOT_RELOAD',
+    type: 'boolean',
+    default: false,
+    since: 1,
+    description:
+      'by hand: notice new, changed and removed versions in the model repository and swap them without a failed request',
+  },
+  reloadSeconds: {
+    variable: 'SLIPWAY_RELOAD_SECONDS',
+    ...seconds,
+    min: 0.05,
+    default: 5,
+    since: 1,
+    description: 'how often a model repository is looked at for hot reload',
+  },
+  modelMemoryMiB: {
+    variable: 'SLIPWAY_MODEL_MEMORY_MIB',
+    type: 'number',
+    min: 1,
+    max: 67_108_864,
+    since: 1,
+    description:
+      'memory that loaded models may hold, old and new version of a swap together; by default the memory limit of the container',
+  },
+  swapPolicy: {
+    variable: 'SLIPWAY_SWAP_POLICY',
+    type: 'choice',
+    choices: ['refuse', 'hold'],
+    default: 'refuse',
+    since: 1,
+    description:
+      'when the old and the new version do not fit in memory together: refuse the new one, or hold requests while it replaces the old one',
+  },
+  swapHoldSeconds: {
+    variable: 'SLIPWAY_SWAP_HOLD_SECONDS',
+    ...seconds,
+    default: 30,
+    since: 1,
+    description: 'longest time for which a swap holds requests; past it they are answered 503',
+  },
   host: {
     variable: 'SLIPWAY_HOST',
     type: 'string',
@@ -77,6 +134,80 @@ export const ENVIRONMENT = {
     since: 1,
     description: 'Prometheus metrics, read-only; 0 takes any free port and prints it',
   },
+  grpcPort: {
+    variable: 'SLIPWAY_GRPC_PORT',
+    ...port,
+    default: PORTS.grpc,
+    since: 1,
+    description: 'Open Inference Protocol over gRPC; 0 takes any free port and prints it',
+  },
+  adminPort: {
+    variable: 'SLIPWAY_ADMIN_PORT',
+    ...port,
+    since: 1,
+    description:
+      'by hand: loading, unloading and log level, on 127.0.0.1 alone; off unless set; 0 takes any free port and prints it',
+  },
+  maxConnections: {
+    variable: 'SLIPWAY_MAX_CONNECTIONS',
+    type: 'integer',
+    min: 1,
+    max: 1_000_000,
+    default: 10_000,
+    since: 1,
+    description: 'open connections of one port; more are closed at once',
+  },
+  tlsCertificate: {
+    variable: 'SLIPWAY_TLS_CERTIFICATE',
+    type: 'string',
+    since: 1,
+    description: 'PEM file with the certificate chain: HTTP and gRPC speak TLS; read again when it changes',
+  },
+  tlsKey: {
+    variable: 'SLIPWAY_TLS_KEY',
+    type: 'string',
+    since: 1,
+    description: 'PEM file with the private key of the certificate',
+  },
+  tlsClientCa: {
+    variable: 'SLIPWAY_TLS_CLIENT_CA',
+    type: 'string',
+    since: 1,
+    description: 'PEM file with the authorities whose client certificates are let in; without it none is asked for',
+  },
+  apiKeys: {
+    variable: 'SLIPWAY_API_KEYS',
+    type: 'string',
+    secret: true,
+    since: 1,
+    description:
+      'who may call: a JSON list of { name, sha256, groups }, or a file:// URI of one; without it and without JWT nobody is asked',
+  },
+  jwtJwks: {
+    variable: 'SLIPWAY_JWT_JWKS',
+    type: 'string',
+    since: 1,
+    description: 'https:// or file:// URI of the key set that signs bearer tokens',
+  },
+  jwtIssuer: {
+    variable: 'SLIPWAY_JWT_ISSUER',
+    type: 'string',
+    since: 1,
+    description: 'issuer that bearer tokens must name',
+  },
+  jwtAudience: {
+    variable: 'SLIPWAY_JWT_AUDIENCE',
+    type: 'string',
+    since: 1,
+    description: 'audience that bearer tokens must name',
+  },
+  tenantHeader: {
+    variable: 'SLIPWAY_TENANT_HEADER',
+    type: 'string',
+    default: 'x-tenant-id',
+    since: 1,
+    description: 'header that names the tenant for fair share, where no key or token does',
+  },
   executionProvider: {
     variable: 'SLIPWAY_EXECUTION_PROVIDER',
     type: 'choice',
@@ -84,6 +215,24 @@ export const ENVIRONMENT = {
     default: 'cpu',
     since: 1,
     description: 'ONNX Runtime backend',
+  },
+  executor: {
+    variable: 'SLIPWAY_EXECUTOR',
+    type: 'choice',
+    choices: ['worker', 'native'],
+    default: 'worker',
+    since: 1,
+    description:
+      'what runs batches: threads with a session each, or one shared session called through a foreign-function interface',
+  },
+  cudaDevice: {
+    variable: 'SLIPWAY_CUDA_DEVICE',
+    type: 'integer',
+    min: 0,
+    max: 63,
+    default: 0,
+    since: 1,
+    description: 'GPU that models run on, as the container counts them',
   },
   executors: {
     variable: 'SLIPWAY_EXECUTORS',
@@ -111,6 +260,21 @@ export const ENVIRONMENT = {
     since: 1,
     description: 'rows of one run, for a batchable model whose reference does not say otherwise',
   },
+  allowedBatchSizes: {
+    variable: 'SLIPWAY_ALLOWED_BATCH_SIZES',
+    type: 'string',
+    since: 1,
+    description: 'row counts that runs may have, as in 1,2,4,8: a batch is padded to the next; by default any',
+  },
+  maxQueueDelayMicroseconds: {
+    variable: 'SLIPWAY_MAX_QUEUE_DELAY_MICROSECONDS',
+    type: 'integer',
+    min: 0,
+    max: 10_000_000,
+    default: 0,
+    since: 1,
+    description: 'how long a request may wait for others to share its run while an executor is free',
+  },
   queueDepthRows: {
     variable: 'SLIPWAY_QUEUE_DEPTH_ROWS',
     type: 'integer',
@@ -119,6 +283,45 @@ export const ENVIRONMENT = {
     default: DEFAULTS.maxBatchSize * DEFAULTS.queuedBatches,
     since: 1,
     description: 'rows one model may hold waiting; more is answered 429',
+  },
+  queueSeconds: {
+    variable: 'SLIPWAY_QUEUE_SECONDS',
+    ...seconds,
+    min: 0.001,
+    since: 1,
+    description:
+      'longest predicted wait that a request is let into the queue with; by default its own deadline; more is answered 429',
+  },
+  singleFlight: {
+    variable: 'SLIPWAY_SINGLE_FLIGHT',
+    type: 'boolean',
+    default: false,
+    since: 1,
+    description: 'identical requests that are in flight together share one run',
+  },
+  responseCacheMiB: {
+    variable: 'SLIPWAY_RESPONSE_CACHE_MIB',
+    type: 'number',
+    min: 0,
+    max: 1_048_576,
+    default: 0,
+    since: 1,
+    description: 'memory for answers to repeated requests, least recently used first out; 0 is off',
+  },
+  hooks: {
+    variable: 'SLIPWAY_HOOKS',
+    type: 'boolean',
+    default: false,
+    since: 1,
+    description: "run a model's hooks.mjs before and after it, in a thread of its own",
+  },
+  hookSeconds: {
+    variable: 'SLIPWAY_HOOK_SECONDS',
+    ...seconds,
+    min: 0.001,
+    default: 5,
+    since: 1,
+    description: 'longest time that one call of a hook may take',
   },
   requestDeadlineSeconds: {
     variable: 'SLIPWAY_REQUEST_DEADLINE_SECONDS',
@@ -191,6 +394,15 @@ export const ENVIRONMENT = {
     since: 1,
     description: 'where downloaded models are kept',
   },
+  cacheMiB: {
+    variable: 'SLIPWAY_CACHE_MIB',
+    type: 'number',
+    min: 1,
+    max: 67_108_864,
+    since: 1,
+    description:
+      'how much the cache of downloaded models may hold; by default what the disk holds. What was used longest ago is removed first',
+  },
   serviceName: {
     variable: 'SLIPWAY_SERVICE_NAME',
     type: 'string',
@@ -212,6 +424,21 @@ export const ENVIRONMENT = {
     since: 1,
     description: 'write the saturation signal to standard output in CloudWatch Embedded Metric Format',
   },
+  tracesEndpoint: {
+    variable: 'SLIPWAY_TRACES_ENDPOINT',
+    type: 'string',
+    since: 1,
+    description: 'OTLP/HTTP endpoint for traces, as in https://collector:4318/v1/traces; off unless set',
+  },
+  tracesSampleRatio: {
+    variable: 'SLIPWAY_TRACES_SAMPLE_RATIO',
+    type: 'number',
+    min: 0,
+    max: 1,
+    default: 1,
+    since: 1,
+    description: 'share of traces begun here that are recorded; a caller that has decided is followed',
+  },
   logLevel: {
     variable: 'SLIPWAY_LOG_LEVEL',
     type: 'choice',
@@ -228,14 +455,41 @@ export interface ServerSettings {
   /** As given: a JSON list of model references, or a `file://` URI of one. */
   readonly models?: string;
   readonly modelRepository?: string;
+  readonly versionPolicy: string;
+  readonly defaultModel?: string;
+  readonly hotReload: boolean;
+  readonly reloadSeconds: number;
+  readonly modelMemoryMiB?: number;
+  readonly swapPolicy: 'refuse' | 'hold';
+  readonly swapHoldSeconds: number;
   readonly host: string;
   readonly httpPort: number;
   readonly metricsPort: number;
+  readonly grpcPort: number;
+  readonly adminPort?: number;
+  readonly maxConnections: number;
+  readonly tlsCertificate?: string;
+  readonly tlsKey?: string;
+  readonly tlsClientCa?: string;
+  readonly apiKeys?: string;
+  readonly jwtJwks?: string;
+  readonly jwtIssuer?: string;
+  readonly jwtAudience?: string;
+  readonly tenantHeader: string;
   readonly executionProvider: ExecutionProvider;
+  readonly executor: 'worker' | 'native';
+  readonly cudaDevice: number;
   readonly executors: number;
   readonly intraOpThreads?: number;
   readonly maxBatchSize: number;
+  readonly allowedBatchSizes?: string;
+  readonly maxQueueDelayMicroseconds: number;
   readonly queueDepthRows: number;
+  readonly queueSeconds?: number;
+  readonly singleFlight: boolean;
+  readonly responseCacheMiB: number;
+  readonly hooks: boolean;
+  readonly hookSeconds: number;
   readonly requestDeadlineSeconds: number;
   readonly deregistrationLagSeconds: number;
   readonly keepAliveSeconds: number;
@@ -245,9 +499,12 @@ export interface ServerSettings {
   readonly startupBudgetSeconds: number;
   readonly targetQueueSeconds: number;
   readonly cacheDirectory: string;
+  readonly cacheMiB?: number;
   readonly serviceName: string;
   readonly clusterName: string;
   readonly cloudwatchMetrics: boolean;
+  readonly tracesEndpoint?: string;
+  readonly tracesSampleRatio: number;
   readonly logLevel: LogLevel;
 }
 

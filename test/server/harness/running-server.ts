@@ -52,7 +52,7 @@ export async function startServer(
   const server = buildServer({
     settings: {
       ...readEnvironment(
-        writeEnvironment({ httpPort: 0, metricsPort: 0, intraOpThreads: 1, deregistrationLagSeconds: 0 }),
+        writeEnvironment({ httpPort: 0, grpcPort: 0, metricsPort: 0, intraOpThreads: 1, deregistrationLagSeconds: 0 }),
       ),
       cacheDirectory: temporaryFolder(),
       ...settings,
