@@ -15,6 +15,19 @@ export const METRICS = {
   nonfiniteOutputs: 'slipway_nonfinite_outputs_total',
 } as const;
 
+/** Values of the `protocol` label: how a request came. */
+export const PROTOCOLS = [
+  'oip-json',
+  'oip-binary',
+  'grpc',
+  'tensorflow-serving',
+  'kserve-v1',
+  'sagemaker',
+  'vertex',
+  'predict',
+] as const;
+export type Protocol = (typeof PROTOCOLS)[number];
+
 /** Values of the `outcome` label of `slipway_requests_total`. */
 export const OUTCOMES = ['ok', 'client_error', 'queue_full', 'unavailable', 'deadline', 'cancelled', 'error'] as const;
 export type Outcome = (typeof OUTCOMES)[number];
