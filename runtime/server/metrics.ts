@@ -1,120 +1,258 @@
-import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
-import { METRICS, type Outcome } from '../spec/metric-names';
+import { collectDefaultMetrics, Registry, type Metric } from 'prom-client';
+import {
+  METRICS,
+  PORT_LABELS,
+  UNAUTHORIZED_REASONS,
+  type Outcome,
+  type PortLabel,
+  type Protocol,
+  type UnauthorizedReason,
+} from '../spec/metric-names';
 import type { RunResult } from './executor';
+import { EventLoopDelay } from './metrics/event-loop-delay';
+import { family, histogramFamily, type Labels, type Sample } from './metrics/family';
+import type { Histogram } from './metrics/histogram';
+import { AnswerMetrics, ModelMetrics } from './metrics/model-metrics';
 
-/** How a request came: as JSON alone, or with the binary tensor extension. */
-export type Protocol = 'oip-json' | 'oip-binary';
+export type { Protocol } from '../spec/metric-names';
 
 export interface MeasuredModel {
   readonly name: string;
   readonly version: number;
 }
 
-export interface GaugeSources {
-  readonly saturation: () => number;
-  readonly models: () => readonly (MeasuredModel & { readonly isReady: boolean; readonly queuedRows: number })[];
+/** A model version that is there now, with what is read off it when somebody scrapes. */
+export interface ScrapedModel extends MeasuredModel {
+  readonly isReady: boolean;
+  readonly queuedRows: number;
+  /** undefined before there was any work. */
+  readonly efficiency?: number | undefined;
 }
 
-const SECONDS_BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
-const LOAD_BUCKETS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600];
-const ROWS_BUCKETS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1_024];
+export interface GaugeSources {
+  readonly saturation: () => number;
+  readonly models: () => readonly ScrapedModel[];
+  /** Open connections by port. */
+  readonly connections?: () => Iterable<readonly [port: PortLabel, count: number]>;
+}
 
 /** Everything a replica publishes, in one registry of its own. */
 export class Metrics {
   readonly registry = new Registry();
-  private readonly requests: Counter;
-  private readonly requestDuration: Histogram;
-  private readonly queueDuration: Histogram;
-  private readonly runDuration: Histogram;
-  private readonly batchRows: Histogram;
-  private readonly modelLoadDuration: Histogram;
-  private readonly nonfiniteOutputs: Counter;
+  /** Those that are served or were not long ago; keyed by name and version, which a reloaded version keeps. */
+  private readonly models = new Map<string, { readonly metrics: ModelMetrics; holders: number }>();
+  /** Requests for models that are not served here. The client's text never becomes a label. */
+  private readonly unknownModel = new AnswerMetrics();
+  private readonly reloads = new Map<string, { readonly labels: Labels; count: number }>();
+  private readonly refusedConnections = countersOf(PORT_LABELS);
+  private readonly unauthorized = countersOf(UNAUTHORIZED_REASONS);
+  private readonly eventLoopDelay = new EventLoopDelay();
 
-  constructor(service: { readonly cluster: string; readonly service: string }, sources: GaugeSources) {
-    const registers = [this.registry];
-    const byModel = ['model', 'version'];
-    const byRequest = [...byModel, 'protocol', 'outcome'];
-    const histogram = (name: string, help: string, labelNames: string[], buckets = SECONDS_BUCKETS): Histogram =>
-      new Histogram({ name, help, labelNames, buckets, registers });
+  constructor(
+    private readonly service: { readonly cluster: string; readonly service: string },
+    private readonly sources: GaugeSources,
+  ) {
     collectDefaultMetrics({ register: this.registry });
-    new Gauge({
-      name: METRICS.saturation,
-      help: 'Share of its capacity that this replica uses, 1 is full (10 s average): what autoscaling holds at its target',
-      labelNames: ['cluster', 'service'],
-      registers,
-      collect() {
-        this.set({ ...service }, sources.saturation());
-      },
-    });
-    new Gauge({
-      name: METRICS.modelReady,
-      help: '1 while the model version is loaded and proven',
-      labelNames: byModel,
-      registers,
-      collect() {
-        for (const model of sources.models()) this.set(labelsOf(model), model.isReady ? 1 : 0);
-      },
-    });
-    new Gauge({
-      name: METRICS.queueRows,
-      help: 'Rows that wait for an executor',
-      labelNames: byModel,
-      registers,
-      collect() {
-        for (const model of sources.models()) this.set(labelsOf(model), model.queuedRows);
-      },
-    });
-    this.requests = new Counter({
-      name: METRICS.requests,
-      help: 'Inference requests answered, by outcome',
-      labelNames: byRequest,
-      registers,
-    });
-    this.requestDuration = histogram(
-      METRICS.requestDuration,
-      'Seconds from the headers of an inference request to its answer',
-      byRequest,
-    );
-    this.queueDuration = histogram(METRICS.queueDuration, 'Seconds that requests waited for an executor', byModel);
-    this.runDuration = histogram(METRICS.runDuration, 'Seconds of one run of a batch', byModel);
-    this.batchRows = histogram(METRICS.batchRows, 'Rows of one run', byModel, ROWS_BUCKETS);
-    this.modelLoadDuration = histogram(
-      METRICS.modelLoadDuration,
-      'Seconds to fetch, open and prove a model',
-      byModel,
-      LOAD_BUCKETS,
-    );
-    this.nonfiniteOutputs = new Counter({
-      name: METRICS.nonfiniteOutputs,
-      help: 'Output elements that were NaN or infinite',
-      labelNames: byModel,
-      registers,
-    });
+    for (const metric of [...this.replicaFamilies(), ...this.modelFamilies()]) this.registry.registerMetric(metric);
+    this.eventLoopDelay.start();
+  }
+
+  /** Stops what runs by itself. */
+  close(): void {
+    this.eventLoopDelay.stop();
+  }
+
+  /** The numbers of one model version. Every call is matched by one of `release`, after which its series are gone. */
+  acquire({ name, version }: MeasuredModel): ModelMetrics {
+    const key = keyOf({ name, version });
+    const held = this.models.get(key) ?? { metrics: new ModelMetrics(name, version), holders: 0 };
+    held.holders += 1;
+    this.models.set(key, held);
+    return held.metrics;
+  }
+
+  release(model: MeasuredModel): void {
+    const key = keyOf(model);
+    const held = this.models.get(key);
+    if (held !== undefined && (held.holders -= 1) === 0) this.models.delete(key);
   }
 
   /** @param model undefined when the client named a model that is not served: its text never becomes a label. */
   answered(model: MeasuredModel | undefined, protocol: Protocol, outcome: Outcome, seconds: number): void {
-    const labels = { ...(model === undefined ? { model: '', version: '' } : labelsOf(model)), protocol, outcome };
-    this.requests.inc(labels);
-    this.requestDuration.observe(labels, seconds);
+    (model === undefined ? this.unknownModel : this.of(model)).answered(protocol, outcome, seconds);
   }
 
   queued(model: MeasuredModel, seconds: number): void {
-    this.queueDuration.observe(labelsOf(model), seconds);
+    this.of(model).queued(seconds);
   }
 
   ran(model: MeasuredModel, rows: number, { seconds, nonfiniteElements }: RunResult): void {
-    const labels = labelsOf(model);
-    this.runDuration.observe(labels, seconds);
-    this.batchRows.observe(labels, rows);
-    if (nonfiniteElements > 0) this.nonfiniteOutputs.inc(labels, nonfiniteElements);
+    this.of(model).ran(rows, seconds, nonfiniteElements);
   }
 
   modelLoaded(model: MeasuredModel, seconds: number): void {
-    this.modelLoadDuration.observe(labelsOf(model), seconds);
+    this.of(model).loaded(seconds);
+  }
+
+  /** A change of a model in its repository. @param model Its name there, never a client's word. */
+  reloaded(model: string, outcome: 'ok' | 'failed'): void {
+    const key = `${model}\0${outcome}`;
+    const counter = this.reloads.get(key) ?? { labels: { model, outcome }, count: 0 };
+    counter.count += 1;
+    this.reloads.set(key, counter);
+  }
+
+  connectionRefused(port: PortLabel): void {
+    this.refusedConnections[port] += 1;
+  }
+
+  requestUnauthorized(reason: UnauthorizedReason): void {
+    this.unauthorized[reason] += 1;
+  }
+
+  private of(model: MeasuredModel): ModelMetrics {
+    return this.models.get(keyOf(model))?.metrics ?? this.acquire(model);
+  }
+
+  private replicaFamilies(): readonly Metric[] {
+    const { sources } = this;
+    return [
+      family(
+        'gauge',
+        METRICS.saturation,
+        'Share of its capacity that this replica uses, 1 is full (10 s average): what autoscaling holds at its target',
+        () => [[{ ...this.service }, sources.saturation()]],
+      ),
+      family('gauge', METRICS.connections, 'Open connections', () =>
+        Array.from(sources.connections?.() ?? [], ([port, count]): Sample => [{ port }, count]),
+      ),
+      family(
+        'counter',
+        METRICS.connectionsRefused,
+        'Connections that were closed at once because so many were open',
+        () => samplesOf('port', this.refusedConnections),
+      ),
+      family(
+        'counter',
+        METRICS.requestsUnauthorized,
+        'Requests without a key or token that lets them in, by what was wrong with it',
+        () => samplesOf('reason', this.unauthorized),
+      ),
+      family('gauge', METRICS.eventLoopDelay, 'How late the event loop was in the last 10 s, by quantile', () =>
+        this.eventLoopDelay.samples(),
+      ),
+      family('counter', METRICS.modelReloads, 'Changes of models in the model repository, by how they ended', () =>
+        Array.from(this.reloads.values(), ({ labels, count }): Sample => [labels, count]),
+      ),
+    ];
+  }
+
+  private modelFamilies(): readonly Metric[] {
+    const scraped = (value: (model: ScrapedModel) => number | undefined) => () =>
+      this.sources.models().flatMap((model): Sample[] => {
+        const now = value(model);
+        return now === undefined ? [] : [[labelsOf(model), now]];
+      });
+    const counted = (value: (model: ModelMetrics) => number) => () =>
+      this.measured().map((model): Sample => [model.labels, value(model)]);
+    const histograms = (of: (model: ModelMetrics) => Histogram) => () =>
+      this.measured().map((model) => [model.labels, of(model)] as const);
+    return [
+      family(
+        'gauge',
+        METRICS.modelReady,
+        '1 while the model version is loaded and proven',
+        scraped(({ isReady }) => (isReady ? 1 : 0)),
+      ),
+      family(
+        'gauge',
+        METRICS.queueRows,
+        'Rows that wait for an executor',
+        scraped(({ queuedRows }) => queuedRows),
+      ),
+      family(
+        'gauge',
+        METRICS.efficiency,
+        'Time inside the runtime ÷ time in which runs could have gone on, while there was work (last minute)',
+        scraped(({ efficiency }) => efficiency),
+      ),
+      family('counter', METRICS.requests, 'Inference requests answered, by outcome', () =>
+        this.durations().map(([labels, histogram]): Sample => [labels, histogram.count]),
+      ),
+      histogramFamily(METRICS.requestDuration, 'Seconds from the headers of an inference request to its answer', () =>
+        this.durations(),
+      ),
+      histogramFamily(
+        METRICS.queueDuration,
+        'Seconds that requests waited for an executor',
+        histograms(({ queueDuration }) => queueDuration),
+      ),
+      histogramFamily(
+        METRICS.runDuration,
+        'Seconds of one run of a batch',
+        histograms(({ runDuration }) => runDuration),
+      ),
+      histogramFamily(
+        METRICS.batchRows,
+        'Rows of one run',
+        histograms(({ batchRows }) => batchRows),
+      ),
+      histogramFamily(
+        METRICS.modelLoadDuration,
+        'Seconds to fetch, open and prove a model',
+        histograms(({ loadDuration }) => loadDuration),
+      ),
+      family(
+        'counter',
+        METRICS.nonfiniteOutputs,
+        'Output elements that were NaN or infinite',
+        counted(({ nonfiniteOutputs }) => nonfiniteOutputs),
+      ),
+      family(
+        'counter',
+        METRICS.cacheHits,
+        'Requests answered without a run',
+        counted(({ cacheHits }) => cacheHits),
+      ),
+      family(
+        'counter',
+        METRICS.cacheMisses,
+        'Requests whose answer was looked for and not there',
+        counted(({ cacheMisses }) => cacheMisses),
+      ),
+      family(
+        'counter',
+        METRICS.cacheSavedSeconds,
+        'Seconds of runs that answers from the cache took when they were computed',
+        counted(({ cacheSavedSeconds }) => cacheSavedSeconds),
+      ),
+    ];
+  }
+
+  private measured(): readonly ModelMetrics[] {
+    return Array.from(this.models.values(), ({ metrics }) => metrics);
+  }
+
+  private durations(): readonly (readonly [labels: Labels, histogram: Histogram])[] {
+    return [
+      ...this.unknownModel.durations({ model: '', version: '' }),
+      ...this.measured().flatMap((model) => [...model.durations(model.labels)]),
+    ];
   }
 }
 
-function labelsOf({ name, version }: MeasuredModel): { model: string; version: string } {
+function keyOf({ name, version }: MeasuredModel): string {
+  return `${version}/${name}`;
+}
+
+function labelsOf({ name, version }: MeasuredModel): Labels {
   return { model: name, version: String(version) };
+}
+
+function countersOf<T extends string>(values: readonly T[]): Record<T, number> {
+  return Object.fromEntries(values.map((value) => [value, 0])) as Record<T, number>;
+}
+
+function samplesOf(label: string, counters: Readonly<Record<string, number>>): readonly Sample[] {
+  return Object.entries(counters).map(([value, count]): Sample => [{ [label]: value }, count]);
 }

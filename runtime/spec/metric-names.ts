@@ -13,14 +13,31 @@ export const METRICS = {
   modelReady: 'slipway_model_ready',
   modelLoadDuration: 'slipway_model_load_duration_seconds',
   nonfiniteOutputs: 'slipway_nonfinite_outputs_total',
+  efficiency: 'slipway_efficiency_ratio',
+  modelReloads: 'slipway_model_reloads_total',
+  cacheHits: 'slipway_cache_hits_total',
+  cacheMisses: 'slipway_cache_misses_total',
+  cacheSavedSeconds: 'slipway_cache_saved_seconds_total',
+  connections: 'slipway_connections',
+  connectionsRefused: 'slipway_connections_refused_total',
+  requestsUnauthorized: 'slipway_requests_unauthorized_total',
+  eventLoopDelay: 'slipway_event_loop_delay_seconds',
 } as const;
+
+/** Values of the `port` label. */
+export const PORT_LABELS = ['http', 'grpc', 'metrics', 'admin'] as const;
+export type PortLabel = (typeof PORT_LABELS)[number];
+
+/** Values of the `reason` label of `slipway_requests_unauthorized_total`. */
+export const UNAUTHORIZED_REASONS = ['missing', 'refused', 'forbidden', 'unavailable'] as const;
+export type UnauthorizedReason = (typeof UNAUTHORIZED_REASONS)[number];
 
 /** Values of the `protocol` label: how a request came. */
 export const PROTOCOLS = [
   'oip-json',
   'oip-binary',
-  'grpc',
-  'tensorflow-serving',
+  'oip-grpc',
+  'tensorflow',
   'kserve-v1',
   'sagemaker',
   'vertex',
