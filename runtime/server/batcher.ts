@@ -5,6 +5,8 @@ import { BatchQueue, type QueuedRequest } from './batch-queue';
 import { ServerError } from './errors';
 import { ExecutorExit, RunError, type Executor, type RunResult } from './executor';
 import type { ExecutorPool } from './executor-pool';
+import type { Cancellation } from './cancellation';
+import type { InferCall } from './infer-call';
 import type { SharedResource } from './shared-resource';
 
 export interface BatcherOptions {
@@ -27,7 +29,7 @@ export interface BatchObserver {
 }
 
 interface Waiting extends QueuedRequest {
-  readonly signal: AbortSignal;
+  readonly cancellation: Cancellation;
   resolve(outputs: readonly Tensor[]): void;
   reject(error: Error): void;
 }
@@ -46,13 +48,12 @@ export class Batcher {
   }
 
   /**
-   * Runs one request, with others where possible. An abort takes it out of the queue; once it runs, only its answer
+   * Runs one request, with others where possible. A cancellation takes it out of the queue; once it runs, only its answer
    * is given up.
-   * @param rows Rows of every input; 1 when requests of this model are not joined.
-   * @throws ServerError QUEUE_FULL, RUN_REFUSED, RUN_FAILED or MODEL_NOT_READY, or the reason of the abort.
+   * @throws ServerError QUEUE_FULL, RUN_REFUSED, RUN_FAILED or MODEL_NOT_READY, or the reason of the cancellation.
    */
-  run(inputs: readonly Tensor[], rows: number, signal: AbortSignal): Promise<readonly Tensor[]> {
-    if (signal.aborted) return Promise.reject(signal.reason as Error);
+  run({ inputs, rows, cancellation }: InferCall): Promise<readonly Tensor[]> {
+    if (cancellation.reason !== undefined) return Promise.reject(cancellation.reason);
     const counted = Math.max(1, rows);
     if (!this.queue.hasRoomFor(counted)) {
       const { model, queueDepthRows, retryAfterSeconds } = this.options;
@@ -65,15 +66,11 @@ export class Batcher {
       );
     }
     return new Promise((resolve, reject) => {
-      const request: Waiting = { inputs, rows: counted, enqueuedAt: performance.now(), signal, resolve, reject };
-      signal.addEventListener(
-        'abort',
-        () => {
-          this.queue.remove(request);
-          reject(signal.reason as Error);
-        },
-        { once: true },
-      );
+      const request: Waiting = { inputs, rows: counted, enqueuedAt: performance.now(), cancellation, resolve, reject };
+      cancellation.onCancel((reason) => {
+        this.queue.remove(request);
+        reject(reason);
+      });
       this.queue.add(request);
       this.scheduleDispatch();
     });
@@ -112,7 +109,8 @@ export class Batcher {
     } catch (error) {
       if (error instanceof RunError && batch.length > 1) {
         // One request's values made the run fail; the others must not pay for it.
-        for (const request of batch) if (!request.signal.aborted) await this.runBatch(executor, [request]);
+        for (const request of batch)
+          if (request.cancellation.reason === undefined) await this.runBatch(executor, [request]);
       } else {
         for (const request of batch) request.reject(this.describe(error));
       }

@@ -1,76 +1,101 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { performance } from 'node:perf_hooks';
+import { Cancellation } from './cancellation';
 import { ServerError, toServerError } from './errors';
 
 /** How long a client may go on sending a body that nobody reads, before its connection is closed. */
 const DISCARD_MS = 5_000;
+/** Parts up to this size together are copied into one piece: cheaper than a system call's list of them. */
+const JOINED_BYTES = 16 * 1_024;
 
 export interface ExchangeOptions {
   /** The client waits for leave to send its body. */
   readonly expectsContinue: boolean;
   /** Asked when the answer leaves: whether the connection ends with it. */
   readonly isLast: () => boolean;
+  /** Called once, when the answer is handed to the operating system or the connection is gone. */
+  readonly onClose: (exchange: Exchange) => void;
 }
 
 /** One request and its answer. */
 export class Exchange {
   readonly startedAt = performance.now();
-  private readonly controller = new AbortController();
+  /** Cancelled with the reason when the answer is no longer wanted, or can no longer be had. */
+  readonly cancellation = new Cancellation();
+  /** Whom the queue is shared fairly between; empty when nobody said. */
+  tenant = '';
+  private releases: (() => void)[] | undefined;
 
   constructor(
     readonly request: IncomingMessage,
     private readonly response: ServerResponse,
     private readonly options: ExchangeOptions,
   ) {
-    response.once('close', () => {
-      if (!response.writableFinished) this.abort(new ServerError('CLIENT_GONE', 'the client closed the connection'));
-    });
-  }
-
-  /** Aborted with the reason when the answer is no longer wanted, or can no longer be had. */
-  get signal(): AbortSignal {
-    return this.controller.signal;
+    response.on('close', () => this.close());
   }
 
   abort(reason: ServerError): void {
-    this.controller.abort(reason);
+    this.cancellation.cancel(reason);
   }
 
   get secondsSoFar(): number {
     return (performance.now() - this.startedAt) / 1_000;
   }
 
+  get status(): number {
+    return this.response.statusCode;
+  }
+
   header(name: string): string | undefined {
     const value = this.request.headers[name];
-    return Array.isArray(value) ? value[0] : value;
+    return typeof value === 'object' ? value[0] : value;
+  }
+
+  /** A header of the answer, whatever it will be. */
+  setHeader(name: string, value: string): void {
+    this.response.setHeader(name, value);
   }
 
   allowBody(): void {
     if (this.options.expectsContinue) this.response.writeContinue();
   }
 
-  /** Resolves when the answer is handed to the operating system, or the connection is gone. */
-  async send(status: number, headers: Readonly<Record<string, string>>, parts: readonly Uint8Array[]): Promise<void> {
+  /** Frees something when the answer has left. */
+  onClose(release: () => void): void {
+    if (this.releases === undefined) this.releases = [release];
+    else this.releases.push(release);
+  }
+
+  /** Sends the answer, unless one is on its way already. */
+  send(status: number, headers: Readonly<Record<string, string>>, parts: readonly (Uint8Array | string)[]): void {
     const { response, request } = this;
     if (response.headersSent || response.destroyed) return;
     if (!request.complete) this.discardBody();
-    const closed = new Promise((resolve) => response.once('close', resolve));
     if (this.options.isLast()) response.setHeader('Connection', 'close');
     response.writeHead(status, headers);
-    for (const part of parts) response.write(part);
-    response.end();
-    await closed;
+    const pieces = joinSmall(parts);
+    const last = pieces.length - 1;
+    for (let i = 0; i < last; i++) response.write(pieces[i]!);
+    response.end(pieces[last]);
   }
 
-  sendJson(status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): Promise<void> {
-    const bytes = Buffer.from(JSON.stringify(body));
-    const all = { 'Content-Type': 'application/json', 'Content-Length': String(bytes.byteLength), ...headers };
-    return this.send(status, all, [bytes]);
+  sendJson(status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): void {
+    const text = JSON.stringify(body);
+    const all = { 'Content-Type': 'application/json', 'Content-Length': String(Buffer.byteLength(text)), ...headers };
+    this.send(status, all, [text]);
   }
 
-  sendError(error: unknown): Promise<void> {
+  sendError(error: unknown): void {
     const { status, message, headers } = toServerError(error);
-    return this.sendJson(status, { error: message }, headers);
+    this.sendJson(status, { error: message }, headers);
+  }
+
+  private close(): void {
+    const { response, releases } = this;
+    if (!response.writableFinished) this.abort(new ServerError('CLIENT_GONE', 'the client closed the connection'));
+    this.releases = undefined;
+    if (releases !== undefined) for (const release of releases) release();
+    this.options.onClose(this);
   }
 
   // Closing at once would reset the connection, and a client that is still sending would never read why.
@@ -83,4 +108,12 @@ export class Exchange {
     }, DISCARD_MS).unref();
     request.once('close', () => clearTimeout(timer));
   }
+}
+
+function joinSmall(parts: readonly (Uint8Array | string)[]): readonly (Uint8Array | string)[] {
+  if (parts.length < 2) return parts;
+  let bytes = 0;
+  for (const part of parts) bytes += part.length;
+  if (bytes > JOINED_BYTES) return parts;
+  return [Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : part)))];
 }

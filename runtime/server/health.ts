@@ -31,11 +31,11 @@ export function healthRoutes(options: HealthOptions): readonly Route<Handler>[] 
     return exchange.sendJson(503, { ready: false, reason: whyNotReady(models()) });
   };
   return [
-    { method: 'GET', path: PATHS.live, handler: live },
-    { method: 'GET', path: PATHS.startup, handler: started },
-    { method: 'GET', path: PATHS.ready, handler: ready },
-    { method: 'GET', path: '/v2/health/live', handler: live },
-    { method: 'GET', path: '/v2/health/ready', handler: ready },
+    { method: 'GET', path: PATHS.live, group: 'public', handler: live },
+    { method: 'GET', path: PATHS.startup, group: 'public', handler: started },
+    { method: 'GET', path: PATHS.ready, group: 'public', handler: ready },
+    { method: 'GET', path: '/v2/health/live', group: 'public', handler: live },
+    { method: 'GET', path: '/v2/health/ready', group: 'public', handler: ready },
   ];
 }
 

@@ -1,12 +1,16 @@
+import { performance } from 'node:perf_hooks';
+import type { Protocol } from '../spec/metric-names';
 import { largestBody } from './body-limit';
-import type { BodyLease, BodyMemory } from './body-memory';
+import type { BodyMemory } from './body-memory';
+import type { Cancellation } from './cancellation';
+import type { Codec, DecodedRequest, ModelSelector } from './codec';
+import { Deadlines, type Deadline } from './deadlines';
 import { ServerError, toServerError } from './errors';
 import type { Exchange } from './exchange';
-import { parseInferRequest, type InferRequest } from './infer-request';
-import { encodeInferResponse } from './infer-response';
-import type { Metrics, Protocol } from './metrics';
+import type { InferTarget } from './infer-request';
+import type { Metrics } from './metrics';
 import { readBody } from './request-body';
-import type { ServedModel } from './served-model';
+import type { Servable } from './servable';
 import type { ServedModels } from './served-models';
 
 export interface InferenceOptions {
@@ -17,82 +21,133 @@ export interface InferenceOptions {
   readonly bodyMemory: BodyMemory;
 }
 
-const HEADER_LENGTH = 'inference-header-content-length';
+/** A request of any protocol. */
+export interface RunRequest<A> {
+  readonly selector: ModelSelector;
+  readonly protocol: Protocol;
+  /** On the clock of `performance.now()`, in milliseconds. */
+  readonly startedAt: number;
+  /** How long the client waits, when it said so; never longer than the server's own deadline. */
+  readonly timeoutMs?: number;
+  readonly cancellation: Cancellation;
+  readonly tenant: string;
+  /** Reads and checks the request. What can be refused without its body is refused before this is called. */
+  readonly decode: (target: InferTarget) => DecodedRequest<A> | Promise<DecodedRequest<A>>;
+}
 
-/** Answers inference requests of the Open Inference Protocol. */
+/** Answers inference requests of every protocol: finds the model, holds the deadline, runs, counts. */
 export class Inference {
+  private readonly deadlines = new Deadlines();
+
   constructor(private readonly options: InferenceOptions) {}
 
-  async answer(exchange: Exchange, name: string, version: string | undefined): Promise<void> {
-    const { metrics, requestDeadlineSeconds } = this.options;
-    const protocol: Protocol = exchange.header(HEADER_LENGTH) === undefined ? 'oip-json' : 'oip-binary';
-    const deadline = setTimeout(
-      () => exchange.abort(new ServerError('DEADLINE', `no answer within ${requestDeadlineSeconds} s`)),
-      requestDeadlineSeconds * 1_000,
-    );
-    const lease = this.options.bodyMemory.lease();
-    let model: ServedModel | undefined;
+  get maxBodyBytes(): number {
+    return this.options.maxBodyBytes;
+  }
+
+  get bodyMemory(): BodyMemory {
+    return this.options.bodyMemory;
+  }
+
+  /** Answers a request that came over HTTP. */
+  async answer(exchange: Exchange, selector: ModelSelector, codec: Codec): Promise<void> {
+    const { headers, parts } = await this.run({
+      selector,
+      protocol: codec.protocol,
+      startedAt: exchange.startedAt,
+      timeoutMs: parseTimeout(exchange.header('x-request-timeout')),
+      cancellation: exchange.cancellation,
+      tenant: exchange.tenant,
+      decode: async (target) => codec.decode(await this.readBody(exchange, codec, target), target, exchange),
+    });
+    exchange.send(200, headers, parts);
+  }
+
+  /** @throws ServerError; the metrics have counted it. */
+  async run<A>(request: RunRequest<A>): Promise<A> {
+    const { metrics } = this.options;
+    const { cancellation, startedAt, protocol } = request;
+    const deadline = this.deadlineOf(request);
+    this.deadlines.add(deadline);
+    let model: Servable | undefined;
     try {
-      model = this.options.models().find(name, version);
-      const response = await this.infer(exchange, model, lease);
-      metrics.answered(model, protocol, 'ok', exchange.secondsSoFar);
-      await exchange.send(200, response.headers, response.parts);
+      model = this.options.models().find(request.selector);
+      const answer = await this.infer(model, request, deadline.at);
+      const seconds = (performance.now() - startedAt) / 1_000;
+      model.statistics.success.add(seconds);
+      metrics.answered(model, protocol, 'ok', seconds);
+      return answer;
     } catch (error) {
-      metrics.answered(model, protocol, toServerError(error).outcome, exchange.secondsSoFar);
-      throw error;
+      // Whatever failed on the way of a request that was cancelled, failed for that reason.
+      const reason = error instanceof ServerError ? error : (cancellation.reason ?? error);
+      const seconds = (performance.now() - startedAt) / 1_000;
+      model?.statistics.fail.add(seconds);
+      metrics.answered(model, protocol, toServerError(reason).outcome, seconds);
+      throw reason;
     } finally {
-      clearTimeout(deadline);
-      lease.release();
+      this.deadlines.remove(deadline);
     }
   }
 
-  private async infer(
-    exchange: Exchange,
-    model: ServedModel,
-    lease: BodyLease,
-  ): Promise<ReturnType<typeof encodeInferResponse>> {
-    // What can be refused without the body is refused before it is read.
-    const { target } = model.assertReady();
-    const headerLength = parseHeaderLength(exchange.header(HEADER_LENGTH));
-    const maxBytes = Math.min(this.options.maxBodyBytes, largestBody(target));
-    const body = await this.read(exchange, headerLength, maxBytes, lease);
-    const request: InferRequest = parseInferRequest(body, headerLength, target);
-    const outputs = await model.infer(request.inputs, request.rows, exchange.signal);
-    return encodeInferResponse(model, request, outputs);
+  private async infer<A>(model: Servable, request: RunRequest<A>, deadlineAt: number): Promise<A> {
+    const { cancellation, tenant } = request;
+    const decoded = await request.decode(model.assertReady().target);
+    cancellation.throwIfCancelled();
+    const { inputs, rows, priority = 0, timeoutMicroseconds, parameters } = decoded;
+    const outputs = await model.infer({
+      inputs,
+      rows,
+      cancellation,
+      deadlineAt,
+      priority,
+      tenant,
+      queueTimeoutMs: timeoutMicroseconds === undefined ? undefined : timeoutMicroseconds / 1_000,
+      parameters,
+    });
+    return decoded.encode(model, outputs);
   }
 
-  private async read(
-    exchange: Exchange,
-    headerLength: number | undefined,
-    maxBytes: number,
-    lease: BodyLease,
-  ): Promise<Uint8Array> {
-    const encoding = exchange.header('content-encoding') ?? 'identity';
-    if (encoding !== 'identity') {
+  private deadlineOf({ startedAt, timeoutMs, cancellation }: RunRequest<unknown>): Deadline {
+    const seconds = Math.min(this.options.requestDeadlineSeconds, (timeoutMs ?? Infinity) / 1_000);
+    return {
+      at: startedAt + seconds * 1_000,
+      cancellation,
+      expired: () => new ServerError('DEADLINE', `no answer within ${seconds} s`),
+    };
+  }
+
+  private async readBody(exchange: Exchange, codec: Codec, target: InferTarget): Promise<Uint8Array> {
+    const { maxBodyBytes, bodyMemory } = this.options;
+    const encoding = exchange.header('content-encoding');
+    if (encoding !== undefined && encoding !== 'identity') {
       throw new ServerError('CONTENT_ENCODING', `Content-Encoding must be identity, got '${encoding}'`);
     }
+    const lease = bodyMemory.lease();
+    exchange.onClose(() => lease.release());
+    const isBound = codec.isBoundByModel ?? true;
     try {
       return await readBody(exchange.request, {
-        maxBytes,
-        headerLength: headerLength ?? 0,
-        signal: exchange.signal,
+        maxBytes: isBound ? Math.min(maxBodyBytes, largestBody(target)) : maxBodyBytes,
+        headerLength: codec.headerLength,
+        cancellation: exchange.cancellation,
         take: (bytes) => lease.take(bytes),
         onAccept: () => exchange.allowBody(),
       });
     } catch (error) {
-      if (!(error instanceof ServerError) || error.code !== 'DEADLINE') throw error;
+      if (exchange.cancellation.reason?.code !== 'DEADLINE') throw error;
       throw new ServerError('BODY_TOO_SLOW', `the body did not arrive within ${this.options.requestDeadlineSeconds} s`);
     }
   }
 }
 
-function parseHeaderLength(text: string | undefined): number | undefined {
+/** `X-Request-Timeout`: seconds, fractions allowed. */
+function parseTimeout(text: string | undefined): number | undefined {
   if (text === undefined) return undefined;
-  if (!/^\d{1,10}$/.test(text)) {
+  if (!/^\d{1,6}(\.\d{1,6})?$/.test(text) || Number(text) === 0) {
     throw new ServerError(
       'MALFORMED_REQUEST',
-      `Inference-Header-Content-Length must be a number of bytes, got '${text.slice(0, 40)}'`,
+      `X-Request-Timeout must be seconds above 0, as in 2.5, got '${text.slice(0, 40)}'`,
     );
   }
-  return Number(text);
+  return Number(text) * 1_000;
 }

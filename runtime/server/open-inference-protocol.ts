@@ -3,46 +3,89 @@ import type { TensorSignature } from '../spec/model-facts';
 import { version as serverVersion } from '../../package.json';
 import { ServerError } from './errors';
 import type { Exchange } from './exchange';
+import type { Codec, ModelSelector } from './codec';
 import type { Inference } from './inference';
+import { parseInferRequest } from './infer-request';
+import { encodeInferResponse } from './infer-response';
 import { readBody } from './request-body';
 import type { Route } from './router';
-import type { ServedModel } from './served-model';
+import type { Servable } from './servable';
 import type { ServedModels } from './served-models';
 
-export type Handler = (exchange: Exchange, parameters: Readonly<Record<string, string>>) => Promise<void>;
+export type Handler = (exchange: Exchange, parameters: Readonly<Record<string, string>>) => Promise<void> | void;
+
+const HEADER_LENGTH = 'inference-header-content-length';
 
 const MAX_INDEX_BODY_BYTES = 64 * 1_024;
 
 /** The Open Inference Protocol's REST paths, with the models list of KServe and the repository index of Triton. */
 export function openInferenceRoutes(models: () => ServedModels, inference: Inference): readonly Route<Handler>[] {
-  const metadata: Handler = (exchange, { model = '', version }) => {
-    const found = models().find(model, version);
-    return exchange.sendJson(200, describeModel(found, models().versionsOf(found.name)));
+  const metadata: Handler = (exchange, parameters) => {
+    const found = models().find(selectorOf(parameters));
+    exchange.sendJson(200, describeModel(found, models().versionsOf(found.name)));
   };
-  const ready: Handler = (exchange, { model = '', version }) => {
-    const { name, isReady, reason } = models().find(model, version);
-    return exchange.sendJson(isReady ? 200 : 503, { name, ready: isReady, ...(isReady ? {} : { reason }) });
+  const ready: Handler = (exchange, parameters) => {
+    const { name, isReady, reason } = models().find(selectorOf(parameters));
+    exchange.sendJson(isReady ? 200 : 503, { name, ready: isReady, ...(isReady ? {} : { reason }) });
   };
-  const infer: Handler = (exchange, { model = '', version }) => inference.answer(exchange, model, version);
+  const infer: Handler = (exchange, parameters) =>
+    inference.answer(exchange, selectorOf(parameters), openInferenceCodec(exchange));
   const index: Handler = async (exchange) =>
     exchange.sendJson(200, listIndex(models(), await readsReadyOnly(exchange)));
+  const group = 'metadata' as const;
   return [
-    { method: 'GET', path: '/v2', handler: (exchange) => exchange.sendJson(200, SERVER_METADATA) },
-    { method: 'GET', path: '/v2/models', handler: (exchange) => exchange.sendJson(200, { models: models().names }) },
-    { method: 'GET', path: '/v2/models/{model}', handler: metadata },
-    { method: 'GET', path: '/v2/models/{model}/versions/{version}', handler: metadata },
-    { method: 'GET', path: '/v2/models/{model}/ready', handler: ready },
-    { method: 'GET', path: '/v2/models/{model}/versions/{version}/ready', handler: ready },
-    { method: 'POST', path: '/v2/models/{model}/infer', handler: infer },
-    { method: 'POST', path: '/v2/models/{model}/versions/{version}/infer', handler: infer },
-    { method: 'GET', path: '/v2/repository/index', handler: index },
-    { method: 'POST', path: '/v2/repository/index', handler: index },
+    { method: 'GET', path: '/v2', group, handler: (exchange) => exchange.sendJson(200, SERVER_METADATA) },
+    {
+      method: 'GET',
+      path: '/v2/models',
+      group,
+      handler: (exchange) => exchange.sendJson(200, { models: models().names }),
+    },
+    { method: 'GET', path: '/v2/models/{model}', group, handler: metadata },
+    { method: 'GET', path: '/v2/models/{model}/versions/{version}', group, handler: metadata },
+    { method: 'GET', path: '/v2/models/{model}/ready', group: 'public', handler: ready },
+    { method: 'GET', path: '/v2/models/{model}/versions/{version}/ready', group: 'public', handler: ready },
+    { method: 'POST', path: '/v2/models/{model}/infer', group: 'infer', handler: infer },
+    { method: 'POST', path: '/v2/models/{model}/versions/{version}/infer', group: 'infer', handler: infer },
+    { method: 'GET', path: '/v2/repository/index', group, handler: index },
+    { method: 'POST', path: '/v2/repository/index', group, handler: index },
   ];
+}
+
+function selectorOf({ model = '', version }: Readonly<Record<string, string>>): ModelSelector {
+  return { name: model, version };
+}
+
+function openInferenceCodec(exchange: Exchange): Codec {
+  const headerLength = parseHeaderLength(exchange.header(HEADER_LENGTH));
+  return {
+    protocol: headerLength === undefined ? 'oip-json' : 'oip-binary',
+    headerLength,
+    decode: (body, target) => {
+      const request = parseInferRequest(body, headerLength, target);
+      return {
+        inputs: request.inputs,
+        rows: request.rows,
+        encode: (model, outputs) => encodeInferResponse(model, request, outputs),
+      };
+    },
+  };
+}
+
+function parseHeaderLength(text: string | undefined): number | undefined {
+  if (text === undefined) return undefined;
+  if (!/^\d{1,10}$/.test(text)) {
+    throw new ServerError(
+      'MALFORMED_REQUEST',
+      `Inference-Header-Content-Length must be a number of bytes, got '${text.slice(0, 40)}'`,
+    );
+  }
+  return Number(text);
 }
 
 const SERVER_METADATA = { name: 'slipway', version: serverVersion, extensions: ['binary_tensor_data'] };
 
-function describeModel(model: ServedModel, versions: readonly ServedModel[]): unknown {
+function describeModel(model: Servable, versions: readonly Servable[]): unknown {
   const { inputs, outputs } = model.target ?? model.assertReady().target;
   return {
     name: model.name,
@@ -67,7 +110,7 @@ function listIndex(models: ServedModels, readyOnly: boolean): unknown {
 async function readsReadyOnly(exchange: Exchange): Promise<boolean> {
   const body = await readBody(exchange.request, {
     maxBytes: MAX_INDEX_BODY_BYTES,
-    signal: exchange.signal,
+    cancellation: exchange.cancellation,
     onAccept: () => exchange.allowBody(),
   });
   if (body.byteLength === 0) return false;

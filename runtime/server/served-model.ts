@@ -13,9 +13,10 @@ import type { Metrics } from './metrics';
 import { ModelError } from './model-error';
 import { proveModel, type ModelProof } from './prove-model';
 import { RunCost } from './run-cost';
+import type { InferCall } from './infer-call';
+import { ModelStatistics } from './model-statistics';
+import type { ModelState, Servable } from './servable';
 import type { SharedResource } from './shared-resource';
-
-export type ModelState = 'LOADING' | 'READY' | 'UNAVAILABLE';
 
 export interface ServedModelOptions {
   readonly reference: ModelReference;
@@ -31,7 +32,7 @@ export interface ServedModelOptions {
 const MAX_RETRY_AFTER_SECONDS = 30;
 
 /** One model version from its reference to its answers. */
-export class ServedModel {
+export class ServedModel implements Servable {
   readonly name: string;
   readonly version: number;
   private failure: string | undefined;
@@ -40,6 +41,7 @@ export class ServedModel {
   private serving: Serving | undefined;
   private readonly log: Logger;
   private readonly cost = new RunCost();
+  readonly statistics = new ModelStatistics();
   /** Rows that valid requests brought so far, those that were turned away included: the demand. */
   arrivedRows = 0;
 
@@ -109,9 +111,9 @@ export class ServedModel {
   }
 
   /** @throws ServerError as the batcher does, and MODEL_NOT_READY. */
-  async infer(inputs: readonly Tensor[], rows: number, signal: AbortSignal): Promise<readonly Tensor[]> {
-    this.arrivedRows += rows;
-    return this.assertReady().batcher.run(inputs, rows, signal);
+  infer(call: InferCall): Promise<readonly Tensor[]> {
+    this.arrivedRows += call.rows;
+    return this.assertReady().batcher.run(call);
   }
 
   /** @throws ServerError MODEL_NOT_READY with the reason. */
@@ -182,9 +184,13 @@ export class ServedModel {
       queueDepthRows: settings.queueDepthRows,
       retryAfterSeconds: () => this.retryAfterSeconds(),
       observe: {
-        queued: (seconds) => metrics.queued(this, seconds),
+        queued: (seconds) => {
+          this.statistics.queue.add(seconds);
+          metrics.queued(this, seconds);
+        },
         ran: (rows, result, share) => {
           this.cost.observe(rows, result.seconds * share);
+          this.statistics.ran(rows, result);
           metrics.ran(this, rows, result);
         },
       },

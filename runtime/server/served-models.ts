@@ -1,3 +1,4 @@
+import type { ModelSelector } from './codec';
 import { ServerError } from './errors';
 import type { ServedModel } from './served-model';
 
@@ -47,7 +48,7 @@ export class ServedModels {
    * The version that is asked for; without one, the newest that is ready.
    * @throws ServerError MODEL_UNKNOWN
    */
-  find(name: string, version?: string): ServedModel {
+  find({ name, version }: ModelSelector): ServedModel {
     const versions = this.versionsOf(name);
     const [newest] = versions;
     if (newest === undefined) throw new ServerError('MODEL_UNKNOWN', `no model '${name}' here`);

@@ -91,7 +91,7 @@ export class InferenceServer {
       ...openInferenceRoutes(models, inference),
     ]);
     const metricsRouter = new Router<Handler>([
-      { method: 'GET', path: PATHS.metrics, handler: (exchange) => this.sendMetrics(exchange) },
+      { method: 'GET', path: PATHS.metrics, group: 'public', handler: (exchange) => this.sendMetrics(exchange) },
     ]);
     this.http = this.createHttp(this.router);
     this.metricsHttp = this.createHttp(metricsRouter);
@@ -212,37 +212,49 @@ export class InferenceServer {
   }
 
   private createHttp(router: Router<Handler>): Server {
-    const handle = (expectsContinue: boolean) => (request: IncomingMessage, response: ServerResponse) => {
+    const options = {
       // Clients move their connections to other replicas while this one still answers.
-      const exchange = new Exchange(request, response, { expectsContinue, isLast: () => this.isDraining });
-      void this.answer(router, exchange, response);
+      isLast: () => this.isDraining,
+      onClose: (exchange: Exchange) => this.closed(exchange),
+    };
+    const handle = (expectsContinue: boolean) => {
+      const exchangeOptions = { ...options, expectsContinue };
+      return (request: IncomingMessage, response: ServerResponse) => {
+        const exchange = new Exchange(request, response, exchangeOptions);
+        this.exchanges.add(exchange);
+        void this.answer(router, exchange);
+      };
     };
     const server = createListener(this.options.settings, handle(false));
     server.on('checkContinue', handle(true));
     return server;
   }
 
-  private async answer(router: Router<Handler>, exchange: Exchange, response: ServerResponse): Promise<void> {
+  private async answer(router: Router<Handler>, exchange: Exchange): Promise<void> {
     const { method = 'GET', url = '/' } = exchange.request;
-    this.exchanges.add(exchange);
     try {
       const { handler, parameters } = router.find(method, url);
       if (this.phase === 'closing' && method === 'POST') throw draining();
       await handler(exchange, parameters);
     } catch (error) {
       if (!(error instanceof ServerError)) this.options.log.error({ err: error, method, url }, 'request failed');
-      await exchange.sendError(error);
-    } finally {
-      this.exchanges.delete(exchange);
-      this.options.log.debug({ method, url, status: response.statusCode, seconds: exchange.secondsSoFar }, 'request');
+      exchange.sendError(error);
     }
+  }
+
+  private closed(exchange: Exchange): void {
+    this.exchanges.delete(exchange);
+    const { log } = this.options;
+    if (!log.isLevelEnabled('debug')) return;
+    const { method, url } = exchange.request;
+    log.debug({ method, url, status: exchange.status, seconds: exchange.secondsSoFar }, 'request');
   }
 
   private async sendMetrics(exchange: Exchange): Promise<void> {
     const { registry } = this.metrics;
     const text = Buffer.from(await registry.metrics());
     const headers = { 'Content-Type': registry.contentType, 'Content-Length': String(text.byteLength) };
-    await exchange.send(200, headers, [text]);
+    exchange.send(200, headers, [text]);
   }
 
   private stopAccepting(): void {
