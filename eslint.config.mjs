@@ -12,7 +12,7 @@ const IMPORT_RULE = {
   'runtime/image': { folders: ['runtime/spec'], packages: ['node:'] },
   'runtime/server': {
     folders: ['runtime/spec', 'runtime/onnx'],
-    packages: ['node:', '@aws-sdk/client-s3', 'onnxruntime-node', 'pino', 'prom-client'],
+    packages: ['node:', '@aws-sdk/client-s3', '@bufbuild/protobuf', 'onnxruntime-node', 'pino', 'prom-client'],
   },
   'runtime/testing': {
     folders: ['runtime/spec'],
@@ -57,6 +57,7 @@ export default tseslint.config(
       'cdk.out/',
       '.slipway/',
       'runtime/onnx/generated/',
+      'runtime/server/grpc/generated/',
       'test/fixtures/',
       'models/',
       '**/node_modules/',

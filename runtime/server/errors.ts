@@ -1,33 +1,36 @@
 import type { Outcome } from '../spec/metric-names';
 
 interface ErrorFacts {
+  /** Of HTTP. */
   readonly status: number;
+  /** https://grpc.github.io/grpc/core/md_doc_statuscodes.html */
+  readonly grpcStatus: number;
   readonly outcome: Outcome;
   /** The same request may succeed later: the answer carries Retry-After. */
   readonly retry?: true;
 }
 
-/** Every reason why a request is refused, and the one HTTP status it becomes. A client's mistake is never a 5xx. */
+/** Every reason why a request is refused, and the one status of HTTP and of gRPC that it becomes. A client's mistake is never a 5xx. */
 export const ERRORS = {
-  MALFORMED_REQUEST: { status: 400, outcome: 'client_error' },
-  INPUT_INVALID: { status: 400, outcome: 'client_error' },
-  OUTPUT_UNKNOWN: { status: 400, outcome: 'client_error' },
-  RUN_REFUSED: { status: 400, outcome: 'client_error' },
-  PATH_UNKNOWN: { status: 404, outcome: 'client_error' },
-  MODEL_UNKNOWN: { status: 404, outcome: 'client_error' },
-  METHOD_NOT_ALLOWED: { status: 405, outcome: 'client_error' },
-  BODY_TOO_SLOW: { status: 408, outcome: 'client_error' },
-  BODY_TOO_LARGE: { status: 413, outcome: 'client_error' },
-  CONTENT_ENCODING: { status: 415, outcome: 'client_error' },
-  QUEUE_FULL: { status: 429, outcome: 'queue_full', retry: true },
-  BODY_MEMORY_FULL: { status: 429, outcome: 'queue_full', retry: true },
+  MALFORMED_REQUEST: { status: 400, grpcStatus: 3, outcome: 'client_error' },
+  INPUT_INVALID: { status: 400, grpcStatus: 3, outcome: 'client_error' },
+  OUTPUT_UNKNOWN: { status: 400, grpcStatus: 3, outcome: 'client_error' },
+  RUN_REFUSED: { status: 400, grpcStatus: 3, outcome: 'client_error' },
+  PATH_UNKNOWN: { status: 404, grpcStatus: 12, outcome: 'client_error' },
+  MODEL_UNKNOWN: { status: 404, grpcStatus: 5, outcome: 'client_error' },
+  METHOD_NOT_ALLOWED: { status: 405, grpcStatus: 12, outcome: 'client_error' },
+  BODY_TOO_SLOW: { status: 408, grpcStatus: 4, outcome: 'client_error' },
+  BODY_TOO_LARGE: { status: 413, grpcStatus: 8, outcome: 'client_error' },
+  CONTENT_ENCODING: { status: 415, grpcStatus: 12, outcome: 'client_error' },
+  QUEUE_FULL: { status: 429, grpcStatus: 8, outcome: 'queue_full', retry: true },
+  BODY_MEMORY_FULL: { status: 429, grpcStatus: 8, outcome: 'queue_full', retry: true },
   // Nobody reads this answer; 499 is what logs of proxies call a client that went away.
-  CLIENT_GONE: { status: 499, outcome: 'cancelled' },
-  RUN_FAILED: { status: 500, outcome: 'error' },
-  INTERNAL: { status: 500, outcome: 'error' },
-  MODEL_NOT_READY: { status: 503, outcome: 'unavailable', retry: true },
-  DRAINING: { status: 503, outcome: 'unavailable', retry: true },
-  DEADLINE: { status: 504, outcome: 'deadline' },
+  CLIENT_GONE: { status: 499, grpcStatus: 1, outcome: 'cancelled' },
+  RUN_FAILED: { status: 500, grpcStatus: 13, outcome: 'error' },
+  INTERNAL: { status: 500, grpcStatus: 13, outcome: 'error' },
+  MODEL_NOT_READY: { status: 503, grpcStatus: 14, outcome: 'unavailable', retry: true },
+  DRAINING: { status: 503, grpcStatus: 14, outcome: 'unavailable', retry: true },
+  DEADLINE: { status: 504, grpcStatus: 4, outcome: 'deadline' },
 } as const satisfies Record<string, ErrorFacts>;
 
 export type ErrorCode = keyof typeof ERRORS;
@@ -35,6 +38,7 @@ export type ErrorCode = keyof typeof ERRORS;
 /** A request that gets no answer of the model. The message goes to the client. */
 export class ServerError extends Error {
   readonly status: number;
+  readonly grpcStatus: number;
   readonly outcome: Outcome;
   readonly headers: Readonly<Record<string, string>>;
 
@@ -47,6 +51,7 @@ export class ServerError extends Error {
     this.name = 'ServerError';
     const facts: ErrorFacts = ERRORS[code];
     this.status = facts.status;
+    this.grpcStatus = facts.grpcStatus;
     this.outcome = facts.outcome;
     this.headers = {
       ...(facts.retry ? { 'Retry-After': String(options.retryAfterSeconds ?? 1) } : {}),
