@@ -3,35 +3,39 @@ import type { ServerError } from './errors';
 type Listener = (reason: ServerError) => void;
 
 /**
- * Says that the answer to a request is no longer wanted, or can no longer be had: the client is gone, the deadline has
- * passed, the server ends. What AbortSignal does, for a hundredth of the cost: one of these comes with every request.
+ * Whether one request is still wanted, and if not, why: its client is gone, its deadline passed, the server drains. What an
+ * AbortSignal would say; every request needs one, and an AbortController takes several microseconds to make.
  */
 export class Cancellation {
   private cancelledFor: ServerError | undefined;
   private listeners: Listener[] | undefined;
 
-  /** Why it was cancelled; undefined while it is not. */
+  /** Why the request is no longer wanted; undefined while it is. */
   get reason(): ServerError | undefined {
     return this.cancelledFor;
   }
 
-  /** The first reason wins. Listeners run at once, each of them once. */
+  /** The first reason stays; each listener hears of it once. */
   cancel(reason: ServerError): void {
     if (this.cancelledFor !== undefined) return;
     this.cancelledFor = reason;
     const { listeners } = this;
     this.listeners = undefined;
-    for (const listener of listeners ?? []) listener(reason);
+    if (listeners !== undefined) for (const listener of listeners) listener(reason);
   }
 
-  /** Runs at once when it is cancelled already. */
+  /** Calls the listener at once when the request is cancelled already. */
   onCancel(listener: Listener): void {
     if (this.cancelledFor !== undefined) listener(this.cancelledFor);
     else if (this.listeners === undefined) this.listeners = [listener];
     else this.listeners.push(listener);
   }
 
-  /** @throws ServerError the reason, when it is cancelled. */
+  offCancel(listener: Listener): void {
+    const i = this.listeners?.indexOf(listener) ?? -1;
+    if (i >= 0) this.listeners!.splice(i, 1);
+  }
+
   throwIfCancelled(): void {
     if (this.cancelledFor !== undefined) throw this.cancelledFor;
   }
