@@ -1,5 +1,6 @@
 import type { ModelFile } from '../spec/model-facts';
 import { versionPrefix } from '../spec/model-repository';
+import type { IndexedVersion } from '../spec/repository-index';
 import { PublishError } from './publish-error';
 
 /** A file to store: its bytes lie in a file of this machine or in memory. */
@@ -17,6 +18,12 @@ export interface ModelStore {
    * @throws PublishError VERSION_EXISTS when somebody else has published, or is publishing, the same version.
    */
   write(model: string, version: number, files: readonly StoredFile[], manifest: StoredFile): Promise<void>;
+  /**
+   * Names a written version in the repository's index, where servers look for news. Absent where they see news without
+   * one, in a directory.
+   * @throws PublishError REPOSITORY_UNREACHABLE
+   */
+  announce?(version: IndexedVersion): Promise<void>;
 }
 
 export function versionExists(repositoryUri: string, model: string, version: number): PublishError {

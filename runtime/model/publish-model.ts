@@ -3,6 +3,7 @@ import { mkdir, rename, rm, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { MANIFEST_SCHEMA, serializeManifest, type ModelManifest } from '../spec/model-manifest';
 import { assertModelName, assertModelVersion, MANIFEST_FILE, versionPrefix } from '../spec/model-repository';
+import type { IndexedVersion } from '../spec/repository-index';
 import { readOnnxModel, type OnnxModel } from '../onnx/read-onnx-model';
 import { GOLDEN_FOLDER, makeGoldenProof, type GoldenOptions } from './golden-proof';
 import { versionExists, type ModelStore, type StoredFile } from './model-store';
@@ -30,6 +31,12 @@ export interface PublishedModel {
   readonly manifestSha256: string;
   /** The folder of the version, with a closing slash. */
   readonly uri: string;
+  /**
+   * Why the version could not be entered in the repository's index: it is published all the same, and servers with hot
+   * reload notice it later, by listing.
+   * @default - it was entered, or the repository needs no index
+   */
+  readonly indexFailure?: string;
 }
 
 /**
@@ -59,8 +66,20 @@ export async function publishModel(options: PublishOptions): Promise<PublishedMo
   const manifestFile = { path: MANIFEST_FILE, bytes: content.byteLength, sha256: manifestSha256, content };
   await store.write(options.name, version, files, manifestFile);
   const uri = store.uri + versionPrefix(options.name, version);
+  const indexFailure = await announce(store, { name: options.name, version, manifestSha256 });
   if (options.manifestFile !== undefined) await leaveManifest(options.manifestFile, content, uri);
-  return { manifest, manifestSha256, uri };
+  return { manifest, manifestSha256, uri, ...(indexFailure === undefined ? {} : { indexFailure }) };
+}
+
+/** The version is out, so a publisher who may write its model's prefix alone has not failed. */
+async function announce(store: ModelStore, version: IndexedVersion): Promise<string | undefined> {
+  try {
+    await store.announce?.(version);
+    return undefined;
+  } catch (error) {
+    if (PublishError.is(error)) return error.message;
+    throw error;
+  }
 }
 
 function assertNoReservedNames(model: OnnxModel, source: string): void {

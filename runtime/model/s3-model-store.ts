@@ -1,6 +1,20 @@
 import { createHash } from 'node:crypto';
+import { setTimeout as wait } from 'node:timers/promises';
 import type * as S3 from '@aws-sdk/client-s3';
-import { MANIFEST_FILE, modelPrefix, parseVersionFolder, versionPrefix } from '../spec/model-repository';
+import {
+  MANIFEST_FILE,
+  modelPrefix,
+  parseVersionFolder,
+  REPOSITORY_INDEX_FILE,
+  versionPrefix,
+} from '../spec/model-repository';
+import {
+  parseRepositoryIndex,
+  serializeRepositoryIndex,
+  withVersion,
+  type IndexedVersion,
+  type RepositoryIndex,
+} from '../spec/repository-index';
 import { importPackage } from './import-package';
 import { unreachable, versionExists, type ModelStore, type StoredFile } from './model-store';
 import { PublishError } from './publish-error';
@@ -10,6 +24,9 @@ import { readChunks } from './read-chunks';
 const PART_BYTES = 64 * 1024 * 1024;
 /** A key that is there already, or that somebody else is writing at this moment. */
 const CONFLICTS = new Set(['PreconditionFailed', 'ConditionalRequestConflict']);
+/** Publishers that write the index at the same moment; each round, one of them gets through. */
+const INDEX_ATTEMPTS = 20;
+const INDEX_PAUSE_MS = 100;
 
 interface Bucket {
   readonly sdk: typeof S3;
@@ -22,7 +39,8 @@ interface Bucket {
 
 /**
  * A model repository in an S3 bucket. Region, credentials and endpoint are the AWS SDK's own (environment, profile,
- * role). Needs `s3:ListBucket`, `s3:PutObject`, `s3:AbortMultipartUpload`, and `s3:DeleteObject` to clean up.
+ * role). Needs `s3:ListBucket`, `s3:PutObject`, `s3:AbortMultipartUpload`, and `s3:DeleteObject` to clean up; the index
+ * takes `s3:GetObject` and `s3:PutObject` on the one object.
  * @throws PublishError REPOSITORY_INVALID, PACKAGE_MISSING
  */
 export async function s3ModelStore(uri: string, { partBytes = PART_BYTES } = {}): Promise<ModelStore> {
@@ -70,7 +88,48 @@ export async function s3ModelStore(uri: string, { partBytes = PART_BYTES } = {})
           : unreachable(repositoryUri, error);
       }
     },
+
+    async announce(version) {
+      try {
+        await writeIndex(bucket, repositoryUri, version);
+      } catch (error) {
+        throw PublishError.is(error) ? error : unreachable(`${repositoryUri}${REPOSITORY_INDEX_FILE}`, error);
+      }
+    },
   };
+}
+
+/** Adds a version to the index as it is at that moment: whoever wrote it in between is read again and built upon. */
+async function writeIndex(bucket: Bucket, repositoryUri: string, version: IndexedVersion): Promise<void> {
+  const object = { Bucket: bucket.name, Key: bucket.prefix + REPOSITORY_INDEX_FILE };
+  for (let attempt = 1; ; attempt++) {
+    const { index, etag } = await readIndex(bucket, object, repositoryUri);
+    const Body = serializeRepositoryIndex(withVersion(index, version));
+    const condition = etag === undefined ? { IfNoneMatch: '*' } : { IfMatch: etag };
+    try {
+      const request = { ...object, ...condition, Body, ContentType: 'application/json' };
+      await bucket.client.send(new bucket.sdk.PutObjectCommand(request));
+      return;
+    } catch (error) {
+      if (!CONFLICTS.has((error as Error).name) || attempt === INDEX_ATTEMPTS) throw error;
+      await wait(INDEX_PAUSE_MS * Math.random());
+    }
+  }
+}
+
+async function readIndex(
+  { sdk, client }: Bucket,
+  object: { readonly Bucket: string; readonly Key: string },
+  repositoryUri: string,
+): Promise<{ readonly index?: RepositoryIndex; readonly etag?: string }> {
+  try {
+    const { Body, ETag } = await client.send(new sdk.GetObjectCommand(object));
+    const text = (await Body?.transformToString()) ?? '';
+    return { index: parseRepositoryIndex(text, repositoryUri + REPOSITORY_INDEX_FILE), etag: ETag! };
+  } catch (error) {
+    if ((error as Error).name === 'NoSuchKey') return {};
+    throw error;
+  }
 }
 
 async function listVersions({ sdk, client, name, prefix }: Bucket, model: string): Promise<number[]> {

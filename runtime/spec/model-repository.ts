@@ -6,6 +6,12 @@ import { SpecError } from './errors';
  */
 export const MODEL_FILE = 'model.onnx';
 export const MANIFEST_FILE = 'manifest.json';
+/** Beside the versions of a model: what its author decided about it, in Triton's text format or as JSON. */
+export const CONFIGURATION_FILES = ['config.pbtxt', 'config.json'] as const;
+/** Beside the versions of a model: names for versions and how many of 100 requests each gets. Wins over the configuration. */
+export const VERSION_LABELS_FILE = 'version-labels.json';
+/** At the top of a model repository in an object store: what `slipway model publish` has put there. */
+export const REPOSITORY_INDEX_FILE = 'slipway-index.json';
 
 // Names travel through URLs, object keys, metric labels and Kubernetes annotations: letters, digits, dot, dash, underscore.
 const MODEL_NAME = /^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$/;

@@ -15,6 +15,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, test, vi, type Test
 import type { StoredFile } from '../../runtime/model/model-store';
 import { publishModel } from '../../runtime/model/publish-model';
 import { s3ModelStore } from '../../runtime/model/s3-model-store';
+import { parseRepositoryIndex } from '../../runtime/spec/repository-index';
 import { startMotoServer, type MotoServer } from '../support/moto-server';
 import { toolOnPath } from '../support/tools';
 import { refusal } from './refusal';
@@ -77,11 +78,12 @@ test('a model is published below the prefix, with the digests that its manifest 
     repository: `s3://${bucket}/team/models`,
   });
   expect(uri).toBe(`s3://${bucket}/team/models/digits/1/`);
-  expect(await keys()).toEqual(
-    ['golden/input-0.bin', 'golden/output-0.bin', 'manifest.json', 'model.onnx'].map(
+  expect(await keys()).toEqual([
+    ...['golden/input-0.bin', 'golden/output-0.bin', 'manifest.json', 'model.onnx'].map(
       (path) => `team/models/digits/1/${path}`,
     ),
-  );
+    'team/models/slipway-index.json',
+  ]);
   for (const { path, sha256 } of [...manifest.files, { path: 'manifest.json', sha256: manifestSha256 }]) {
     const bytes = await content(`team/models/digits/1/${path}`);
     expect(createHash('sha256').update(bytes).digest('hex')).toBe(sha256);
@@ -89,6 +91,35 @@ test('a model is published below the prefix, with the digests that its manifest 
     const { ChecksumSHA256 } = await client.send(new HeadObjectCommand(object));
     expect(Buffer.from(ChecksumSHA256!, 'base64').toString('hex')).toBe(sha256);
   }
+});
+
+async function index(key = 'slipway-index.json'): Promise<string[]> {
+  const { versions } = parseRepositoryIndex(Buffer.from(await content(key)).toString(), key);
+  return versions.map(({ name, version }) => `${name}/${version}`);
+}
+
+test('the index of a bucket names every published version, those of publishers that came at the same moment too', async () => {
+  const names = ['a', 'b', 'c', 'd', 'e', 'f'];
+  const repository = `s3://${bucket}`;
+  const publish = (name: string) => publishModel({ source: DIGITS, name, repository, golden: false });
+  const published = await Promise.all(names.map(publish));
+  expect(published.map(({ indexFailure }) => indexFailure)).toEqual(names.map(() => undefined));
+  expect(await index()).toEqual(names.map((name) => `${name}/1`));
+  await publish('a');
+  expect(await index()).toEqual(['a/1', 'a/2', 'b/1', 'c/1', 'd/1', 'e/1', 'f/1']);
+});
+
+test('a version is published all the same where the index cannot be written, and the publisher is told', async () => {
+  await client.send(new PutObjectCommand({ Bucket: bucket, Key: 'slipway-index.json', Body: 'not ours' }));
+  const { indexFailure } = await publishModel({
+    source: DIGITS,
+    name: 'digits',
+    repository: `s3://${bucket}`,
+    golden: false,
+  });
+  expect(indexFailure).toMatch(/REPOSITORY_INDEX_INVALID .*slipway-index\.json: must be JSON/);
+  expect(await keys()).toContain('digits/1/manifest.json');
+  expect(Buffer.from(await content('slipway-index.json')).toString()).toBe('not ours');
 });
 
 test('a version is numbered after the highest in the bucket, and a published one is refused', async () => {
