@@ -16,6 +16,8 @@ export const ERRORS = {
   INPUT_INVALID: { status: 400, grpcStatus: 3, outcome: 'client_error' },
   OUTPUT_UNKNOWN: { status: 400, grpcStatus: 3, outcome: 'client_error' },
   RUN_REFUSED: { status: 400, grpcStatus: 3, outcome: 'client_error' },
+  UNAUTHENTICATED: { status: 401, grpcStatus: 16, outcome: 'client_error' },
+  FORBIDDEN: { status: 403, grpcStatus: 7, outcome: 'client_error' },
   PATH_UNKNOWN: { status: 404, grpcStatus: 12, outcome: 'client_error' },
   MODEL_UNKNOWN: { status: 404, grpcStatus: 5, outcome: 'client_error' },
   METHOD_NOT_ALLOWED: { status: 405, grpcStatus: 12, outcome: 'client_error' },
@@ -29,6 +31,7 @@ export const ERRORS = {
   RUN_FAILED: { status: 500, grpcStatus: 13, outcome: 'error' },
   INTERNAL: { status: 500, grpcStatus: 13, outcome: 'error' },
   MODEL_NOT_READY: { status: 503, grpcStatus: 14, outcome: 'unavailable', retry: true },
+  AUTHENTICATION_UNAVAILABLE: { status: 503, grpcStatus: 14, outcome: 'unavailable', retry: true },
   DRAINING: { status: 503, grpcStatus: 14, outcome: 'unavailable', retry: true },
   DEADLINE: { status: 504, grpcStatus: 4, outcome: 'deadline' },
 } as const satisfies Record<string, ErrorFacts>;
@@ -45,7 +48,7 @@ export class ServerError extends Error {
   constructor(
     readonly code: ErrorCode,
     message: string,
-    options: { readonly retryAfterSeconds?: number; readonly allow?: string } = {},
+    options: { readonly retryAfterSeconds?: number; readonly allow?: string; readonly authenticate?: string } = {},
   ) {
     super(message);
     this.name = 'ServerError';
@@ -56,6 +59,7 @@ export class ServerError extends Error {
     this.headers = {
       ...(facts.retry ? { 'Retry-After': String(options.retryAfterSeconds ?? 1) } : {}),
       ...(options.allow === undefined ? {} : { Allow: options.allow }),
+      ...(options.authenticate === undefined ? {} : { 'WWW-Authenticate': options.authenticate }),
     };
   }
 }
