@@ -12,7 +12,16 @@ const IMPORT_RULE = {
   'runtime/image': { folders: ['runtime/spec'], packages: ['node:'] },
   'runtime/server': {
     folders: ['runtime/spec', 'runtime/onnx'],
-    packages: ['node:', '@aws-sdk/client-s3', '@bufbuild/protobuf', 'onnxruntime-node', 'pino', 'prom-client'],
+    packages: [
+      'node:',
+      '@aws-sdk/client-s3',
+      '@bufbuild/protobuf',
+      '@opentelemetry/',
+      'jose',
+      'onnxruntime-node',
+      'pino',
+      'prom-client',
+    ],
   },
   'runtime/testing': {
     folders: ['runtime/spec'],
