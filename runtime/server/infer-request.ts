@@ -1,16 +1,10 @@
 import { parseJsonText } from '../onnx/json-text';
 import { showJson } from '../onnx/show-json';
-import {
-  assertTextCarried,
-  decodeTensorData,
-  elementCount,
-  TensorEncodingError,
-  type Tensor,
-  type TensorData,
-} from '../onnx/tensor-encoding';
+import { decodeTensorData, type Tensor } from '../onnx/tensor-encoding';
 import { tensorDataFromJson } from '../onnx/tensor-json';
 import { ELEMENT_BYTES } from '../spec/datatypes';
 import type { TensorSignature } from '../spec/model-facts';
+import { checkInput, countRows, findInput, findOutput, inModelOrder, readInput, showShape } from './check-inputs';
 import { ServerError } from './errors';
 
 /** What a request is checked against. */
@@ -86,15 +80,16 @@ function readInputs(request: Json, binary: Uint8Array | undefined, target: Infer
   let binaryOffset = 0;
   for (const [i, entry] of (entries as unknown[]).entries()) {
     if (!isObject(entry)) throw malformed(`inputs[${i}] must be an object, got ${showJson(entry)}`);
-    const signature = findInput(entry, i, target);
-    const { name } = signature;
+    const { name } = entry;
+    if (typeof name !== 'string') throw malformed(`inputs[${i}].name must be a string, got ${showJson(name)}`);
+    const signature = findInput(name, target);
     if (given.has(name)) throw invalid(`input '${name}' is given twice`);
-    const shape = checkTensor(entry, signature, target);
+    const shape = checkInput(entry, signature, target);
     const size = binarySize(entry, name);
     if (size === undefined) {
       given.set(
         name,
-        tensor(signature, shape, () => tensorDataFromJson(signature.datatype, shape, entry['data'])),
+        readInput(signature, shape, () => tensorDataFromJson(signature.datatype, shape, entry['data'])),
       );
       continue;
     }
@@ -109,49 +104,13 @@ function readInputs(request: Json, binary: Uint8Array | undefined, target: Infer
     const bytes = binary.subarray(binaryOffset, binaryOffset + size);
     given.set(
       name,
-      tensor(signature, shape, () => decodeTensorData(signature.datatype, shape, bytes)),
+      readInput(signature, shape, () => decodeTensorData(signature.datatype, shape, bytes)),
     );
     binaryOffset += size;
   }
   const unread = (binary?.byteLength ?? 0) - binaryOffset;
   if (unread > 0) throw malformed(`the body has ${unread} bytes behind the last binary tensor`);
-  return target.inputs.map(({ name }) => given.get(name) ?? fail(invalid(`input '${name}' is missing`)));
-}
-
-function findInput(entry: Json, i: number, target: InferTarget): TensorSignature {
-  const name = entry['name'];
-  if (typeof name !== 'string') throw malformed(`inputs[${i}].name must be a string, got ${showJson(name)}`);
-  const signature = target.inputs.find((input) => input.name === name);
-  if (signature !== undefined) return signature;
-  const known = target.inputs.map((input) => `'${input.name}'`).join(', ');
-  throw invalid(`unexpected inference input ${showJson(name)} for model '${target.name}'. Expected ${known}`);
-}
-
-/** Datatype, rank and every fixed dimension; the words are Triton's, which people search for. */
-function checkTensor(entry: Json, signature: TensorSignature, target: InferTarget): readonly number[] {
-  const { name } = signature;
-  const { datatype, shape } = entry;
-  if (datatype !== signature.datatype) {
-    const hint = datatype === 'BF16' ? '; BF16 cannot be carried by this server' : '';
-    throw invalid(
-      `unexpected datatype for input '${name}' for model '${target.name}'. Expected ${signature.datatype}, got ${showJson(datatype)}${hint}`,
-    );
-  }
-  if (!Array.isArray(shape) || !shape.every((size) => Number.isSafeInteger(size) && (size as number) >= 0)) {
-    throw malformed(`shape of input '${name}' must be a list of whole numbers from 0 up, got ${showJson(shape)}`);
-  }
-  const sizes = shape as readonly number[];
-  const fits =
-    sizes.length === signature.shape.length &&
-    signature.shape.every((size, d) => typeof size === 'string' || size === sizes[d]);
-  if (!fits) {
-    throw invalid(
-      `unexpected shape for input '${name}' for model '${target.name}'. Expected ${showShape(signature.shape)}, got ${showShape(sizes)}`,
-    );
-  }
-  if (!Number.isSafeInteger(elementCount(sizes)))
-    throw invalid(`shape ${showShape(sizes)} of input '${name}' is too large`);
-  return sizes;
+  return inModelOrder(given, target);
 }
 
 function binarySize(entry: Json, name: string): number | undefined {
@@ -169,35 +128,6 @@ function binarySize(entry: Json, name: string): number | undefined {
   return size as number;
 }
 
-function tensor(signature: TensorSignature, shape: readonly number[], read: () => TensorData): Tensor {
-  const { name, datatype } = signature;
-  try {
-    const data = read();
-    if (datatype === 'BYTES') assertTextCarried(data as readonly string[]);
-    return { name, datatype, shape, data };
-  } catch (error) {
-    if (TensorEncodingError.is(error)) throw invalid(`input '${name}': ${error.message}`);
-    throw error;
-  }
-}
-
-function countRows(inputs: readonly Tensor[], target: InferTarget): number {
-  if (target.maxRows === undefined) return 1;
-  const [first] = inputs;
-  const rows = first?.shape[0] ?? 1;
-  for (const { name, shape } of inputs) {
-    if (shape[0] !== rows) {
-      throw invalid(`input '${name}' has ${shape[0]} rows and input '${first!.name}' has ${rows}: they must agree`);
-    }
-  }
-  if (rows > target.maxRows) {
-    throw invalid(
-      `model '${target.name}' takes at most ${target.maxRows} rows in one request, got ${rows}; send them in several`,
-    );
-  }
-  return rows;
-}
-
 function readOutputs(request: Json, isBinaryByDefault: boolean, target: InferTarget): readonly RequestedOutput[] {
   const entries = request['outputs'];
   if (entries === undefined || (Array.isArray(entries) && entries.length === 0)) {
@@ -210,13 +140,7 @@ function readOutputs(request: Json, isBinaryByDefault: boolean, target: InferTar
       throw malformed(`outputs[${i}] must be an object with a name, got ${showJson(entry)}`);
     }
     const { name } = entry as { name: string };
-    if (!target.outputs.some((output) => output.name === name)) {
-      const known = target.outputs.map((output) => `'${output.name}'`).join(', ');
-      throw new ServerError(
-        'OUTPUT_UNKNOWN',
-        `unexpected inference output ${showJson(name)} for model '${target.name}'. Expected ${known}`,
-      );
-    }
+    findOutput(name, target);
     if (names.has(name)) throw malformed(`output '${name}' is requested twice`);
     names.add(name);
     const parameters = parametersOf(entry, `output '${name}'`);
@@ -236,7 +160,7 @@ function parseRawRequest(body: Uint8Array, target: InferTarget): InferRequest {
     );
   }
   const shape = rawShape(body, signature, target);
-  const input = tensor(signature, shape, () => decodeTensorData(signature.datatype, shape, body));
+  const input = readInput(signature, shape, () => decodeTensorData(signature.datatype, shape, body));
   return {
     inputs: [input],
     rows: countRows([input], target),
@@ -277,19 +201,10 @@ function isObject(value: unknown): value is Json {
   return typeof value === 'object' && value !== null && !Array.isArray(value);
 }
 
-/** -1 for a free dimension, as in model metadata. */
-function showShape(shape: readonly (number | string)[]): string {
-  return `[${shape.map((size) => (typeof size === 'string' ? -1 : size)).join(',')}]`;
-}
-
 function malformed(message: string): ServerError {
   return new ServerError('MALFORMED_REQUEST', message);
 }
 
 function invalid(message: string): ServerError {
   return new ServerError('INPUT_INVALID', message);
-}
-
-function fail(error: Error): never {
-  throw error;
 }
