@@ -50,6 +50,15 @@ export {
   type TensorSignature,
 } from './model-facts';
 export {
+  checkConfiguration,
+  readModelConfiguration,
+  writeModelConfigurationJson,
+  type ConfiguredSignature,
+  type ModelConfiguration,
+  type ModelConfigurationJson,
+  type ServedFacts,
+} from './model-configuration';
+export {
   isRelativePath,
   MANIFEST_SCHEMA,
   parseManifest,
