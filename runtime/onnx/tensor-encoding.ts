@@ -122,7 +122,8 @@ export function decodeTensorData(datatype: Datatype, shape: readonly number[], b
     const wrong = bytes.findIndex((byte) => byte > 1);
     if (wrong >= 0) throw new TensorEncodingError(`BOOL element ${wrong} must be 0 or 1, got ${bytes[wrong]}`);
   }
-  const aligned = bytes.byteOffset % ELEMENT_BYTES[datatype] === 0 ? bytes : bytes.slice();
+  // Not `slice`: that of Node's Buffer is a view.
+  const aligned = bytes.byteOffset % ELEMENT_BYTES[datatype] === 0 ? bytes : new Uint8Array(bytes);
   return new ARRAYS[datatype](aligned.buffer as ArrayBuffer, aligned.byteOffset, count);
 }
 
