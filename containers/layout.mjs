@@ -2,13 +2,23 @@
  * Lays out the build contexts of the server images: `<dist>/image/cpu` and `<dist>/image/cuda`. Each holds everything
  * that its Dockerfile copies and nothing else, so `docker build <context>` works from an installed package alone.
  */
-import { chmodSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const CONTAINERS = dirname(fileURLToPath(import.meta.url));
 const PACKAGE_ROOT = dirname(CONTAINERS);
 
+const CHUNKS = 'server-chunks';
 const SHARED = ['package.json', 'package-lock.json', 'healthcheck.mjs', 'keep-platform.mjs'].map((name) =>
   join('image', name),
 );
@@ -20,7 +30,7 @@ const VARIANTS = {
 /**
  * The same sources give the same bytes and modes, so that an asset's hash changes only when the image would.
  *
- * @param {string} distDirectory holds the bundled server, `server.mjs`, and `THIRD-PARTY-NOTICES.md` for what is in
+ * @param {string} distDirectory holds the bundled server, `server.mjs` with `server-chunks/`, and `THIRD-PARTY-NOTICES.md` for what is in
  * that bundle; the contexts go into its folder `image`
  * @returns {{ cpu: string, cuda: string }} the two context directories
  * @throws Error naming a source that is missing
@@ -34,6 +44,10 @@ export function layOutImageContexts(distDirectory) {
       mkdirSync(join(context, 'licenses'), { recursive: true });
       for (const source of sources) copy(join(CONTAINERS, source), join(context, basename(source)));
       copy(join(distDirectory, 'server.mjs'), join(context, 'server.mjs'));
+      mkdirSync(join(context, CHUNKS));
+      for (const chunk of readdirSync(join(distDirectory, CHUNKS))) {
+        copy(join(distDirectory, CHUNKS, chunk), join(context, CHUNKS, chunk));
+      }
       // The image hands out the bundle, so it carries the licences of what is in it.
       for (const name of ['LICENSE', 'NOTICE']) copy(join(PACKAGE_ROOT, name), join(context, 'licenses', name));
       copy(join(distDirectory, 'THIRD-PARTY-NOTICES.md'), join(context, 'licenses', 'THIRD-PARTY-NOTICES.md'));

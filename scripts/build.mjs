@@ -1,7 +1,7 @@
-// Builds everything that is published: the libraries as CommonJS by tsc, the server as one ESM bundle by esbuild, and the
+// Builds everything that is published: the libraries as CommonJS by tsc, the server as an ESM bundle by esbuild, and the
 // image contexts.
-//   --if-needed     does nothing when no source is newer than the last build
-//   --server FILE   only bundles the server, into FILE
+//   --if-needed       does nothing when no source is newer than the last build
+//   --server FOLDER   only bundles the server, into FOLDER
 import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
@@ -44,9 +44,9 @@ export async function build({ ifNeeded = false } = {}) {
   compileLibraries();
   // npm makes a command executable when it installs a package, and in a checkout it installs nothing of ours.
   chmodSync(join(dist, 'runtime/cli/bin.js'), 0o755);
-  const server = join(dist, 'server.mjs');
-  const metafile = await bundleServer(server);
-  console.log(`dist/server.mjs ${(statSync(server).size / 1024).toFixed(0)} KiB`);
+  const metafile = await bundleServer(dist);
+  const bytes = Object.values(metafile.outputs).reduce((sum, output) => sum + output.bytes, 0);
+  console.log(`dist/server.mjs and its chunks: ${(bytes / 1024).toFixed(0)} KiB`);
   await writeThirdPartyNotices({
     root,
     metafile,
@@ -65,12 +65,21 @@ export function compileLibraries() {
   if (status !== 0) throw new Error('tsc found errors, see above');
 }
 
-/** @returns the bundler's record of what went in */
-async function bundleServer(outfile) {
+/**
+ * `server.mjs` and the chunks it loads when they are needed: the SDK of each cloud, traces, pictures. A replica and each of
+ * its threads read only what they use.
+ * @returns the bundler's record of what went in
+ */
+async function bundleServer(folder) {
   const { build: bundle } = await import('esbuild');
   const { metafile } = await bundle({
-    entryPoints: [join(root, 'runtime/server/main.mts')],
-    outfile,
+    entryPoints: { server: join(root, 'runtime/server/main.mts') },
+    outdir: folder,
+    outExtension: { '.js': '.mjs' },
+    chunkNames: 'server-chunks/[name]-[hash]',
+    splitting: true,
+    plugins: [lazyPackages],
+    mainFields: ['module', 'main'],
     bundle: true,
     platform: 'node',
     format: 'esm',
@@ -78,15 +87,50 @@ async function bundleServer(outfile) {
     minifyWhitespace: true,
     legalComments: 'none',
     metafile: true,
-    external: ['onnxruntime-node'],
+    // Native modules are installed beside the bundle.
+    external: ['onnxruntime-node', 'koffi', 'sharp'],
     // Bundled CommonJS packages ask for node: modules through require, which an ES module does not have.
     banner: {
       js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);",
     },
     logLevel: 'warning',
+    // A lazy package without a default export, see there.
+    logOverride: { 'import-is-undefined': 'silent' },
   });
   return metafile;
 }
+
+/**
+ * A package that is loaded when it is needed becomes a chunk, and a chunk made of CommonJS has no named exports but
+ * `default`. This gives it the names that the package has when Node loads it.
+ */
+const lazyPackages = {
+  name: 'lazy-packages',
+  setup(build) {
+    build.onResolve({ filter: /^[^./]/ }, ({ path, kind, namespace }) => {
+      const isOurs = kind === 'dynamic-import' && namespace !== 'lazy' && !path.startsWith('node:');
+      return isOurs && !build.initialOptions.external.includes(path) ? { path, namespace: 'lazy' } : undefined;
+    });
+    build.onLoad({ filter: /.*/, namespace: 'lazy' }, async ({ path }) => {
+      const loaded = await import(path);
+      const names = new Set([...Object.keys(loaded), ...Object.keys(loaded.default ?? {})]);
+      const exported = [...names].filter(
+        (name) => name !== 'default' && name !== 'module.exports' && /^[A-Za-z_$][\w$]*$/.test(name),
+      );
+      return {
+        contents: [
+          `import * as namespace from ${JSON.stringify(path)};`,
+          `const whole = { ...namespace['default'], ...namespace };`,
+          `export default namespace['default'] ?? namespace;`,
+          ...exported.map(
+            (name, i) => `const export${i} = whole[${JSON.stringify(name)}]; export { export${i} as ${name} };`,
+          ),
+        ].join('\n'),
+        resolveDir: root,
+      };
+    });
+  },
+};
 
 function newest(paths) {
   let time = 0;

@@ -32,6 +32,8 @@ afterEach(() => rmSync(scratch, { recursive: true }));
 describe('laying out the image contexts', () => {
   async function layOut(): Promise<{ cpu: string; cuda: string }> {
     writeFileSync(path.join(scratch, 'server.mjs'), 'export {};\n', { mode: 0o600 });
+    mkdirSync(path.join(scratch, 'server-chunks'), { recursive: true });
+    writeFileSync(path.join(scratch, 'server-chunks', 's3-1A2B.mjs'), 'export {};\n');
     writeFileSync(path.join(scratch, 'THIRD-PARTY-NOTICES.md'), 'notices\n');
     return (await layout).layOutImageContexts(scratch);
   }

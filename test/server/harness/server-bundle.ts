@@ -1,11 +1,12 @@
 import { execFile } from 'node:child_process';
-import { mkdirSync, renameSync } from 'node:fs';
+import { mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 
 // Beside node_modules, so that the bundle finds onnxruntime-node as it does where it is published.
 const FOLDER = path.resolve('node_modules/.cache/slipway');
+const CHUNKS = 'server-chunks';
 
 let bundle: Promise<URL> | undefined;
 
@@ -16,11 +17,15 @@ export function bundleServer(): Promise<URL> {
 }
 
 async function makeBundle(): Promise<URL> {
-  const outfile = path.join(FOLDER, 'server.mjs');
-  const fresh = path.join(FOLDER, `server-${process.pid}-${Date.now()}.mjs`);
-  mkdirSync(FOLDER, { recursive: true });
+  // Test files run side by side: nobody must load half a bundle, and chunks of one source have one name and one content.
+  const fresh = path.join(FOLDER, `fresh-${process.pid}-${Date.now()}`);
   await promisify(execFile)(process.execPath, ['scripts/build.mjs', '--server', fresh]);
-  // Test files run side by side: nobody must load half a bundle.
-  renameSync(fresh, outfile);
-  return pathToFileURL(outfile);
+  mkdirSync(path.join(FOLDER, CHUNKS), { recursive: true });
+  for (const chunk of readdirSync(path.join(fresh, CHUNKS))) {
+    renameSync(path.join(fresh, CHUNKS, chunk), path.join(FOLDER, CHUNKS, chunk));
+  }
+  const bundle = path.join(FOLDER, 'server.mjs');
+  renameSync(path.join(fresh, 'server.mjs'), bundle);
+  rmSync(fresh, { recursive: true });
+  return pathToFileURL(bundle);
 }

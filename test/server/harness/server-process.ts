@@ -28,6 +28,7 @@ export async function startServerProcess(environment: Readonly<Record<string, st
       PATH: process.env['PATH'],
       HOME: temporaryFolder(),
       SLIPWAY_HTTP_PORT: '0',
+      SLIPWAY_GRPC_PORT: '0',
       SLIPWAY_METRICS_PORT: '0',
       SLIPWAY_INTRA_OP_THREADS: '1',
       SLIPWAY_DEREGISTRATION_LAG_SECONDS: '0',
