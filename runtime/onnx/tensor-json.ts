@@ -1,15 +1,86 @@
 import type { Datatype } from '../spec/datatypes';
 import { toHalfBits } from './half-float';
+import { NumberList, withoutNumberLists } from './json-numbers';
 import { showJson } from './show-json';
-import { elementCount, makeTensorData, TensorEncodingError, type TensorData } from './tensor-encoding';
+import {
+  allocateTensorData,
+  elementCount,
+  makeTensorData,
+  TensorEncodingError,
+  type TensorData,
+} from './tensor-encoding';
 
 /**
  * Reads the `data` of an Open Inference Protocol JSON tensor: a flat list, or lists nested as the shape says.
  * BOOL is `true`, `false`, 1 or 0, BYTES is text, everything else a number (FP16 and FP32 are rounded to the nearest).
- * @param json As `parseJsonText` reads it: whole numbers beyond 2^53 as bigint.
+ * @param json As `parseJsonText` or `parseJsonBytes` reads it: whole numbers beyond 2^53 as bigint.
  * @throws TensorEncodingError naming the element and what it must be.
  */
 export function tensorDataFromJson(datatype: Datatype, shape: readonly number[], json: unknown): TensorData {
+  const numbers = json instanceof NumberList && fits(json, shape) ? tensorDataFromNumbers(datatype, json) : undefined;
+  return numbers ?? tensorDataFromLists(datatype, shape, withoutNumberLists(json));
+}
+
+function fits({ dims, values }: NumberList, shape: readonly number[]): boolean {
+  if (dims.length === 1) return values.length === elementCount(shape);
+  return dims.length === shape.length && dims.every((size, i) => size === shape[i]);
+}
+
+/**
+ * Numbers in the array of their datatype.
+ * @returns undefined when one of them is not what the datatype can hold.
+ */
+export function tensorDataFromNumbers(datatype: Datatype, { values, exact }: NumberList): TensorData | undefined {
+  switch (datatype) {
+    case 'FP64':
+      return values.slice();
+    case 'FP32':
+      return new Float32Array(values);
+    case 'FP16':
+      return Uint16Array.from(values, toHalfBits);
+    case 'INT64':
+    case 'UINT64':
+      return wideIntegers(datatype, values, exact);
+    case 'BYTES':
+      return undefined;
+    default: {
+      const data = allocateTensorData(datatype, values.length) as Exclude<TensorData, readonly string[]> & number[];
+      const isBool = datatype === 'BOOL';
+      for (let i = 0; i < values.length; i++) {
+        const value = values[i]!;
+        data[i] = value;
+        // Whatever the array cannot hold comes out of it as another number.
+        if (data[i] !== value || (isBool && value > 1)) return undefined;
+      }
+      return data;
+    }
+  }
+}
+
+function wideIntegers(
+  datatype: 'INT64' | 'UINT64',
+  values: Float64Array,
+  exact: ReadonlyMap<number, bigint> | undefined,
+): TensorData | undefined {
+  const data = allocateTensorData(datatype, values.length) as BigInt64Array | BigUint64Array;
+  // A bigint for each element would take twenty times as long as its two halves.
+  const halves = new Int32Array(data.buffer);
+  const convert = CONVERSIONS[datatype];
+  for (let i = 0; i < values.length; i++) {
+    const value = values[i]!;
+    if (Number.isSafeInteger(value) && (value >= 0 || datatype === 'INT64')) {
+      halves[2 * i] = value;
+      halves[2 * i + 1] = Math.floor(value / 2 ** 32);
+      continue;
+    }
+    const whole = convert(exact?.get(i));
+    if (whole === undefined) return undefined;
+    data[i] = whole as bigint;
+  }
+  return data;
+}
+
+function tensorDataFromLists(datatype: Datatype, shape: readonly number[], json: unknown): TensorData {
   const elements = flatten(json, shape);
   const convert = CONVERSIONS[datatype];
   return makeTensorData(datatype, elements.length, (i) => {

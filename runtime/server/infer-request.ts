@@ -1,10 +1,12 @@
-import { parseJsonText } from '../onnx/json-text';
+import { withoutNumberLists } from '../onnx/json-numbers';
 import { showJson } from '../onnx/show-json';
-import { decodeTensorData, type Tensor } from '../onnx/tensor-encoding';
+import { decodeTensorData, TensorEncodingError, type Tensor, type TensorData } from '../onnx/tensor-encoding';
 import { tensorDataFromJson } from '../onnx/tensor-json';
 import { ELEMENT_BYTES } from '../spec/datatypes';
 import type { TensorSignature } from '../spec/model-facts';
 import { checkInput, countRows, findInput, findOutput, inModelOrder, readInput, showShape } from './check-inputs';
+import { isJsonObject, malformed, parseJsonObject, showGiven, type Json } from './json-body';
+import { readRequestParameters, type RequestParameters } from './request-parameters';
 import { ServerError } from './errors';
 
 /** What a request is checked against. */
@@ -14,11 +16,15 @@ export interface InferTarget {
   readonly outputs: readonly TensorSignature[];
   /** Most rows of one request; undefined when dimension 0 is not a number of rows. */
   readonly maxRows: number | undefined;
+  /** Names of classes, by output. @default - none */
+  readonly labels?: ReadonlyMap<string, readonly string[]>;
 }
 
 export interface RequestedOutput {
   readonly name: string;
   readonly isBinary: boolean;
+  /** So many of the greatest elements, as Triton's classification extension has them. @default - the output itself */
+  readonly classes?: number;
 }
 
 /** A request that fits the model: inputs in the model's order, outputs in the client's. */
@@ -27,9 +33,8 @@ export interface InferRequest {
   readonly inputs: readonly Tensor[];
   readonly outputs: readonly RequestedOutput[];
   readonly rows: number;
+  readonly parameters: RequestParameters;
 }
-
-type Json = Readonly<Record<string, unknown>>;
 
 /**
  * Reads an Open Inference Protocol request, as JSON or with the binary tensor extension, and checks it against the model.
@@ -46,65 +51,67 @@ export function parseInferRequest(
     throw malformed(`inference header size should be in range (0, ${body.byteLength}), got: ${headerLength}`);
   }
   if (headerLength === 0) return parseRawRequest(body, target);
-  const request = parseJson(body.subarray(0, headerLength));
-  const parameters = parametersOf(request, 'the request');
-  const id = request['id'];
-  if (id !== undefined && typeof id !== 'string') throw malformed(`id must be a string, got ${showJson(id)}`);
-  const inputs = readInputs(request, headerLength === undefined ? undefined : body.subarray(headerLength), target);
+  const request = parseJsonObject(headerLength === undefined ? body : body.subarray(0, headerLength));
+  return readInferRequest(request, headerLength === undefined ? undefined : body.subarray(headerLength), target);
+}
+
+/** As `parseInferRequest`, from JSON that has been read already and the binary tensors behind it. */
+export function readInferRequest(request: Json, binary: Uint8Array | undefined, target: InferTarget): InferRequest {
+  const parameters = readRequestParameters(Object.entries(parametersOf(request, 'the request')));
+  const id = request['id'] ?? undefined;
+  if (id !== undefined && typeof id !== 'string') throw malformed(`id must be a string, got ${showGiven(id)}`);
+  const inputs = readInputs(request, binary, target);
   return {
     ...(id === undefined ? {} : { id }),
     inputs,
     rows: countRows(inputs, target),
-    outputs: readOutputs(request, flag(parameters, 'binary_data_output', 'the request') ?? false, target),
+    outputs: readOutputs(request, parameters.binaryOutputs, target),
+    parameters,
   };
-}
-
-function parseJson(bytes: Uint8Array): Json {
-  let value: unknown;
-  try {
-    value = parseJsonText(new TextDecoder('utf-8', { fatal: true }).decode(bytes));
-  } catch (error) {
-    const reason = error instanceof SyntaxError ? error.message : 'not UTF-8';
-    throw malformed(`the request must be JSON: ${reason}`);
-  }
-  if (!isObject(value)) throw malformed(`the request must be a JSON object, got ${showJson(value)}`);
-  return value;
 }
 
 function readInputs(request: Json, binary: Uint8Array | undefined, target: InferTarget): readonly Tensor[] {
   const entries = request['inputs'];
   if (!Array.isArray(entries) || entries.length === 0) {
-    throw malformed(`inputs must be a list of at least one tensor, got ${showJson(entries)}`);
+    throw malformed(`inputs must be a list of at least one tensor, got ${showGiven(entries)}`);
   }
   const given = new Map<string, Tensor>();
   let binaryOffset = 0;
   for (const [i, entry] of (entries as unknown[]).entries()) {
-    if (!isObject(entry)) throw malformed(`inputs[${i}] must be an object, got ${showJson(entry)}`);
+    if (!isJsonObject(entry)) throw malformed(`inputs[${i}] must be an object, got ${showGiven(entry)}`);
     const { name } = entry;
-    if (typeof name !== 'string') throw malformed(`inputs[${i}].name must be a string, got ${showJson(name)}`);
+    if (typeof name !== 'string') throw malformed(`inputs[${i}].name must be a string, got ${showGiven(name)}`);
     const signature = findInput(name, target);
-    if (given.has(name)) throw invalid(`input '${name}' is given twice`);
-    const shape = checkInput(entry, signature, target);
-    const size = binarySize(entry, name);
+    if (given.has(name)) throw new ServerError('INPUT_INVALID', `input '${name}' is given twice`);
+    const shape = checkInput(
+      { datatype: entry['datatype'], shape: withoutNumberLists(entry['shape']) },
+      signature,
+      target,
+    );
+    const parameters = parametersOf(entry, `input '${name}'`);
+    const size = binarySize(entry, parameters, name);
     if (size === undefined) {
       given.set(
         name,
-        readInput(signature, shape, () => tensorDataFromJson(signature.datatype, shape, entry['data'])),
+        readInput(signature, shape, () => readJsonData(signature, shape, parameters, entry['data'])),
       );
       continue;
     }
-    if (binary === undefined) {
+    // KServe's client sends an empty tensor so, in a request that is JSON alone.
+    const bytes = binary ?? (size === 0 ? new Uint8Array() : undefined);
+    if (bytes === undefined) {
       throw malformed(
         `input '${name}' has binary_data_size, but the request has no header Inference-Header-Content-Length`,
       );
     }
-    const rest = binary.byteLength - binaryOffset;
-    if (size > rest)
+    const rest = bytes.byteLength - binaryOffset;
+    if (size > rest) {
       throw malformed(`input '${name}' has binary_data_size ${size}, but the body has only ${rest} bytes left`);
-    const bytes = binary.subarray(binaryOffset, binaryOffset + size);
+    }
+    const tensor = bytes.subarray(binaryOffset, binaryOffset + size);
     given.set(
       name,
-      readInput(signature, shape, () => decodeTensorData(signature.datatype, shape, bytes)),
+      readInput(signature, shape, () => decodeTensorData(signature.datatype, shape, tensor)),
     );
     binaryOffset += size;
   }
@@ -113,42 +120,74 @@ function readInputs(request: Json, binary: Uint8Array | undefined, target: Infer
   return inModelOrder(given, target);
 }
 
-function binarySize(entry: Json, name: string): number | undefined {
-  const size = parametersOf(entry, `input '${name}'`)['binary_data_size'];
+function readJsonData(
+  { datatype }: TensorSignature,
+  shape: readonly number[],
+  parameters: Json,
+  json: unknown,
+): TensorData {
+  const data = tensorDataFromJson(datatype, shape, json);
+  if (datatype !== 'BYTES' || parameters['content_type'] !== 'base64') return data;
+  return (data as readonly string[]).map(textOfBase64);
+}
+
+/** Text whose UTF-8 was sent as base64, as MLServer's clients do. */
+function textOfBase64(element: string, i: number): string {
+  if (!/^[A-Za-z0-9+/_-]*={0,2}$/.test(element)) {
+    throw new TensorEncodingError(`BYTES element ${i} must be base64, got ${showJson(element)}`);
+  }
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.from(element, 'base64'));
+  } catch {
+    throw new TensorEncodingError(`BYTES element ${i} must be UTF-8 text in base64, which ONNX strings are`);
+  }
+}
+
+function binarySize(entry: Json, parameters: Json, name: string): number | undefined {
+  const size = parameters['binary_data_size'];
+  const data = entry['data'] ?? undefined;
   if (size === undefined) {
     if (entry['data'] === undefined)
       throw malformed(`input '${name}' needs data, or binary_data_size in its parameters`);
     return undefined;
   }
   if (!Number.isSafeInteger(size) || (size as number) < 0) {
-    throw malformed(`binary_data_size of input '${name}' must be a whole number from 0 up, got ${showJson(size)}`);
+    throw malformed(`binary_data_size of input '${name}' must be a whole number from 0 up, got ${showGiven(size)}`);
   }
-  if (entry['data'] !== undefined)
-    throw malformed(`input '${name}' must have either data or binary_data_size, got both`);
+  if (data !== undefined) throw malformed(`input '${name}' must have either data or binary_data_size, got both`);
   return size as number;
 }
 
 function readOutputs(request: Json, isBinaryByDefault: boolean, target: InferTarget): readonly RequestedOutput[] {
-  const entries = request['outputs'];
+  const entries = request['outputs'] ?? undefined;
   if (entries === undefined || (Array.isArray(entries) && entries.length === 0)) {
     return target.outputs.map(({ name }) => ({ name, isBinary: isBinaryByDefault }));
   }
-  if (!Array.isArray(entries)) throw malformed(`outputs must be a list, got ${showJson(entries)}`);
+  if (!Array.isArray(entries)) throw malformed(`outputs must be a list, got ${showGiven(entries)}`);
   const names = new Set<string>();
   return (entries as unknown[]).map((entry, i) => {
-    if (!isObject(entry) || typeof entry['name'] !== 'string') {
-      throw malformed(`outputs[${i}] must be an object with a name, got ${showJson(entry)}`);
+    if (!isJsonObject(entry) || typeof entry['name'] !== 'string') {
+      throw malformed(`outputs[${i}] must be an object with a name, got ${showGiven(entry)}`);
     }
     const { name } = entry as { name: string };
-    findOutput(name, target);
+    const { datatype } = findOutput(name, target);
     if (names.has(name)) throw malformed(`output '${name}' is requested twice`);
     names.add(name);
     const parameters = parametersOf(entry, `output '${name}'`);
-    if (parameters['classification'] !== undefined) {
-      throw malformed(`output '${name}' asks for classification, which this server does not have`);
-    }
-    return { name, isBinary: flag(parameters, 'binary_data', `output '${name}'`) ?? isBinaryByDefault };
+    const classes = countClasses(parameters['classification'], name, datatype);
+    const isBinary = flag(parameters, 'binary_data', `output '${name}'`) ?? isBinaryByDefault;
+    return { name, isBinary, ...(classes === undefined ? {} : { classes }) };
   });
+}
+
+/** The `classification` of a requested output: 0, as in Triton, asks for the output itself. */
+export function countClasses(value: unknown, name: string, datatype: TensorSignature['datatype']): number | undefined {
+  if (value === undefined || value === 0) return undefined;
+  if (!Number.isSafeInteger(value) || (value as number) < 0) {
+    throw malformed(`classification of output '${name}' must be a whole number from 0 up, got ${showGiven(value)}`);
+  }
+  if (datatype === 'BYTES') throw malformed(`output '${name}' holds text: classification needs numbers`);
+  return value as number;
 }
 
 /** A body that is one tensor and nothing else: the model must have one input, and its length must tell the shape. */
@@ -165,6 +204,7 @@ function parseRawRequest(body: Uint8Array, target: InferTarget): InferRequest {
     inputs: [input],
     rows: countRows([input], target),
     outputs: target.outputs.map(({ name }) => ({ name, isBinary: true })),
+    parameters: { binaryOutputs: true },
   };
 }
 
@@ -185,26 +225,14 @@ function rawShape(body: Uint8Array, signature: TensorSignature, target: InferTar
 }
 
 function parametersOf(entry: Json, of: string): Json {
-  const parameters = entry['parameters'];
+  const parameters = entry['parameters'] ?? undefined;
   if (parameters === undefined) return {};
-  if (!isObject(parameters)) throw malformed(`parameters of ${of} must be an object, got ${showJson(parameters)}`);
+  if (!isJsonObject(parameters)) throw malformed(`parameters of ${of} must be an object, got ${showGiven(parameters)}`);
   return parameters;
 }
 
 function flag(parameters: Json, name: string, of: string): boolean | undefined {
   const value = parameters[name];
   if (value === undefined || typeof value === 'boolean') return value;
-  throw malformed(`${name} of ${of} must be true or false, got ${showJson(value)}`);
-}
-
-function isObject(value: unknown): value is Json {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function malformed(message: string): ServerError {
-  return new ServerError('MALFORMED_REQUEST', message);
-}
-
-function invalid(message: string): ServerError {
-  return new ServerError('INPUT_INVALID', message);
+  throw malformed(`${name} of ${of} must be true or false, got ${showGiven(value)}`);
 }

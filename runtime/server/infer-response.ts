@@ -1,24 +1,25 @@
-import { fromHalfBits } from '../onnx/half-float';
-import { encodeTensorData, type Tensor, type TensorData } from '../onnx/tensor-encoding';
-import type { InferRequest } from './infer-request';
-
-/** A whole answer: the JSON, then the binary tensors in the order of the JSON's outputs. */
-export interface InferResponse {
-  readonly headers: Readonly<Record<string, string>>;
-  readonly parts: readonly Uint8Array[];
-}
+import { encodeTensorData, type Tensor } from '../onnx/tensor-encoding';
+import { writeElements } from '../onnx/write-tensor-json';
+import { classify } from './classification';
+import type { EncodedAnswer, ModelIdentity } from './codec';
+import type { InferRequest, InferTarget } from './infer-request';
 
 /** Writes an Open Inference Protocol answer with the outputs that the request names, each in the encoding it asks for. */
 export function encodeInferResponse(
-  model: { readonly name: string; readonly version: number },
-  request: InferRequest,
+  model: ModelIdentity,
+  request: Pick<InferRequest, 'id' | 'outputs'>,
   outputs: readonly Tensor[],
-): InferResponse {
+  target: Pick<InferTarget, 'maxRows' | 'labels'>,
+): EncodedAnswer {
   const binary: Uint8Array[] = [];
-  const entries = request.outputs.map(({ name, isBinary }) => {
-    const { datatype, shape, data } = outputs.find((output) => output.name === name)!;
+  const entries = request.outputs.map(({ name, isBinary, classes }) => {
+    const output = outputs.find((candidate) => candidate.name === name)!;
+    const hasRows = target.maxRows !== undefined;
+    const labels = target.labels?.get(name);
+    const tensor = classes === undefined ? output : classify(output, { count: classes, hasRows, labels });
+    const { datatype, shape, data } = tensor;
     const head = `{"name":${JSON.stringify(name)},"datatype":"${datatype}","shape":[${shape.join(',')}]`;
-    if (!isBinary) return `${head},"data":[${elementsToJson(datatype, data)}]}`;
+    if (!isBinary) return `${head},"data":[${writeElements(tensor)}]}`;
     const bytes = encodeTensorData(datatype, data);
     binary.push(bytes);
     return `${head},"parameters":{"binary_data_size":${bytes.byteLength}}}`;
@@ -37,13 +38,4 @@ export function encodeInferResponse(
     },
     parts: [json, ...binary],
   };
-}
-
-// `join` writes NaN, Infinity and -Infinity as these tokens, as Triton does; JSON.stringify would write null and falsify
-// the answer. It is also three times faster.
-function elementsToJson(datatype: Tensor['datatype'], data: TensorData): string {
-  if (datatype === 'BYTES') return Array.from(data as readonly string[], (text) => JSON.stringify(text)).join(',');
-  if (datatype === 'BOOL') return Array.from(data as Uint8Array, (bit) => (bit === 0 ? 'false' : 'true')).join(',');
-  if (datatype === 'FP16') return Array.from(data as Uint16Array, fromHalfBits).join(',');
-  return data.join(',');
 }

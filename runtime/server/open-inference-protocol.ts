@@ -63,10 +63,14 @@ function openInferenceCodec(exchange: Exchange): Codec {
     headerLength,
     decode: (body, target) => {
       const request = parseInferRequest(body, headerLength, target);
+      const { priority, timeoutMicroseconds, others } = request.parameters;
       return {
         inputs: request.inputs,
         rows: request.rows,
-        encode: (model, outputs) => encodeInferResponse(model, request, outputs),
+        priority,
+        timeoutMicroseconds,
+        parameters: others,
+        encode: (model, outputs) => encodeInferResponse(model, request, outputs, target),
       };
     },
   };

@@ -143,10 +143,49 @@ const REFUSED: readonly [name: string, model: string, body: unknown, error: stri
   ],
   ['outputs that are no list', 'addone', one({}, { outputs: 'output' }), 'outputs must be a list, got "output"'],
   [
-    'a classification',
+    'a classification that is no number',
     'addone',
-    one({}, { outputs: [{ name: 'output', parameters: { classification: 3 } }] }),
-    "output 'output' asks for classification, which this server does not have",
+    one({}, { outputs: [{ name: 'output', parameters: { classification: -1 } }] }),
+    "classification of output 'output' must be a whole number from 0 up, got -1",
+  ],
+  [
+    'a classification of text',
+    'text',
+    one(
+      { datatype: 'BYTES', data: ['a', 'b', 'c', 'd'] },
+      { outputs: [{ name: 'output', parameters: { classification: 1 } }] },
+    ),
+    "output 'output' holds text: classification needs numbers",
+  ],
+  [
+    'a priority that is none',
+    'addone',
+    one({}, { parameters: { priority: 'high' } }),
+    'priority of the request must be a whole number from 0 up, got "high"',
+  ],
+  [
+    'a negative timeout',
+    'addone',
+    one({}, { parameters: { timeout: -1 } }),
+    'timeout of the request must be a whole number from 0 up, got -1',
+  ],
+  [
+    'a parameter that is a list',
+    'addone',
+    one({}, { parameters: { tags: ['a'] } }),
+    'parameter "tags" of the request must be a string, a number, true or false, got ["a"]',
+  ],
+  [
+    'text that is no base64',
+    'text',
+    one({ datatype: 'BYTES', data: ['YQ==', '!', 'YQ==', 'YQ=='], parameters: { content_type: 'base64' } }),
+    'BYTES element 1 must be base64, got "!"',
+  ],
+  [
+    'base64 of bytes that are no text',
+    'text',
+    one({ datatype: 'BYTES', data: ['/w==', '', '', ''], parameters: { content_type: 'base64' } }),
+    'BYTES element 0 must be UTF-8 text in base64, which ONNX strings are',
   ],
   [
     'a binary size without the header',

@@ -1,0 +1,38 @@
+/**
+ * A JSON list that holds numbers only, or lists of such lists that are all of one length: a tensor as JSON has it, without
+ * an object for each of its elements.
+ */
+export class NumberList {
+  constructor(
+    /** Lengths, the outermost list's first. */
+    readonly dims: readonly number[],
+    /** All numbers in row-major order. */
+    readonly values: Float64Array,
+    /** Whole numbers beyond 2^53, which `values` has rounded, by their place in it. */
+    readonly exact: ReadonlyMap<number, bigint> | undefined,
+  ) {}
+
+  /** The same as lists of JavaScript, as `parseJsonText` gives them. */
+  toLists(): unknown[] {
+    const { dims, values, exact } = this;
+    let at = 0;
+    const build = (level: number): unknown[] =>
+      Array.from({ length: dims[level]! }, () => {
+        if (level < dims.length - 1) return build(level + 1);
+        const i = at++;
+        return exact?.get(i) ?? values[i];
+      });
+    return build(0);
+  }
+}
+
+/** `parseJsonBytes` reads no list that lies deeper. */
+const MAX_DEPTH = 64;
+
+/** A list that `parseJsonBytes` gave as `parseJsonText` would have given it; lists in objects stay as they are. */
+export function withoutNumberLists(value: unknown, depth = 0): unknown {
+  if (value instanceof NumberList) return value.toLists();
+  const isList = Array.isArray(value) && depth < MAX_DEPTH;
+  if (!isList || !value.some((part) => typeof part === 'object')) return value;
+  return value.map((part) => withoutNumberLists(part, depth + 1));
+}
