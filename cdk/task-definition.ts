@@ -98,6 +98,7 @@ function addServer(
     dockerLabels: modelAnnotations(plan),
     portMappings: [
       { name: 'http', containerPort: ports.http },
+      { name: 'grpc', containerPort: ports.grpc },
       { name: 'metrics', containerPort: ports.metrics },
     ],
     // Live, not ready: killing a replica for loading slowly would only make it load again.

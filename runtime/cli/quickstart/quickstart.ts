@@ -124,6 +124,7 @@ async function start(
 ) {
   narrator.begin('Serve it, with the environment that the plan gives a container');
   const httpPort = await freePort(PORTS.http);
+  const grpcPort = await freePort(PORTS.grpc);
   const metricsPort = await freePort(PORTS.metrics);
   const folder = `${pathToFileURL(path.resolve(place(`models/${MODEL}/1`))).href}/`;
   const planned = containerEnvironment<string>(plan, {
@@ -134,6 +135,7 @@ async function start(
   });
   const here = writeEnvironment({
     ...(httpPort === PORTS.http ? {} : { httpPort }),
+    ...(grpcPort === PORTS.grpc ? {} : { grpcPort }),
     ...(metricsPort === PORTS.metrics ? {} : { metricsPort }),
     deregistrationLagSeconds: 0,
   });
@@ -145,6 +147,7 @@ async function start(
   narrator.line('  No load balancer stands in front here, so a drain waits for none: lag 0.');
   for (const [wanted, got] of [
     [PORTS.http, httpPort],
+    [PORTS.grpc, grpcPort],
     [PORTS.metrics, metricsPort],
   ]) {
     if (wanted !== got) narrator.line(`  Port ${wanted} is taken on this machine, ${got} is used instead.`);
@@ -160,7 +163,9 @@ async function start(
     narrator.line('');
     const budget = plan.lifecycle.startupBudgetSeconds;
     narrator.line(`  ready after ${seconds.toFixed(1)} s of the ${budget} s budgeted, golden proof passed`);
-    narrator.line(`  inference ${server.url}    metrics http://127.0.0.1:${metricsPort}/metrics`);
+    narrator.line(
+      `  inference ${server.url}    gRPC 127.0.0.1:${grpcPort}    metrics http://127.0.0.1:${metricsPort}/metrics`,
+    );
     narrator.line(`  log       ${place('server.log')}`);
   } catch (error) {
     server.stop();

@@ -81,6 +81,7 @@ function serverContainer<S>(
     imagePullPolicy: 'IfNotPresent',
     ports: [
       { name: 'http', containerPort: plan.ports.http, protocol: 'TCP' },
+      { name: 'grpc', containerPort: plan.ports.grpc, protocol: 'TCP' },
       { name: 'metrics', containerPort: plan.ports.metrics, protocol: 'TCP' },
     ],
     env: Object.entries(environment).map(([name, value]) => ({ name, value })),

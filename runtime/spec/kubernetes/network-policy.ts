@@ -28,7 +28,9 @@ export function renderNetworkPolicy<S>(
       policyTypes: ['Ingress', 'Egress'],
       ingress: [
         // A rule whose list of senders is empty would let everybody in: no clients is no rule.
-        ...(from.length === 0 ? [] : [{ from, ports: [{ protocol: 'TCP' as const, port: 'http' }] }]),
+        ...(from.length === 0
+          ? []
+          : [{ from, ports: ['http', 'grpc'].map((port) => ({ protocol: 'TCP' as const, port })) }]),
         { from: [namespace(monitoring)], ports: [{ protocol: 'TCP', port: 'metrics' }] },
       ],
       egress: [

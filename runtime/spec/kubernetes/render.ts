@@ -39,6 +39,13 @@ export function renderKubernetesObjects<S>(plan: InferenceServicePlan, refs: Kub
         selector: podSelector(plan),
         ports: [
           { name: 'http', port: plan.ports.http, targetPort: 'http', protocol: 'TCP', appProtocol: 'http' },
+          {
+            name: 'grpc',
+            port: plan.ports.grpc,
+            targetPort: 'grpc',
+            protocol: 'TCP',
+            appProtocol: 'kubernetes.io/h2c',
+          },
           { name: 'metrics', port: plan.ports.metrics, targetPort: 'metrics', protocol: 'TCP', appProtocol: 'http' },
         ],
       },
