@@ -24,6 +24,7 @@ export const ERRORS = {
   BODY_TOO_SLOW: { status: 408, grpcStatus: 4, outcome: 'client_error' },
   BODY_TOO_LARGE: { status: 413, grpcStatus: 8, outcome: 'client_error' },
   CONTENT_ENCODING: { status: 415, grpcStatus: 12, outcome: 'client_error' },
+  HEADERS_TOO_LARGE: { status: 431, grpcStatus: 8, outcome: 'client_error' },
   QUEUE_FULL: { status: 429, grpcStatus: 8, outcome: 'queue_full', retry: true },
   BODY_MEMORY_FULL: { status: 429, grpcStatus: 8, outcome: 'queue_full', retry: true },
   // Nobody reads this answer; 499 is what logs of proxies call a client that went away.

@@ -2,11 +2,16 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { performance } from 'node:perf_hooks';
 import { Cancellation } from './cancellation';
 import { ServerError, toServerError } from './errors';
+import { requestIdOf } from './request-id';
+import { certificateNameOf } from './tls-files';
 
 /** How long a client may go on sending a body that nobody reads, before its connection is closed. */
 const DISCARD_MS = 5_000;
 /** Parts up to this size together are copied into one piece: cheaper than a system call's list of them. */
 const JOINED_BYTES = 16 * 1_024;
+/** What a client may take to read its answer: a while, and longer for a large one. */
+const READ_GRACE_MS = 30_000;
+const READ_BYTES_PER_MS = 16;
 
 export interface ExchangeOptions {
   /** The client waits for leave to send its body. */
@@ -24,13 +29,19 @@ export class Exchange {
   readonly cancellation = new Cancellation();
   /** Whom the queue is shared fairly between; empty when nobody said. */
   tenant = '';
+  /** Who calls, for the log; empty when nobody was asked. */
+  caller = '';
+  readonly requestId: string;
   private releases: (() => void)[] | undefined;
+  private reading: { readonly since: number; readonly bytes: number } | undefined;
 
   constructor(
     readonly request: IncomingMessage,
     private readonly response: ServerResponse,
     private readonly options: ExchangeOptions,
   ) {
+    this.requestId = requestIdOf(this.header('x-request-id'));
+    response.setHeader('X-Request-Id', this.requestId);
     response.on('close', () => this.close());
   }
 
@@ -42,8 +53,19 @@ export class Exchange {
     return (performance.now() - this.startedAt) / 1_000;
   }
 
+  /** Of the answer; 499, as proxies have it, when the client went away before there was one. */
   get status(): number {
-    return this.response.statusCode;
+    return this.response.headersSent ? this.response.statusCode : 499;
+  }
+
+  /** Without the query, which may hold what no log should. */
+  get path(): string {
+    return (this.request.url ?? '/').split('?', 1)[0]!;
+  }
+
+  /** The name that a trusted client certificate gives the caller. */
+  get certificateName(): string | undefined {
+    return certificateNameOf(this.request.socket);
   }
 
   header(name: string): string | undefined {
@@ -88,6 +110,15 @@ export class Exchange {
   sendError(error: unknown): void {
     const { status, message, headers } = toServerError(error);
     this.sendJson(status, { error: message }, headers);
+  }
+
+  /** Ends the connection when the client takes ever so long to read the answer. Called now and then. */
+  dropSlowReader(now: number): void {
+    const { response } = this;
+    // An answer that waits for the one before it on the same connection has no socket yet.
+    if (!response.writableEnded || response.socket === null) return;
+    this.reading ??= { since: now, bytes: response.socket.writableLength };
+    if (now - this.reading.since > READ_GRACE_MS + this.reading.bytes / READ_BYTES_PER_MS) response.socket.destroy();
   }
 
   private close(): void {

@@ -1,8 +1,13 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
+import type { Server as SecureServer } from 'node:https';
+import type { Socket } from 'node:net';
+import { performance } from 'node:perf_hooks';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { CONTRACT, PATHS } from '../spec/endpoints';
 import { ENVIRONMENT, type ServerSettings } from '../spec/environment';
+import type { PortLabel } from '../spec/metric-names';
+import { Authenticator } from './auth/authenticator';
 import { BodyMemory } from './body-memory';
 import { CloudwatchPublisher } from './cloudwatch-publisher';
 import { readCpuQuota } from './cpu-quota';
@@ -13,7 +18,7 @@ import { findModels } from './find-models';
 import { forEachLimited } from './for-each-limited';
 import { healthRoutes, whyNotReady } from './health';
 import { Inference } from './inference';
-import { createListener, listen } from './listener';
+import { assertWellFormed, createListener, limitConnections, listen, type Connections } from './listener';
 import { Metrics } from './metrics';
 import { openInferenceRoutes, type Handler } from './open-inference-protocol';
 import { Router } from './router';
@@ -21,6 +26,7 @@ import { SaturationMeter } from './saturation-meter';
 import { ServedModel } from './served-model';
 import { ServedModels } from './served-models';
 import { SharedResource } from './shared-resource';
+import { TlsFiles } from './tls-files';
 
 export interface ServerOptions {
   readonly settings: ServerSettings;
@@ -47,6 +53,7 @@ const MODELS_AT_ONCE = 4;
 const IDLE_POLL_MS = 10;
 /** How long the last answers may take to leave once nothing else is waited for. */
 const FLUSH_MS = 1_000;
+const SLOW_READER_MS = 1_000;
 
 /** One replica. Call `listen`, then `load`; later `drain`, and `abandon` when draining took too long. */
 export class InferenceServer {
@@ -55,14 +62,18 @@ export class InferenceServer {
   private readonly startup = new AbortController();
   private readonly exchanges = new Set<Exchange>();
   private readonly router: Router<Handler>;
-  private readonly http: Server;
-  private readonly metricsHttp: Server;
+  private readonly http: Server | SecureServer;
+  private readonly metricsHttp: Server | SecureServer;
+  private readonly tls: TlsFiles | undefined;
+  private readonly authenticator: Authenticator;
+  private readonly connections = new Map<PortLabel, Connections>();
+  private slowReaders: NodeJS.Timeout | undefined;
   private readonly metrics: Metrics;
   private readonly saturation: SaturationMeter;
   private readonly cloudwatch: CloudwatchPublisher;
 
   constructor(private readonly options: ServerOptions) {
-    const { settings, writeLine } = options;
+    const { settings, writeLine, log } = options;
     const models = (): ServedModels => this.models;
     const dimensions = { cluster: settings.clusterName, service: settings.serviceName };
     this.saturation = new SaturationMeter({
@@ -78,6 +89,13 @@ export class InferenceServer {
     this.metrics = new Metrics(dimensions, {
       saturation: () => this.saturation.value,
       models: () => this.models.all,
+      connections: () => Array.from(this.connections, ([port, { count }]) => [port, count] as const),
+    });
+    this.tls = TlsFiles.open(settings, log);
+    this.authenticator = new Authenticator({
+      settings,
+      log,
+      onRefused: (reason) => this.metrics.requestUnauthorized(reason),
     });
     const inference = new Inference({
       models,
@@ -93,8 +111,8 @@ export class InferenceServer {
     const metricsRouter = new Router<Handler>([
       { method: 'GET', path: PATHS.metrics, group: 'public', handler: (exchange) => this.sendMetrics(exchange) },
     ]);
-    this.http = this.createHttp(this.router);
-    this.metricsHttp = this.createHttp(metricsRouter);
+    this.http = this.createHttp('http', this.router, this.tls);
+    this.metricsHttp = this.createHttp('metrics', metricsRouter);
   }
 
   get isDraining(): boolean {
@@ -109,6 +127,8 @@ export class InferenceServer {
   /** @throws StartupError PORT_UNAVAILABLE */
   async listen(): Promise<Addresses> {
     const { settings, log } = this.options;
+    await this.authenticator.watch();
+    await this.tls?.watch();
     const httpPort = await listen(this.http, settings.host, settings.httpPort, ENVIRONMENT.httpPort.variable);
     const metricsPort = await listen(
       this.metricsHttp,
@@ -120,6 +140,7 @@ export class InferenceServer {
       // Out of file descriptors, say: the connection is lost, the server goes on.
       server.on('error', (error) => log.error({ reason: error.message }, 'a connection could not be accepted'));
     }
+    this.slowReaders = setInterval(() => this.dropSlowReaders(), SLOW_READER_MS).unref();
     log.info(
       { host: settings.host, httpPort, metricsPort, contract: CONTRACT, nodeVersion: process.version },
       'listening',
@@ -175,6 +196,10 @@ export class InferenceServer {
     this.startup.abort(draining());
     this.saturation.stop();
     this.cloudwatch.stop();
+    this.metrics.close();
+    this.authenticator.close();
+    this.tls?.close();
+    clearInterval(this.slowReaders);
     this.http.closeAllConnections();
     this.metricsHttp.close();
     this.metricsHttp.closeAllConnections();
@@ -211,7 +236,8 @@ export class InferenceServer {
     );
   }
 
-  private createHttp(router: Router<Handler>): Server {
+  private createHttp(port: PortLabel, router: Router<Handler>, tls?: TlsFiles): Server | SecureServer {
+    const { settings, log } = this.options;
     const options = {
       // Clients move their connections to other replicas while this one still answers.
       isLast: () => this.isDraining,
@@ -225,29 +251,53 @@ export class InferenceServer {
         void this.answer(router, exchange);
       };
     };
-    const server = createListener(this.options.settings, handle(false));
+    const isAnswering = (socket: Socket): boolean => this.isAnswering(socket);
+    const server = createListener({ settings, handle: handle(false), tls, isAnswering });
     server.on('checkContinue', handle(true));
+    const { maxConnections } = settings;
+    const onRefused = (): void => this.metrics.connectionRefused(port);
+    this.connections.set(port, limitConnections(server, { maxConnections, log, onRefused }));
     return server;
   }
 
   private async answer(router: Router<Handler>, exchange: Exchange): Promise<void> {
     const { method = 'GET', url = '/' } = exchange.request;
     try {
-      const { handler, parameters } = router.find(method, url);
+      assertWellFormed(exchange.request);
+      const { handler, parameters, group } = router.find(method, url);
+      const checked = this.authenticator.check(exchange, group);
+      const principal = checked instanceof Promise ? await checked : checked;
+      exchange.tenant = principal.tenant;
+      exchange.caller = principal.name;
       if (this.phase === 'closing' && method === 'POST') throw draining();
       await handler(exchange, parameters);
     } catch (error) {
-      if (!(error instanceof ServerError)) this.options.log.error({ err: error, method, url }, 'request failed');
+      if (!(error instanceof ServerError)) {
+        const { requestId, path } = exchange;
+        this.options.log.error({ err: error, requestId, method, path }, 'request failed');
+      }
       exchange.sendError(error);
     }
+  }
+
+  private isAnswering(socket: Socket): boolean {
+    for (const { request } of this.exchanges) if (request.socket === socket) return true;
+    return false;
+  }
+
+  private dropSlowReaders(): void {
+    const now = performance.now();
+    for (const exchange of this.exchanges) exchange.dropSlowReader(now);
   }
 
   private closed(exchange: Exchange): void {
     this.exchanges.delete(exchange);
     const { log } = this.options;
-    if (!log.isLevelEnabled('debug')) return;
-    const { method, url } = exchange.request;
-    log.debug({ method, url, status: exchange.status, seconds: exchange.secondsSoFar }, 'request');
+    const { status, requestId, path, caller, secondsSoFar: seconds } = exchange;
+    const level = status >= 500 ? 'info' : 'debug';
+    if (!log.isLevelEnabled(level)) return;
+    const { method } = exchange.request;
+    log[level]({ requestId, method, path, status, seconds, ...(caller === '' ? {} : { caller }) }, 'request');
   }
 
   private async sendMetrics(exchange: Exchange): Promise<void> {
