@@ -1,14 +1,12 @@
 import { readFile } from 'node:fs/promises';
-import path from 'node:path';
-import { pathToFileURL } from 'node:url';
 import { pathOfFileUri } from '../onnx/file-uri';
 import type { ServerSettings } from '../spec/environment';
 import { parseModelReferences, type ModelReference } from '../spec/model-reference';
-import { assertModelName, MANIFEST_FILE, MODEL_FILE, parseVersionFolder } from '../spec/model-repository';
+import { MODEL_FILE } from '../spec/model-repository';
+import { parseVersionPolicy } from './repository/version-policy';
 import { StartupError } from './errors';
-import { SourceError, type ModelSource } from './model-source';
-import { retry } from './retry';
-import { sourceOf } from './source-of';
+import { SourceError } from './model-source';
+import { scanRepository, type FoundModel, type ScanOptions } from './repository/scan-repository';
 
 /** How a model repository is asked: until the signal aborts, telling of each failure that may pass. */
 export interface Asking {
@@ -16,28 +14,31 @@ export interface Asking {
   readonly onRetry: (error: SourceError) => void;
 }
 
-/**
- * Which model versions this replica serves: those named by `SLIPWAY_MODELS`, or the newest version of every model of
- * `SLIPWAY_MODEL_REPOSITORY`.
- * @throws StartupError NO_MODEL or MODEL_REPOSITORY_UNREADABLE, SpecError for references that cannot be read.
- */
-export async function findModels(
-  settings: Pick<ServerSettings, 'models' | 'modelRepository'>,
-  asking: Asking,
-): Promise<readonly ModelReference[]> {
-  const { models, modelRepository } = settings;
+/** Where a replica's models come from: exactly those that a deployment names, or whatever a repository holds. */
+export type ModelOrigin =
+  { readonly kind: 'references'; readonly models: string } | { readonly kind: 'repository'; readonly uri: string };
+
+/** @throws StartupError NO_MODEL when the settings name none or both. */
+export function modelOrigin({
+  models,
+  modelRepository,
+}: Pick<ServerSettings, 'models' | 'modelRepository'>): ModelOrigin {
   if (models !== undefined && modelRepository !== undefined) {
     throw new StartupError('NO_MODEL', 'SLIPWAY_MODELS and SLIPWAY_MODEL_REPOSITORY are both set; unset one of them');
   }
-  if (models !== undefined) return readReferences(models);
-  if (modelRepository !== undefined) return findNewestVersions(modelRepository, asking);
+  if (models !== undefined) return { kind: 'references', models };
+  if (modelRepository !== undefined) return { kind: 'repository', uri: modelRepository };
   throw new StartupError(
     'NO_MODEL',
-    'no model to serve: set SLIPWAY_MODEL_REPOSITORY to a directory or s3:// URI, or SLIPWAY_MODELS',
+    'no model to serve: set SLIPWAY_MODEL_REPOSITORY to a directory or the URI of a model repository, or SLIPWAY_MODELS',
   );
 }
 
-async function readReferences(models: string): Promise<readonly ModelReference[]> {
+/**
+ * The model versions that `SLIPWAY_MODELS` names.
+ * @throws StartupError NO_MODEL when its file cannot be read, SpecError for references that cannot be read.
+ */
+export async function readReferences(models: string): Promise<readonly ModelReference[]> {
   if (!models.startsWith('file://')) return parseModelReferences(models);
   let text: string;
   try {
@@ -48,71 +49,33 @@ async function readReferences(models: string): Promise<readonly ModelReference[]
   return parseModelReferences(text, models);
 }
 
-async function findNewestVersions(repository: string, asking: Asking): Promise<readonly ModelReference[]> {
-  const uri = folderUri(repository);
+/**
+ * The models of a repository that is served as it is.
+ * @throws StartupError NO_MODEL when it holds none, MODEL_REPOSITORY_UNREADABLE
+ */
+export async function findRepositoryModels(repository: string, options: ScanOptions): Promise<readonly FoundModel[]> {
   try {
-    const source = sourceOf(uri);
-    const models = await foldersIn(source, uri, asking);
-    const found = await Promise.all(
-      models.map((name) => findNewestVersion(source, `${uri}${encode(uri, name)}/`, name, asking)),
-    );
-    const references = found.filter((reference) => reference !== undefined);
-    if (references.length === 0) {
-      throw new StartupError(
-        'NO_MODEL',
-        `no model found in ${repository}: expected <model>/<version>/${MODEL_FILE}, as slipway model publish lays it out`,
-      );
-    }
-    return references;
+    const models = await scanRepository(repository, options);
+    if (models.length > 0) return models;
   } catch (error) {
     if (!(error instanceof SourceError)) throw error;
     throw new StartupError('MODEL_REPOSITORY_UNREADABLE', `model repository ${repository}: ${error.message}`);
   }
-}
-
-/** A plain path is a directory, taken from where the server was started. */
-function folderUri(repository: string): string {
-  const uri = /^[a-z][a-z0-9+.-]*:\/\//i.test(repository) ? repository : pathToFileURL(path.resolve(repository)).href;
-  return uri.endsWith('/') ? uri : `${uri}/`;
-}
-
-/** File URIs are percent-encoded, S3's are object keys as they are. */
-function encode(uri: string, name: string): string {
-  return uri.startsWith('file:') ? encodeURIComponent(name) : name;
-}
-
-async function findNewestVersion(
-  source: ModelSource,
-  modelUri: string,
-  name: string,
-  asking: Asking,
-): Promise<ModelReference | undefined> {
-  const versions = (await foldersIn(source, modelUri, asking)).flatMap((folder) => parseVersionFolder(folder) ?? []);
-  versions.sort((a, b) => b - a);
-  const candidates = await Promise.all(
-    versions.map(async (version) => {
-      const folder = `${modelUri}${version}/`;
-      const files = (await list(source, folder, asking)).map((entry) => entry.name);
-      return { version, folder, hasModel: files.includes(MODEL_FILE), hasManifest: files.includes(MANIFEST_FILE) };
-    }),
+  throw new StartupError(
+    'NO_MODEL',
+    `no model found in ${repository}: expected <model>/<version>/${MODEL_FILE}, as slipway model publish lays it out`,
   );
-  // The manifest is written last: beside published versions, one without it is still being written.
-  const isPublished = candidates.some(({ hasManifest }) => hasManifest);
-  const newest = candidates.find(({ hasModel, hasManifest }) => hasModel && (hasManifest || !isPublished));
-  if (newest === undefined) return undefined;
-  assertModelName(name, modelUri);
-  return { name, version: newest.version, folder: newest.folder };
 }
 
-async function foldersIn(source: ModelSource, uri: string, asking: Asking): Promise<readonly string[]> {
-  const entries = await list(source, uri, asking);
-  const isOurs = (name: string): boolean => !name.startsWith('.') && name !== LOST_AND_FOUND;
-  return entries.filter(({ name, isFolder }) => isFolder && isOurs(name)).map(({ name }) => name);
+export async function findModels(
+  settings: Pick<ServerSettings, 'models' | 'modelRepository' | 'versionPolicy'>,
+  asking: Asking,
+): Promise<readonly ModelReference[]> {
+  const origin = modelOrigin(settings);
+  if (origin.kind === 'references') return readReferences(origin.models);
+  const found = await findRepositoryModels(origin.uri, {
+    versionPolicy: parseVersionPolicy(settings.versionPolicy),
+    asking,
+  });
+  return found.flatMap(({ name, versions }) => versions.map(({ version, folder }) => ({ name, version, folder })));
 }
-
-function list(source: ModelSource, uri: string, { signal, onRetry }: Asking): ReturnType<ModelSource['list']> {
-  return retry(() => source.list(uri, signal), signal, onRetry);
-}
-
-/** At the top of every ext4 volume, for root alone to read. */
-const LOST_AND_FOUND = 'lost+found';

@@ -1,0 +1,41 @@
+import { stat } from 'node:fs/promises';
+import type { Asking } from '../find-models';
+import { SourceError, type ModelSource } from '../model-source';
+import { childUri } from '../source-of';
+
+/** Deeper and larger version folders than any exporter writes; beyond them a change may go unnoticed. */
+const MAX_DEPTH = 4;
+const MAX_FILES = 10_000;
+
+/**
+ * What tells a folder from what it was before: names, sizes and times of its files, or their ETags. Two of the same, a poll
+ * apart, mean that nobody is copying into it any more.
+ * @throws SourceError
+ */
+export async function fingerprintOfFolder(source: ModelSource, folder: string, { signal }: Asking): Promise<string> {
+  const files: string[] = [];
+  const visit = async (uri: string, path: string, depth: number): Promise<void> => {
+    for (const { name, isFolder } of await source.list(uri, signal)) {
+      if (files.length >= MAX_FILES) return;
+      if (!isFolder) files.push(`${path}${name} ${await fingerprintOfFile(source, childUri(uri, name), signal)}`);
+      else if (depth < MAX_DEPTH) await visit(`${childUri(uri, name)}/`, `${path}${name}/`, depth + 1);
+    }
+  };
+  await visit(folder, '', 0);
+  return files.sort().join('\n');
+}
+
+async function fingerprintOfFile(source: ModelSource, uri: string, signal: AbortSignal): Promise<string> {
+  const path = source.localPath?.(uri);
+  if (path === undefined) {
+    const { bytes, tag } = await source.stat(uri, signal);
+    return `${bytes} ${tag}`;
+  }
+  try {
+    const { size, mtimeMs, ino } = await stat(path);
+    return `${size} ${mtimeMs} ${ino}`;
+  } catch (error) {
+    // Taken away while the folder was being read: the next look shows it.
+    throw new SourceError('transient', (error as Error).message);
+  }
+}
