@@ -13,6 +13,7 @@ import { EventLoopDelay } from './metrics/event-loop-delay';
 import { family, histogramFamily, type Labels, type Sample } from './metrics/family';
 import type { Histogram } from './metrics/histogram';
 import { AnswerMetrics, ModelMetrics } from './metrics/model-metrics';
+import { tritonFamilies, type TritonMeasuredModel } from './metrics/triton-metrics';
 
 export type { Protocol } from '../spec/metric-names';
 
@@ -22,9 +23,8 @@ export interface MeasuredModel {
 }
 
 /** A model version that is there now, with what is read off it when somebody scrapes. */
-export interface ScrapedModel extends MeasuredModel {
+export interface ScrapedModel extends TritonMeasuredModel {
   readonly isReady: boolean;
-  readonly queuedRows: number;
   /** undefined before there was any work. */
   readonly efficiency?: number | undefined;
 }
@@ -38,7 +38,9 @@ export interface GaugeSources {
 
 /** Everything a replica publishes, in one registry of its own. */
 export class Metrics {
-  readonly registry = new Registry();
+  private readonly registry = new Registry();
+  /** Under Triton's names, for those who ask for them. */
+  private readonly tritonRegistry = new Registry();
   /** Those that are served or were not long ago; keyed by name and version, which a reloaded version keeps. */
   private readonly models = new Map<string, { readonly metrics: ModelMetrics; holders: number }>();
   /** Requests for models that are not served here. The client's text never becomes a label. */
@@ -54,7 +56,21 @@ export class Metrics {
   ) {
     collectDefaultMetrics({ register: this.registry });
     for (const metric of [...this.replicaFamilies(), ...this.modelFamilies()]) this.registry.registerMetric(metric);
+    for (const metric of tritonFamilies(sources.models)) this.tritonRegistry.registerMetric(metric);
     this.eventLoopDelay.start();
+  }
+
+  get contentType(): string {
+    return this.registry.contentType;
+  }
+
+  /**
+   * Everything, in Prometheus' text format.
+   * @param withTriton Adds Triton's counters, by its names.
+   */
+  async expose(withTriton: boolean): Promise<string> {
+    const ours = await this.registry.metrics();
+    return withTriton ? `${ours}\n${await this.tritonRegistry.metrics()}` : ours;
   }
 
   /** Stops what runs by itself. */

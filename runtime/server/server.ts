@@ -301,9 +301,9 @@ export class InferenceServer {
   }
 
   private async sendMetrics(exchange: Exchange): Promise<void> {
-    const { registry } = this.metrics;
-    const text = Buffer.from(await registry.metrics());
-    const headers = { 'Content-Type': registry.contentType, 'Content-Length': String(text.byteLength) };
+    const query = new URLSearchParams((exchange.request.url ?? '').split('?')[1]);
+    const text = await this.metrics.expose(query.get('compat') === 'triton');
+    const headers = { 'Content-Type': this.metrics.contentType, 'Content-Length': String(Buffer.byteLength(text)) };
     exchange.send(200, headers, [text]);
   }
 
