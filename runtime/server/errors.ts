@@ -24,6 +24,7 @@ export const ERRORS = {
   BODY_TOO_SLOW: { status: 408, grpcStatus: 4, outcome: 'client_error' },
   BODY_TOO_LARGE: { status: 413, grpcStatus: 8, outcome: 'client_error' },
   CONTENT_ENCODING: { status: 415, grpcStatus: 12, outcome: 'client_error' },
+  MEDIA_TYPE: { status: 415, grpcStatus: 12, outcome: 'client_error' },
   HEADERS_TOO_LARGE: { status: 431, grpcStatus: 8, outcome: 'client_error' },
   QUEUE_FULL: { status: 429, grpcStatus: 8, outcome: 'queue_full', retry: true },
   BODY_MEMORY_FULL: { status: 429, grpcStatus: 8, outcome: 'queue_full', retry: true },
@@ -31,6 +32,8 @@ export const ERRORS = {
   CLIENT_GONE: { status: 499, grpcStatus: 1, outcome: 'cancelled' },
   RUN_FAILED: { status: 500, grpcStatus: 13, outcome: 'error' },
   INTERNAL: { status: 500, grpcStatus: 13, outcome: 'error' },
+  // What a protocol has and this server has not; the only 5xx that asking again does not change.
+  NOT_IMPLEMENTED: { status: 501, grpcStatus: 12, outcome: 'client_error' },
   MODEL_NOT_READY: { status: 503, grpcStatus: 14, outcome: 'unavailable', retry: true },
   AUTHENTICATION_UNAVAILABLE: { status: 503, grpcStatus: 14, outcome: 'unavailable', retry: true },
   DRAINING: { status: 503, grpcStatus: 14, outcome: 'unavailable', retry: true },
