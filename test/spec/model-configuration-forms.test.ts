@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { readModelConfiguration, writeModelConfigurationJson } from '../../runtime/spec/model-configuration';
 import { isDatatype, type Datatype } from '../../runtime/spec/datatypes';
 import { toolOnPath } from '../support/tools';
-import { writePbtxt, type Message } from './write-pbtxt';
+import { writePbtxt } from './write-pbtxt';
 
 // A configuration is generated in Triton's JSON form, written as text by a writer of its own, and must read back.
 
@@ -110,7 +110,7 @@ const configurations = fc
       response_cache: { enable: given.cached },
       metric_tags: Object.fromEntries(given.tags),
       parameters: Object.fromEntries(given.parameters.map(([key, text]) => [key, { string_value: text }])),
-    } as unknown as Message,
+    },
   }));
 
 type Given = typeof configurations extends fc.Arbitrary<infer T> ? T : never;
