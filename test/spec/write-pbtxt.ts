@@ -1,5 +1,5 @@
 /** A protocol buffer message in its JSON form. */
-export interface Message {
+interface Message {
   readonly [field: string]: Value | readonly Value[];
 }
 type Value = string | number | boolean | Message;
@@ -12,8 +12,8 @@ const ENUM = /^(?:TYPE|KIND|FORMAT)_[A-Z0-9]+$|^(?:REJECT|DELAY)$/;
 /**
  * Writes a message in text format, in all the ways that people do; `style` decides between them with a number per place.
  */
-export function writePbtxt(message: Message, style: () => number): string {
-  return Object.entries(message)
+export function writePbtxt(message: object, style: () => number): string {
+  return Object.entries(message as Message)
     .map(([field, value]) => writeField(field, value, style))
     .join(style() % 2 === 0 ? '\n' : ' ');
 }
