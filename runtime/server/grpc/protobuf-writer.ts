@@ -93,6 +93,11 @@ export class ProtobufWriter {
     return this.bytes.subarray(0, this.at);
   }
 
+  /** What was written, without gRPC's header. */
+  body(): Buffer {
+    return this.bytes.subarray(FRAME_HEADER_BYTES, this.at);
+  }
+
   private tag(field: number, wire: number): void {
     this.varint(field * 8 + wire);
   }

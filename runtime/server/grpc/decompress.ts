@@ -1,0 +1,31 @@
+import { promisify } from 'node:util';
+import { gunzip } from 'node:zlib';
+import { ServerError } from '../errors';
+import { allocateMessage, type Message } from './message-reader';
+
+/** A gzip file of nothing. */
+const SMALLEST_GZIP_BYTES = 18;
+
+const inflate = promisify(gunzip);
+
+/**
+ * The bytes of a message whose call says `grpc-encoding: gzip`. No more is unpacked than the message announces.
+ * @throws ServerError BODY_TOO_LARGE, BODY_MEMORY_FULL, MALFORMED_REQUEST
+ */
+export async function decompress({ bytes, lease }: Message, maxBytes: number): Promise<Buffer> {
+  // RFC 1952, 2.3.1: a gzip file ends with the length of what it holds.
+  const length = bytes.byteLength < SMALLEST_GZIP_BYTES ? 0 : bytes.readUInt32LE(bytes.byteLength - 4);
+  if (length > maxBytes) {
+    throw new ServerError('BODY_TOO_LARGE', `a message must be at most ${maxBytes} bytes, got ${length} compressed`);
+  }
+  lease.take(length);
+  let unpacked: Buffer;
+  try {
+    unpacked = await inflate(bytes, { maxOutputLength: Math.max(1, length) });
+  } catch (error) {
+    throw new ServerError('MALFORMED_REQUEST', `the message is no gzip: ${(error as Error).message}`);
+  }
+  const message = allocateMessage(unpacked.byteLength);
+  unpacked.copy(message);
+  return message;
+}

@@ -1,0 +1,246 @@
+import {
+  constants,
+  createSecureServer,
+  createServer,
+  type Http2SecureServer,
+  type Http2Server,
+  type IncomingHttpHeaders,
+  type SecureServerOptions,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+  type ServerOptions,
+} from 'node:http2';
+import { performance } from 'node:perf_hooks';
+import type { Logger } from 'pino';
+import type { Credentials } from '../auth/authenticator';
+import type { BodyMemory } from '../body-memory';
+import { Deadlines } from '../deadlines';
+import { ServerError } from '../errors';
+import type { RouteGroup } from '../router';
+import { decompress } from './decompress';
+import { ACCEPTED_ENCODINGS, GrpcCall } from './grpc-call';
+import type { GrpcMethod, GrpcMethods } from './grpc-method';
+import { serveUnary, serveWatch, type MessageOptions } from './single-message-call';
+import { StreamingCall } from './streaming-call';
+
+interface Caller {
+  readonly tenant: string;
+}
+
+export interface GrpcServerOptions {
+  readonly methods: GrpcMethods;
+  readonly maxMessageBytes: number;
+  readonly bodyMemory: BodyMemory;
+  readonly requestDeadlineSeconds: number;
+  /** How long a connection without calls is kept. */
+  readonly keepAliveSeconds: number;
+  readonly maxConnections: number;
+  /** @default - plaintext */
+  readonly tls?: SecureServerOptions;
+  /** @throws ServerError when the caller may not call. @default - anybody may, and nobody is told apart */
+  readonly authorize?: (credentials: Credentials, group: RouteGroup) => Caller | Promise<Caller>;
+  readonly log: Logger;
+}
+
+const MIB = 2 ** 20;
+/** Bytes that a client may send ahead of what was read, for one call and for all of a connection. */
+const STREAM_WINDOW_BYTES = 4 * MIB;
+const CONNECTION_WINDOW_BYTES = 16 * MIB;
+const MAX_FRAME_BYTES = 1 * MIB;
+const MAX_STREAMS = 1_000;
+const MAX_HEADER_BYTES = 16 * 1_024;
+const MAX_HEADERS = 64;
+/** Memory that the frames of one connection may wait in; beyond it, new calls of that connection are refused. */
+const SESSION_MEMORY_MB = 1_024;
+/** How often a connection with open calls is asked whether its client is still there. */
+const PING_MS = 30_000;
+/** The highest number that a stream can have: says that calls which are on their way are still answered. */
+const LAST_STREAM_ID = 2 ** 31 - 1;
+
+interface Session {
+  calls: number;
+  isPinged: boolean;
+}
+
+/** How a call takes part in a shutdown. */
+interface OpenCall {
+  /** Whether an answer is owed. */
+  readonly isBusy: boolean;
+  /** Ends when no answer is owed. */
+  drain(): void;
+}
+
+const CLOSED_BY_ITSELF: OpenCall = { isBusy: true, drain: () => {} };
+const GRPC_CONTENT = /^application\/grpc(\+proto)?( *;.*)?$/;
+
+/** gRPC over `node:http2`: calls, limits and shutdown; what is answered is the methods' business. */
+export class GrpcServer {
+  readonly server: Http2Server | Http2SecureServer;
+  private readonly sessions = new Map<ServerHttp2Session, Session>();
+  private readonly calls = new Map<GrpcCall, OpenCall>();
+  private readonly deadlines = new Deadlines();
+  private readonly messages: MessageOptions;
+  private readonly pings: NodeJS.Timeout;
+  private isClosing = false;
+
+  constructor(private readonly options: GrpcServerOptions) {
+    const { maxMessageBytes, bodyMemory, tls, maxConnections } = options;
+    this.messages = {
+      maxBytes: maxMessageBytes,
+      bodyMemory,
+      decompress: (message) => decompress(message, maxMessageBytes),
+    };
+    const http2: ServerOptions = {
+      settings: {
+        initialWindowSize: STREAM_WINDOW_BYTES,
+        maxFrameSize: MAX_FRAME_BYTES,
+        maxConcurrentStreams: MAX_STREAMS,
+        maxHeaderListSize: MAX_HEADER_BYTES,
+        enablePush: false,
+      },
+      maxHeaderListPairs: MAX_HEADERS,
+      maxSessionMemory: SESSION_MEMORY_MB,
+    };
+    this.server = tls === undefined ? createServer(http2) : createSecureServer({ ...http2, ...tls });
+    this.server.maxConnections = maxConnections;
+    this.server.on('session', (session: ServerHttp2Session) => this.opened(session));
+    this.server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => this.called(stream, headers));
+    // Malformed frames end their connection; they are the client's business, and nobody else's.
+    this.server.on('sessionError', (error) => options.log.debug({ reason: error.message }, 'a connection failed'));
+    this.pings = setInterval(() => this.ping(), PING_MS).unref();
+  }
+
+  /** Whether nothing is being answered; a stream that is open but owes no answer does not count. */
+  get isIdle(): boolean {
+    for (const { isBusy } of this.calls.values()) if (isBusy) return false;
+    return true;
+  }
+
+  /** Tells clients to open their next calls elsewhere; whatever comes all the same is still answered. */
+  announceDrain(): void {
+    for (const session of this.sessions.keys()) {
+      if (!session.destroyed) session.goaway(constants.NGHTTP2_NO_ERROR, LAST_STREAM_ID);
+    }
+  }
+
+  /** Takes no connections and no calls any more. Calls that were taken are answered. */
+  stopAccepting(): void {
+    if (this.isClosing) return;
+    this.isClosing = true;
+    this.server.close();
+    for (const call of this.calls.values()) call.drain();
+    for (const session of this.sessions.keys()) session.close();
+  }
+
+  /** Answers everything that waits with the reason. */
+  abort(reason: ServerError): void {
+    for (const call of this.calls.keys()) call.cancellation.cancel(reason);
+  }
+
+  /** Ends every connection at once. */
+  close(): void {
+    this.stopAccepting();
+    clearInterval(this.pings);
+    for (const session of this.sessions.keys()) session.destroy();
+  }
+
+  private opened(session: ServerHttp2Session): void {
+    this.sessions.set(session, { calls: 0, isPinged: false });
+    session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
+    session.on('error', () => {});
+    session.once('close', () => this.sessions.delete(session));
+    session.setTimeout(Math.max(1, this.options.keepAliveSeconds * 1_000), () => {
+      if (this.sessions.get(session)?.calls === 0) session.close();
+    });
+  }
+
+  private called(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
+    const session = this.sessions.get(stream.session as ServerHttp2Session);
+    if (session !== undefined) session.calls += 1;
+    const call = new GrpcCall(stream, headers, () => {
+      if (session !== undefined) session.calls -= 1;
+      this.closed(call);
+    });
+    this.calls.set(call, CLOSED_BY_ITSELF);
+    try {
+      const method = this.methodOf(call);
+      if (method !== undefined) this.admit(call, method);
+    } catch (error) {
+      call.fail(error);
+    }
+  }
+
+  private methodOf(call: GrpcCall): GrpcMethod | undefined {
+    if (call.header(':method') !== 'POST') return call.refuse({ ':status': 405, allow: 'POST' });
+    if (!GRPC_CONTENT.test(call.header('content-type') ?? '')) return call.refuse({ ':status': 415 });
+    const method = this.options.methods.get(call.path);
+    if (method === undefined) throw new ServerError('PATH_UNKNOWN', `unknown method ${call.path.slice(0, 200)}`);
+    const encoding = call.header('grpc-encoding') ?? 'identity';
+    if (!ACCEPTED_ENCODINGS.includes(encoding)) {
+      throw new ServerError(
+        'CONTENT_ENCODING',
+        `grpc-encoding must be ${ACCEPTED_ENCODINGS.join(' or ')}, got '${encoding.slice(0, 40)}'`,
+      );
+    }
+    if (this.isClosing) throw draining();
+    return method;
+  }
+
+  private admit(call: GrpcCall, method: GrpcMethod): void {
+    const { requestDeadlineSeconds, authorize } = this.options;
+    const timeoutMs = Math.min(
+      call.timeoutMs ?? Infinity,
+      method.kind === 'unary' ? requestDeadlineSeconds * 1_000 : Infinity,
+    );
+    if (timeoutMs !== Infinity) this.deadlines.add(call.expireAfter(timeoutMs));
+    const principal = authorize?.(call, method.group);
+    if (principal instanceof Promise) {
+      principal.then(
+        (known) => this.serve(call, method, known),
+        (error: unknown) => call.fail(error),
+      );
+    } else {
+      this.serve(call, method, principal);
+    }
+  }
+
+  private serve(call: GrpcCall, method: GrpcMethod, principal: Caller | undefined): void {
+    if (call.isOver) return;
+    call.tenant = principal?.tenant ?? '';
+    if (method.kind === 'unary') {
+      serveUnary(call, method.answer, this.messages);
+    } else if (method.kind === 'watch') {
+      this.calls.set(call, { isBusy: false, drain: () => call.fail(draining()) });
+      serveWatch(call, method.answer, this.messages);
+    } else {
+      this.calls.set(call, new StreamingCall(call, method.answer, this.messages));
+    }
+  }
+
+  private closed(call: GrpcCall): void {
+    this.calls.delete(call);
+    if (call.deadline !== undefined) this.deadlines.remove(call.deadline);
+    const { log } = this.options;
+    if (!log.isLevelEnabled('debug')) return;
+    const seconds = (performance.now() - call.startedAt) / 1_000;
+    log.debug({ method: call.path, grpcStatus: call.status, seconds }, 'call');
+  }
+
+  // Only a client that went away without a word is silent; its calls would hold their memory for ever.
+  private ping(): void {
+    for (const [session, state] of this.sessions) {
+      if (session.destroyed || state.calls === 0) continue;
+      if (state.isPinged) {
+        session.destroy();
+        continue;
+      }
+      state.isPinged = session.ping(() => {
+        state.isPinged = false;
+      });
+    }
+  }
+}
+
+function draining(): ServerError {
+  return new ServerError('DRAINING', 'the server is shutting down');
+}
