@@ -10,3 +10,20 @@ export async function forEachLimited<T>(
   };
   await Promise.all(Array.from({ length: limit }, next));
 }
+
+/** The same, but the first failure ends the others through their signal, and nothing goes on when it is thrown. */
+export async function forEachTogether<T>(
+  items: readonly T[],
+  limit: number,
+  signal: AbortSignal,
+  act: (item: T, signal: AbortSignal) => Promise<void>,
+): Promise<void> {
+  const failed = new AbortController();
+  const either = AbortSignal.any([signal, failed.signal]);
+  await forEachLimited(items, limit, async (item) => {
+    if (either.aborted) return;
+    await act(item, either).catch((error: unknown) => failed.abort(error));
+  });
+  failed.signal.throwIfAborted();
+  signal.throwIfAborted();
+}

@@ -63,5 +63,7 @@ export class SourceError extends Error {
 
 /** A URI as messages and logs may show it: without the user, the password and the query, which may be a signature. */
 export function shownUri(uri: string): string {
-  return uri.replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/?#]*@/i, '$1').replace(/[?#].*$/, (rest) => (/^https?:/i.test(uri) ? '' : rest));
+  return uri
+    .replace(/^([a-z][a-z0-9+.-]*:\/\/)[^/?#]*@/i, '$1')
+    .replace(/[?#].*$/, (rest) => (/^https?:/i.test(uri) ? '' : rest));
 }

@@ -17,7 +17,10 @@ export function turnTelemetryOff(): void {
   process.env['ORT_DISABLE_TELEMETRY'] = '1';
 }
 
-/** Whether S3 is asked at another address than Amazon's: such stores rarely have a host name per bucket. */
-export function hasOwnS3Endpoint(): boolean {
-  return (process.env['AWS_ENDPOINT_URL_S3'] ?? process.env['AWS_ENDPOINT_URL'] ?? '') !== '';
+/** Variables by name: what a source of models decides by, as an argument, so that tests can pass their own. */
+export type Variables = Readonly<Record<string, string | undefined>>;
+
+/** Where the tools of each cloud look for identities, endpoints and static keys. SDKs look there by themselves. */
+export function cloudVariables(): Variables {
+  return process.env;
 }

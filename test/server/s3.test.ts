@@ -1,21 +1,17 @@
 import { createHash } from 'node:crypto';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { readdirSync } from 'node:fs';
 import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import path from 'node:path';
 import { CreateBucketCommand, DeleteObjectCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { publishModel } from '../../runtime/model/publish-model';
-import { fetchModel, type FetchedModel } from '../../runtime/server/fetch-model';
-import { parseModelReferences } from '../../runtime/spec/model-reference';
 import { addOneModel, matmulModel } from '../support/onnx-models';
 import { startMotoServer } from '../support/moto-server';
 import { toolOnPath } from '../support/tools';
 import { temporaryFolder } from './harness/model-repository';
 import { floats, request } from './harness/running-server';
 import { startServerProcess } from './harness/server-process';
-import { until } from './harness/until';
 
 const GOOD = JSON.stringify(floats('input', [1, 4], [1, 2, 3, 4]));
 const CREDENTIALS = { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test', AWS_REGION: 'us-east-1' };
@@ -110,7 +106,7 @@ test('asks again when the store is overloaded or breaks off, and never keeps hal
   expect(server.log.filter(({ msg }) => msg === 'fetching the model again').length).toBeGreaterThanOrEqual(2);
   expect((await infer(await server.url(), 'addone')).json.outputs[0].data).toEqual([2, 3, 4, 5]);
   const cached = readdirSync(cache, { recursive: true }).filter((name) => /onnx/.test(String(name)));
-  expect(cached).toEqual([expect.stringMatching(/^addone\/1\/[0-9a-f]{16}\/model\.onnx$/)]);
+  expect(cached).toEqual([expect.stringMatching(/^models\/addone@1-[0-9a-f]{16}\/files\/model\.onnx$/)]);
 });
 
 test('finds the region of a bucket by itself where nobody names one', async () => {
@@ -133,56 +129,6 @@ test('finds the region of a bucket by itself where nobody names one', async () =
   await server.waitFor('ready');
   expect((await infer(await server.url(), 'addone')).json.outputs[0].data).toEqual([2, 3, 4, 5]);
   expect(regions).toEqual(['us-east-1', 'eu-central-1']);
-});
-
-test('two replicas that share a cache fetch the same file at once without harming each other', async () => {
-  const model = addOneModel();
-  const half = model.byteLength / 2;
-  let asked = 0;
-  let goOn = (): void => undefined;
-  const store = await objectStore((_, response) => {
-    asked += 1;
-    if (asked > 1) return void response.end(model);
-    response.writeHead(200, { 'Content-Length': model.byteLength });
-    response.write(model.subarray(0, half));
-    goOn = () => response.end(model.subarray(half));
-  });
-  for (const [name, value] of Object.entries(store)) vi.stubEnv(name, value);
-  onTestFinished(() => void vi.unstubAllEnvs());
-  const [models] = parseModelReferences(reference(model));
-  const cacheDirectory = temporaryFolder();
-  // In one process, as two containers are that both call their server process 1.
-  const fetchIt = (): Promise<FetchedModel> =>
-    fetchModel(models!, { cacheDirectory, signal: new AbortController().signal, onRetry: () => undefined });
-  const first = fetchIt();
-  await until('the first has half of it', () => readdirSync(cacheDirectory, { recursive: true }).length === 4);
-  const second = await fetchIt();
-  expect(readFileSync(second.modelPath)).toEqual(Buffer.from(model));
-  goOn();
-  expect(readFileSync((await first).modelPath)).toEqual(Buffer.from(model));
-  expect(readdirSync(second.folder)).toEqual(['model.onnx']);
-});
-
-test('what a replica left that was killed while it fetched is cleared away', async () => {
-  const model = addOneModel();
-  const store = await objectStore((_, response) => response.end(model));
-  const cache = temporaryFolder();
-  const environment = { ...store, SLIPWAY_MODELS: reference(model), SLIPWAY_CACHE_DIRECTORY: cache };
-  const first = await startServerProcess(environment);
-  await first.waitFor('ready');
-  const [file] = readdirSync(cache, { recursive: true }).filter((name) => String(name).endsWith('model.onnx'));
-  const folder = path.dirname(path.join(cache, String(file)));
-  rmSync(path.join(folder, 'model.onnx'));
-  const write = (name: string, secondsAgo: number): void => {
-    writeFileSync(path.join(folder, name), 'half');
-    const then = Date.now() / 1_000 - secondsAgo;
-    utimesSync(path.join(folder, name), then, then);
-  };
-  write('model.onnx.old.partial', 600);
-  write('model.onnx.growing.partial', 10);
-  const second = await startServerProcess(environment);
-  await second.waitFor('ready');
-  expect(readdirSync(folder).toSorted()).toEqual(['model.onnx', 'model.onnx.growing.partial']);
 });
 
 test('a model repository that does not answer yet is asked again, and the log says why', async () => {

@@ -1,0 +1,150 @@
+import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
+import { SourceError, type ModelSource, type SourceEntry } from '../model-source';
+import { cloudVariables } from '../settings';
+import { failureOfSocket, failureOfStatus, httpRequest, readBody } from './http-request';
+
+const READ_ONLY = 'https://www.googleapis.com/auth/devstorage.read_only';
+
+/**
+ * Objects in Google Cloud Storage, at `gs://<bucket>/<object>`, over its JSON API
+ * (https://cloud.google.com/storage/docs/json_api/v1). Who we are is Application Default Credentials' matter: the file of
+ * `GOOGLE_APPLICATION_CREDENTIALS` (workload identity federation), gcloud's login, the metadata server of GKE, Cloud Run or
+ * the machine. `STORAGE_EMULATOR_HOST` names an emulator, which is asked without any token.
+ * Reading needs `storage.objects.get`, listing `storage.objects.list`.
+ */
+export const gcsSource: ModelSource = {
+  async list(folderUri, signal) {
+    const { bucket, object: prefix } = parseUri(folderUri);
+    const entries: SourceEntry[] = [];
+    for (let pageToken: string | undefined = ''; pageToken !== undefined;) {
+      const response = await ask(folderUri, signal, `b/${encodeURIComponent(bucket)}/o`, {
+        prefix,
+        delimiter: '/',
+        fields: 'prefixes,items(name),nextPageToken',
+        ...(pageToken === '' ? {} : { pageToken }),
+      });
+      const page = await readJson<ListPage>(response, folderUri);
+      entries.push(...(page.prefixes ?? []).map((name) => ({ name: name.slice(prefix.length, -1), isFolder: true })));
+      const names = (page.items ?? []).map(({ name }) => name.slice(prefix.length));
+      entries.push(...names.filter((name) => name !== '').map((name) => ({ name, isFolder: false })));
+      pageToken = page.nextPageToken;
+    }
+    if (entries.length === 0) throw new SourceError('missing', `${folderUri} holds no object`);
+    return entries;
+  },
+
+  async stat(uri, signal) {
+    const response = await ask(uri, signal, objectPath(uri), { fields: 'size,generation' });
+    const { size, generation } = await readJson<ObjectFacts>(response, uri);
+    return { bytes: Number(size), tag: generation, hasRanges: true };
+  },
+
+  async open(uri, signal, { range, tag } = {}) {
+    const headers = range === undefined ? {} : { Range: `bytes=${range.start}-${range.end - 1}` };
+    const query = { alt: 'media', ...(tag === undefined ? {} : { ifGenerationMatch: tag }) };
+    const response = await ask(uri, signal, objectPath(uri), query, headers);
+    const generation = response.headers['x-goog-generation'];
+    if (tag !== undefined && generation !== undefined && generation !== tag) {
+      response.destroy();
+      throw new SourceError('changed', `${uri} was replaced while it was fetched`);
+    }
+    if (range !== undefined && response.statusCode !== 206) {
+      response.destroy();
+      throw new SourceError('permanent', `${uri} is sent whole where a part of it is asked for`);
+    }
+    return response;
+  },
+};
+
+interface ListPage {
+  readonly prefixes?: readonly string[];
+  readonly items?: readonly { readonly name: string }[];
+  readonly nextPageToken?: string;
+}
+
+/** JSON has no 64-bit numbers: both are decimal strings. */
+interface ObjectFacts {
+  readonly size: string;
+  readonly generation: string;
+}
+
+type Authorize = () => Promise<string | undefined>;
+
+// Loaded once, and only where a model lies in Google's cloud.
+let loading: Promise<Authorize> | undefined;
+
+async function loadAuthorize(): Promise<Authorize> {
+  const { GoogleAuth } = await import('google-auth-library');
+  const auth = new GoogleAuth({ scopes: [READ_ONLY] });
+  return async () => (await auth.getAccessToken()) ?? undefined;
+}
+
+async function authorization(uri: string): Promise<OutgoingHttpHeaders> {
+  try {
+    const token = await (await (loading ??= loadAuthorize()))();
+    return token === undefined ? {} : { Authorization: `Bearer ${token}` };
+  } catch (error) {
+    // A metadata server may come up after the container.
+    throw new SourceError('transient', `${uri} cannot be read: no Google credentials: ${(error as Error).message}`);
+  }
+}
+
+async function ask(
+  uri: string,
+  signal: AbortSignal,
+  path: string,
+  query: Readonly<Record<string, string>>,
+  headers: OutgoingHttpHeaders = {},
+): Promise<IncomingMessage> {
+  const emulator = emulatorUrl(cloudVariables()['STORAGE_EMULATOR_HOST'], uri);
+  const url = new URL(
+    `storage/v1/${path}?${new URLSearchParams(query).toString()}`,
+    emulator ?? 'https://storage.googleapis.com/',
+  );
+  const identity = emulator === undefined ? await authorization(uri) : {};
+  let response: IncomingMessage;
+  try {
+    response = await httpRequest(url, signal, { headers: { ...headers, ...identity } });
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw new SourceError(failureOfSocket(error), `${uri} cannot be read: ${code ?? message}`);
+  }
+  const { statusCode = 0 } = response;
+  if (statusCode === 200 || statusCode === 206) return response;
+  response.destroy();
+  const failure = failureOfStatus(statusCode);
+  const what = failure === 'missing' ? 'does not exist or may not be read' : 'cannot be read';
+  throw new SourceError(failure, `${uri} ${what} (${statusCode})`);
+}
+
+/** With or without a scheme, as Google's own clients take it. */
+function emulatorUrl(host: string | undefined, uri: string): URL | undefined {
+  if (host === undefined || host === '') return undefined;
+  try {
+    return new URL(`${/^https?:\/\//.test(host) ? host : `http://${host}`}/`.replace(/\/+$/, '/'));
+  } catch {
+    throw new SourceError(
+      'permanent',
+      `${uri} cannot be read: STORAGE_EMULATOR_HOST must be a host and port, got ${host}`,
+    );
+  }
+}
+
+async function readJson<T>(response: IncomingMessage, uri: string): Promise<T> {
+  try {
+    return JSON.parse(await readBody(response)) as T;
+  } catch (error) {
+    throw new SourceError('transient', `${uri} cannot be read: ${(error as Error).message}`);
+  }
+}
+
+function objectPath(uri: string): string {
+  const { bucket, object } = parseUri(uri);
+  return `b/${encodeURIComponent(bucket)}/o/${encodeURIComponent(object)}`;
+}
+
+function parseUri(uri: string): { readonly bucket: string; readonly object: string } {
+  const match = /^gs:\/\/([^/]+)\/(.*)$/.exec(uri);
+  if (match === null) throw new SourceError('permanent', `${uri} must be gs://<bucket>/<object>`);
+  return { bucket: match[1]!, object: match[2]! };
+}
