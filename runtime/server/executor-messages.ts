@@ -1,24 +1,27 @@
 import type { Tensor } from '../onnx/tensor-encoding';
-import type { TensorSignature } from '../spec/model-facts';
 import type { ExecutorOptions } from './executor';
+import type { SessionHandle } from './native/native-session';
+import type { SessionSignature } from './native/session-signature';
 
 /** What a thread is started with; how the bundle knows that it is to be an executor and no server. */
 export interface ExecutorWorkerData {
   readonly slipwayExecutor: ExecutorOptions;
+  /** The session that this thread runs; without it, it opens one of its own. */
+  readonly native?: { readonly libraryPath: string; readonly handle: SessionHandle };
 }
 
 export interface RunMessage {
   readonly run: readonly Tensor[];
 }
 
+export interface OpenedMessage extends SessionSignature {
+  readonly kind: 'opened';
+  readonly onnxRuntimeVersion: string;
+}
+
 /** What an executor's thread answers: first `opened` or `refused`, then one `done` or `failed` for each run. */
 export type ExecutorAnswer =
-  | {
-      readonly kind: 'opened';
-      readonly inputs: readonly TensorSignature[];
-      readonly outputs: readonly TensorSignature[];
-      readonly onnxRuntimeVersion: string;
-    }
+  | OpenedMessage
   | { readonly kind: 'refused'; readonly message: string }
   | {
       readonly kind: 'done';

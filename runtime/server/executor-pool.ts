@@ -9,19 +9,31 @@ export interface ExecutorPoolOptions {
   readonly log: Logger;
   /** Called when an executor becomes idle or is gone. */
   readonly onChange: () => void;
+  /** The least time that a restart is given. @default 60,000 */
+  readonly minRestartDeadlineMs?: number;
 }
 
 /** The pause before the first restart; it doubles with each further one that fails. */
 const RESTART_DELAY_MS = 500;
 const MAX_RESTART_DELAY_MS = 30_000;
+/** A restart may take so many times as long as the longest start so far, before it counts as stuck. */
+const RESTART_PATIENCE = 4;
+const MIN_RESTART_DEADLINE_MS = 60_000;
 
-/** The executors of one model version. One that ends by itself is replaced, with a growing pause between attempts. */
+/**
+ * The executors of one model version. One that ends by itself is replaced, with a growing pause between attempts. A
+ * restart that gets stuck is not tried again, because each attempt could hold another copy of the weights: it counts as
+ * a run that does not return, which `/livez` reports.
+ */
 export class ExecutorPool {
   private readonly executors = new Set<Executor>();
   private readonly idle: Executor[] = [];
   private readonly restarts = new Set<NodeJS.Timeout>();
+  /** When the restarts began that are past their deadline. */
+  private readonly stuckSince = new Set<number>();
   private failures = 0;
   private starting = 0;
+  private longestStartMs = 0;
   private isClosed = false;
   /** Why the last executor ended or did not start; undefined while all is well. */
   lastFailure: string | undefined;
@@ -53,10 +65,21 @@ export class ExecutorPool {
     this.options.onChange();
   }
 
-  /** Seconds that the longest current run has taken so far. */
+  /** Seconds that the longest current run, or a restart that is stuck, has taken so far. */
   longestRunSeconds(): number {
     const now = performance.now();
-    return Math.max(0, ...[...this.executors].map(({ runningSince }) => (now - (runningSince ?? now)) / 1_000));
+    const runs = [...this.executors].map(({ runningSince }) => runningSince ?? now);
+    return Math.max(0, ...[...runs, ...this.stuckSince].map((since) => (now - since) / 1_000));
+  }
+
+  /**
+   * Ends all current runs, where their executors can: each fails with RunError 'interrupted', and its executor goes on.
+   * @returns whether every executor that runs can be interrupted
+   */
+  interruptRuns(): boolean {
+    const running = [...this.executors].filter(({ runningSince }) => runningSince !== undefined);
+    for (const executor of running) executor.interrupt?.();
+    return running.every((executor) => 'interrupt' in executor);
   }
 
   async close(): Promise<void> {
@@ -69,8 +92,11 @@ export class ExecutorPool {
 
   private async start(): Promise<Executor> {
     this.starting += 1;
+    const begun = performance.now();
     try {
-      return await this.options.start();
+      const executor = await this.options.start();
+      this.longestStartMs = Math.max(this.longestStartMs, performance.now() - begun);
+      return executor;
     } finally {
       this.starting -= 1;
     }
@@ -104,6 +130,7 @@ export class ExecutorPool {
   }
 
   private async restart(): Promise<void> {
+    const watch = this.watchRestart();
     try {
       await this.add(await this.start());
       this.lastFailure = undefined;
@@ -111,6 +138,28 @@ export class ExecutorPool {
       this.options.onChange();
     } catch (error) {
       this.scheduleRestart((error as Error).message);
+    } finally {
+      watch.end();
     }
+  }
+
+  private watchRestart(): { end(): void } {
+    const begun = performance.now();
+    const { minRestartDeadlineMs = MIN_RESTART_DEADLINE_MS } = this.options;
+    const deadlineMs = Math.max(minRestartDeadlineMs, RESTART_PATIENCE * this.longestStartMs);
+    const timer = setTimeout(() => {
+      this.stuckSince.add(begun);
+      this.lastFailure = `executor does not start again, waited ${Math.round(deadlineMs / 1_000)} s`;
+      this.options.log.error({ reason: this.lastFailure }, 'executor stuck');
+      this.options.onChange();
+    }, deadlineMs);
+    this.restarts.add(timer);
+    return {
+      end: () => {
+        clearTimeout(timer);
+        this.restarts.delete(timer);
+        this.stuckSince.delete(begun);
+      },
+    };
   }
 }

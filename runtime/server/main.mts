@@ -7,7 +7,7 @@ import { turnTelemetryOff } from './settings.js';
 turnTelemetryOff();
 if (!isMainThread && isExecutorWorkerData(workerData)) {
   const { runExecutorWorker } = await import('./executor-worker.js');
-  await runExecutorWorker(parentPort!, workerData.slipwayExecutor);
+  await runExecutorWorker(parentPort!, workerData);
 } else {
   const { serve } = await import('./serve.mjs');
   await serve(new URL(import.meta.url));

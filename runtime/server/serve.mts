@@ -2,9 +2,9 @@ import { performance } from 'node:perf_hooks';
 import { SpecError } from '../spec/errors.js';
 import { StartupError } from './errors.js';
 import { createOutput } from './log.js';
+import { startNativeOrWorker } from './native/native-or-worker.js';
 import { buildServer, type InferenceServer } from './server.js';
 import { readSettings } from './settings.js';
-import { startWorkerExecutor } from './worker-executor.js';
 
 /**
  * Serves until a signal ends it.
@@ -20,7 +20,7 @@ async function start(workerUrl: URL): Promise<void> {
   const server = buildServer({
     settings,
     ...output,
-    startExecutor: (options) => startWorkerExecutor(workerUrl, options),
+    startExecutor: startNativeOrWorker(workerUrl, output.log),
   });
   drainOnSignals(server);
   await server.listen();
