@@ -39,8 +39,7 @@ export function healthRoutes(options: HealthOptions): readonly Route<Handler>[] 
   ];
 }
 
-export function whyNotReady(models: ServedModels): string {
-  const waiting = models.all.filter(({ isReady }) => !isReady);
-  if (waiting.length === 0) return 'no models yet';
-  return waiting.map(({ name, version, reason }) => `model '${name}' version ${version}: ${reason}`).join('; ');
+export function whyNotReady({ missing }: ServedModels): string {
+  if (missing.length === 0) return 'no models yet';
+  return missing.map(({ name, version, reason }) => `model '${name}' version ${version}: ${reason}`).join('; ');
 }

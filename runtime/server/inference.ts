@@ -9,6 +9,7 @@ import { ServerError, toServerError } from './errors';
 import type { Exchange } from './exchange';
 import type { InferTarget } from './infer-request';
 import type { Metrics } from './metrics';
+import type { Lease } from './repository/registered-model';
 import { readBody } from './request-body';
 import type { Servable } from './servable';
 import type { ServedModels } from './served-models';
@@ -69,9 +70,12 @@ export class Inference {
     const { cancellation, startedAt, protocol } = request;
     const deadline = this.deadlineOf(request);
     this.deadlines.add(deadline);
+    let lease: Lease | undefined;
     let model: Servable | undefined;
     try {
-      model = this.options.models().find(request.selector);
+      const acquired = this.options.models().acquire(request.selector, cancellation);
+      lease = acquired instanceof Promise ? await acquired : acquired;
+      model = lease.model;
       const answer = await this.infer(model, request, deadline.at);
       const seconds = (performance.now() - startedAt) / 1_000;
       model.statistics.success.add(seconds);
@@ -85,6 +89,7 @@ export class Inference {
       metrics.answered(model, protocol, toServerError(reason).outcome, seconds);
       throw reason;
     } finally {
+      lease?.release();
       this.deadlines.remove(deadline);
     }
   }

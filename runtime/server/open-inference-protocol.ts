@@ -104,9 +104,9 @@ function describeTensor({ name, datatype, shape }: TensorSignature): unknown {
   return { name, datatype, shape: shape.map((size) => (typeof size === 'string' ? -1 : size)) };
 }
 
-function listIndex(models: ServedModels, readyOnly: boolean): unknown {
-  return models.all
-    .filter(({ isReady }) => isReady || !readyOnly)
+function listIndex({ index }: ServedModels, readyOnly: boolean): unknown {
+  return index
+    .filter(({ state }) => state === 'READY' || !readyOnly)
     .map(({ name, version, state, reason }) => ({ name, version: String(version), state, reason }));
 }
 

@@ -1,11 +1,17 @@
 import { performance } from 'node:perf_hooks';
 import { averageOver, computeSaturation } from './saturation';
-import type { ServedModel } from './served-model';
 
 const TICK_MS = 1_000;
 
+/** A model version as the meter sees it. */
+export interface MeteredModel {
+  readonly arrivedRows: number;
+  readonly queuedRows: number;
+  readonly secondsPerRow: number;
+}
+
 export interface SaturationMeterOptions {
-  readonly models: () => readonly ServedModel[];
+  readonly models: () => readonly MeteredModel[];
   readonly executors: number;
   readonly targetQueueSeconds: number;
 }
@@ -15,7 +21,8 @@ export class SaturationMeter {
   private average = 0;
   private lastTick = performance.now();
   private lastLoop = performance.eventLoopUtilization();
-  private readonly seenRows = new Map<ServedModel, number>();
+  /** Weak: a version that was reloaded is gone. */
+  private readonly seenRows = new WeakMap<MeteredModel, number>();
   private timer: NodeJS.Timeout | undefined;
 
   constructor(private readonly options: SaturationMeterOptions) {}

@@ -21,6 +21,8 @@ import { Inference } from './inference';
 import { assertWellFormed, createListener, limitConnections, listen, type Connections } from './listener';
 import { Metrics } from './metrics';
 import { openInferenceRoutes, type Handler } from './open-inference-protocol';
+import { RegisteredVersion } from './repository/registered-model';
+import { protocolRoutes } from './protocols/protocol-routes';
 import { Router } from './router';
 import { SaturationMeter } from './saturation-meter';
 import { ServedModel } from './served-model';
@@ -57,7 +59,7 @@ const SLOW_READER_MS = 1_000;
 
 /** One replica. Call `listen`, then `load`; later `drain`, and `abandon` when draining took too long. */
 export class InferenceServer {
-  private models = new ServedModels();
+  private readonly models = new ServedModels();
   private phase: Phase = 'serving';
   private readonly startup = new AbortController();
   private readonly exchanges = new Set<Exchange>();
@@ -107,6 +109,7 @@ export class InferenceServer {
     this.router = new Router([
       ...healthRoutes({ models, isDraining: () => this.isDraining, runStuckSeconds: settings.runStuckSeconds }),
       ...openInferenceRoutes(models, inference),
+      ...protocolRoutes({ models, inference, settings }),
     ]);
     const metricsRouter = new Router<Handler>([
       { method: 'GET', path: PATHS.metrics, group: 'public', handler: (exchange) => this.sendMetrics(exchange) },
@@ -220,10 +223,11 @@ export class InferenceServer {
     );
     const resource = new SharedResource(settings.executors);
     const shared = { settings, intraOpThreads, resource, startExecutor, metrics: this.metrics, log };
-    this.models = new ServedModels(references.map((reference) => new ServedModel({ reference, ...shared })));
+    const models = references.map((reference) => new ServedModel({ reference, ...shared }));
+    for (const model of models) this.models.group(model.name).serve(new RegisteredVersion(model, true));
     this.saturation.start();
     if (settings.cloudwatchMetrics) this.cloudwatch.start();
-    await forEachLimited(this.models.all, MODELS_AT_ONCE, (model) => model.load(signal));
+    await forEachLimited(models, MODELS_AT_ONCE, (model) => model.load(signal));
     if (this.models.isReady) log.info('ready');
     else log.error({ reason: whyNotReady(this.models) }, 'not ready');
   }

@@ -1,0 +1,142 @@
+import type { ModelSelector } from '../codec';
+import { ServerError } from '../errors';
+import type { ModelState } from '../servable';
+import { RegisteredVersion, type RegisteredModel } from './registered-model';
+import type { RequestHold } from './request-hold';
+import { VersionLabels } from './version-labels';
+
+/** A row of the repository index. */
+export interface IndexRow {
+  readonly name: string;
+  readonly version: number;
+  readonly state: ModelState;
+  readonly reason: string;
+}
+
+/** All versions of one model: those that requests find, those that are still being loaded, and those on their way out. */
+export class ModelGroup {
+  readonly labels = new VersionLabels();
+  /** Set while requests wait for a version to be replaced. */
+  hold: RequestHold | undefined;
+  /** Newest first. */
+  private serving: readonly RegisteredVersion[] = [];
+  private readonly candidates = new Map<number, RegisteredVersion>();
+  private readonly retiring = new Set<RegisteredVersion>();
+
+  constructor(readonly name: string) {}
+
+  /** What requests find, newest first. */
+  get versions(): readonly RegisteredVersion[] {
+    return this.serving;
+  }
+
+  /** Everything that may hold memory or threads. */
+  get everything(): readonly RegisteredVersion[] {
+    return [...this.serving, ...this.candidates.values(), ...this.retiring];
+  }
+
+  get isEmpty(): boolean {
+    return this.serving.length === 0 && this.candidates.size === 0 && this.retiring.size === 0;
+  }
+
+  /** The version with this number that requests find. */
+  version(version: number): RegisteredVersion | undefined {
+    return this.serving.find(({ model }) => model.version === version);
+  }
+
+  candidate(version: number): RegisteredVersion | undefined {
+    return this.candidates.get(version);
+  }
+
+  /** @throws ServerError MODEL_UNKNOWN with what is known. */
+  select({ version, label }: ModelSelector): RegisteredVersion {
+    if (label !== undefined) return this.labelled(label);
+    if (version !== undefined) return this.numbered(version);
+    const chosen = this.labels.choose((number) => this.version(number)?.model.isReady === true);
+    const newest = chosen === undefined ? undefined : this.version(chosen);
+    const found =
+      newest ?? this.serving.find(({ model }) => model.isReady) ?? this.serving[0] ?? this.newestCandidate();
+    if (found === undefined) throw new ServerError('MODEL_UNKNOWN', `no model '${this.name}' here`);
+    return found;
+  }
+
+  /** Lets requests find a version. @returns the one of the same number that it takes the place of. */
+  serve(added: RegisteredVersion): RegisteredVersion | undefined {
+    const { version } = added.model;
+    this.candidates.delete(version);
+    const replaced = this.version(version);
+    const others = this.serving.filter((other) => other !== replaced);
+    this.serving = [...others, added].sort((a, b) => b.model.version - a.model.version);
+    this.settleLabels();
+    return replaced;
+  }
+
+  /** Shows a version in the index that requests do not find yet. */
+  addCandidate(candidate: RegisteredVersion): void {
+    this.candidates.set(candidate.model.version, candidate);
+  }
+
+  dropCandidate(version: number): void {
+    this.candidates.delete(version);
+  }
+
+  /** Takes a version from requests; it closes when those that have it in hand are done. */
+  async retire(version: RegisteredVersion): Promise<void> {
+    this.serving = this.serving.filter((other) => other !== version);
+    this.settleLabels();
+    this.retiring.add(version);
+    try {
+      await version.close();
+    } finally {
+      this.retiring.delete(version);
+    }
+  }
+
+  settleLabels(): ReadonlyMap<string, number> {
+    return this.labels.settle((version) => this.isLoaded(version));
+  }
+
+  isLoaded(version: number): boolean {
+    return this.version(version)?.model.target !== undefined;
+  }
+
+  /** One row for each version, newest first. */
+  rows(): readonly IndexRow[] {
+    const rows = new Map<number, IndexRow>();
+    for (const { model } of this.retiring) {
+      rows.set(model.version, { name: this.name, version: model.version, state: 'UNLOADING', reason: '' });
+    }
+    for (const { model } of this.candidates.values()) rows.set(model.version, rowOf(model));
+    for (const { model } of this.serving) {
+      // Where the files of a loaded version were changed and cannot be served, the old ones are, and the row says why.
+      const failure = this.candidates.get(model.version)?.model.reason ?? '';
+      const row = rowOf(model);
+      rows.set(model.version, row.reason === '' ? { ...row, reason: failure } : row);
+    }
+    return [...rows.values()].sort((a, b) => b.version - a.version);
+  }
+
+  private labelled(label: string): RegisteredVersion {
+    const version = this.labels.versionOf(label);
+    const found = version === undefined ? undefined : this.version(version);
+    if (found !== undefined) return found;
+    const known = this.labels.names.map((name) => `'${name}'`).join(', ');
+    const others = known === '' ? 'it has no labels' : `only ${known}`;
+    throw new ServerError('MODEL_UNKNOWN', `no label '${label}' of model '${this.name}' here, ${others}`);
+  }
+
+  private numbered(version: string): RegisteredVersion {
+    const found = this.serving.find(({ model }) => String(model.version) === version);
+    if (found !== undefined) return found;
+    const known = this.serving.map(({ model }) => model.version).join(', ');
+    throw new ServerError('MODEL_UNKNOWN', `no version '${version}' of model '${this.name}' here, only ${known}`);
+  }
+
+  private newestCandidate(): RegisteredVersion | undefined {
+    return [...this.candidates.values()].sort((a, b) => b.model.version - a.model.version)[0];
+  }
+}
+
+function rowOf({ name, version, state, reason }: RegisteredModel): IndexRow {
+  return { name, version, state, reason };
+}
