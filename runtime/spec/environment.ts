@@ -430,6 +430,13 @@ export const ENVIRONMENT = {
     since: 1,
     description: 'OTLP/HTTP endpoint for traces, as in https://collector:4318/v1/traces; off unless set',
   },
+  tracesPlaintext: {
+    variable: 'SLIPWAY_TRACES_PLAINTEXT',
+    type: 'boolean',
+    default: false,
+    since: 1,
+    description: 'lets traces go to another machine by plain HTTP',
+  },
   tracesSampleRatio: {
     variable: 'SLIPWAY_TRACES_SAMPLE_RATIO',
     type: 'number',
@@ -504,6 +511,7 @@ export interface ServerSettings {
   readonly clusterName: string;
   readonly cloudwatchMetrics: boolean;
   readonly tracesEndpoint?: string;
+  readonly tracesPlaintext: boolean;
   readonly tracesSampleRatio: number;
   readonly logLevel: LogLevel;
 }
