@@ -12,16 +12,21 @@ export class NumberList {
     readonly exact: ReadonlyMap<number, bigint> | undefined,
   ) {}
 
+  /** All numbers in row-major order, as `parseJsonText` gives them. */
+  toElements(): (number | bigint)[] {
+    return Array.from(this.values, (value, i) => this.exact?.get(i) ?? value);
+  }
+
   /** The same as lists of JavaScript, as `parseJsonText` gives them. */
   toLists(): unknown[] {
-    const { dims, values, exact } = this;
+    const { dims } = this;
+    const elements = this.toElements();
     let at = 0;
-    const build = (level: number): unknown[] =>
-      Array.from({ length: dims[level]! }, () => {
-        if (level < dims.length - 1) return build(level + 1);
-        const i = at++;
-        return exact?.get(i) ?? values[i];
-      });
+    const build = (level: number): unknown[] => {
+      if (level < dims.length - 1) return Array.from({ length: dims[level]! }, () => build(level + 1));
+      at += dims[level]!;
+      return elements.slice(at - dims[level]!, at);
+    };
     return build(0);
   }
 }

@@ -43,7 +43,13 @@ export function tensorDataFromNumbers(datatype: Datatype, { values, exact }: Num
       return wideIntegers(datatype, values, exact);
     case 'BYTES':
       return undefined;
-    default: {
+    case 'BOOL':
+    case 'UINT8':
+    case 'INT8':
+    case 'UINT16':
+    case 'INT16':
+    case 'UINT32':
+    case 'INT32': {
       const data = allocateTensorData(datatype, values.length) as Exclude<TensorData, readonly string[]> & number[];
       const isBool = datatype === 'BOOL';
       for (let i = 0; i < values.length; i++) {

@@ -11,19 +11,13 @@ const NEGATIVE_ZERO_64 = -(2n ** 63n);
  * falsify the answer.
  */
 export function writeElements({ datatype, data }: Pick<Tensor, 'datatype' | 'data'>): string {
-  switch (datatype) {
-    case 'BYTES':
-      return Array.from(data as readonly string[], (text) => JSON.stringify(text)).join(',');
-    case 'BOOL':
-      return Array.from(data as Uint8Array, (bit) => (bit === 0 ? 'false' : 'true')).join(',');
-    case 'FP16':
-      return Array.from(data as Uint16Array, (bits) => writeNumber(fromHalfBits(bits))).join(',');
-    default:
-      // `join` is three times as fast as anything else, but writes 0 for -0.
-      return hasNegativeZero(datatype, data)
-        ? Array.from(data as Float64Array, writeNumber).join(',')
-        : (data as Float64Array).join(',');
-  }
+  if (datatype === 'BYTES') return Array.from(data as readonly string[], (text) => JSON.stringify(text)).join(',');
+  if (datatype === 'BOOL') return Array.from(data as Uint8Array, (bit) => (bit === 0 ? 'false' : 'true')).join(',');
+  if (datatype === 'FP16') return Array.from(data as Uint16Array, (bits) => writeNumber(fromHalfBits(bits))).join(',');
+  // `join` is three times as fast as anything else, but writes 0 for -0.
+  return hasNegativeZero(datatype, data)
+    ? Array.from(data as Float64Array, writeNumber).join(',')
+    : (data as Float64Array).join(',');
 }
 
 /** A number as JSON has it, with the sign of -0 and with tokens for what is not finite. */

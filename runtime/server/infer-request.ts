@@ -1,9 +1,9 @@
 import { withoutNumberLists } from '../onnx/json-numbers';
-import { showJson } from '../onnx/show-json';
-import { decodeTensorData, TensorEncodingError, type Tensor, type TensorData } from '../onnx/tensor-encoding';
+import { decodeTensorData, type Tensor, type TensorData } from '../onnx/tensor-encoding';
 import { tensorDataFromJson } from '../onnx/tensor-json';
 import { ELEMENT_BYTES } from '../spec/datatypes';
 import type { TensorSignature } from '../spec/model-facts';
+import { textOfBase64 } from './base64-text';
 import { checkInput, countRows, findInput, findOutput, inModelOrder, readInput, showShape } from './check-inputs';
 import { isJsonObject, malformed, parseJsonObject, showGiven, type Json } from './json-body';
 import { readRequestParameters, type RequestParameters } from './request-parameters';
@@ -129,18 +129,6 @@ function readJsonData(
   const data = tensorDataFromJson(datatype, shape, json);
   if (datatype !== 'BYTES' || parameters['content_type'] !== 'base64') return data;
   return (data as readonly string[]).map(textOfBase64);
-}
-
-/** Text whose UTF-8 was sent as base64, as MLServer's clients do. */
-function textOfBase64(element: string, i: number): string {
-  if (!/^[A-Za-z0-9+/_-]*={0,2}$/.test(element)) {
-    throw new TensorEncodingError(`BYTES element ${i} must be base64, got ${showJson(element)}`);
-  }
-  try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(Buffer.from(element, 'base64'));
-  } catch {
-    throw new TensorEncodingError(`BYTES element ${i} must be UTF-8 text in base64, which ONNX strings are`);
-  }
 }
 
 function binarySize(entry: Json, parameters: Json, name: string): number | undefined {
