@@ -2,34 +2,60 @@ import { allocateTensorData, elementCount, type Tensor, type TensorData } from '
 
 type Numbers = Exclude<TensorData, readonly string[]>;
 
-/** Tensors of the same shape but for dimension 0, joined along it. A single part is returned as it is. */
-export function joinRows(parts: readonly Tensor[]): Tensor {
+/**
+ * Tensors of the same shape but for dimension 0, joined along it.
+ * @param paddedRows Rows of the result: those behind the last part are copies of its last row, or zeros when no part has
+ * any row. @default - as many as the parts have
+ * @returns a single part that needs no padding as it is.
+ */
+export function joinRows(parts: readonly Tensor[], paddedRows = 0): Tensor {
   const [first] = parts as readonly [Tensor, ...Tensor[]];
-  if (parts.length === 1) return first;
-  const rows = parts.reduce((sum, { shape }) => sum + shape[0]!, 0);
-  const shape = [rows, ...first.shape.slice(1)];
-  if (first.datatype === 'BYTES')
-    return { ...first, shape, data: parts.flatMap(({ data }) => data as readonly string[]) };
-  const data = allocateTensorData(first.datatype, elementCount(shape)) as Numbers;
+  let rows = 0;
+  for (const { shape } of parts) rows += shape[0]!;
+  const allRows = Math.max(rows, paddedRows);
+  if (parts.length === 1 && allRows === rows) return first;
+  const { name, datatype } = first;
+  const shape = first.shape.with(0, allRows);
+  const data = allocateTensorData(datatype, elementCount(shape));
+  const at = datatype === 'BYTES' ? copyTexts(parts, data as string[]) : copyNumbers(parts, data as Numbers);
+  if (rows > 0) repeatLastRow(data as Numbers, at, at / rows);
+  return { name, datatype, shape, data };
+}
+
+/** Rows `from` up to, not including, `to` of a tensor, as a view. */
+export function sliceRows(tensor: Tensor, from: number, to: number): Tensor {
+  const { name, datatype, shape } = tensor;
+  const rows = shape[0] ?? 0;
+  if (from === 0 && to === rows) return tensor;
+  const rowElements = rows === 0 ? 0 : tensor.data.length / rows;
+  const data = tensor.data as Numbers & readonly string[];
+  const [start, end] = [from * rowElements, to * rowElements];
+  return {
+    name,
+    datatype,
+    shape: shape.with(0, to - from),
+    data: datatype === 'BYTES' ? data.slice(start, end) : data.subarray(start, end),
+  };
+}
+
+function copyNumbers(parts: readonly Tensor[], data: Numbers): number {
   let at = 0;
   for (const part of parts) {
     // The constructors agree because the datatypes do.
     data.set(part.data as Uint8Array & BigInt64Array & BigUint64Array, at);
     at += part.data.length;
   }
-  return { ...first, shape, data };
+  return at;
 }
 
-/** Rows `from` up to, not including, `to` of a tensor, as a view. */
-export function sliceRows(tensor: Tensor, from: number, to: number): Tensor {
-  const [rows = 0, ...rest] = tensor.shape;
-  if (from === 0 && to === rows) return tensor;
-  const rowElements = elementCount(rest);
-  const data = tensor.data as Numbers & readonly string[];
-  const range = [from * rowElements, to * rowElements] as const;
-  return {
-    ...tensor,
-    shape: [to - from, ...rest],
-    data: tensor.datatype === 'BYTES' ? data.slice(...range) : data.subarray(...range),
-  };
+function copyTexts(parts: readonly Tensor[], data: string[]): number {
+  let at = 0;
+  for (const part of parts) for (const text of part.data as readonly string[]) data[at++] = text;
+  return at;
+}
+
+function repeatLastRow(data: Pick<Numbers, 'copyWithin' | 'length'>, at: number, rowElements: number): void {
+  for (let to = at; to < data.length && rowElements > 0; to += rowElements) {
+    data.copyWithin(to, at - rowElements, at);
+  }
 }

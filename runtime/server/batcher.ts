@@ -1,46 +1,96 @@
-import { performance } from 'node:perf_hooks';
 import type { Tensor } from '../onnx/tensor-encoding';
-import { joinRows, sliceRows } from './batch';
-import { BatchQueue, type QueuedRequest } from './batch-queue';
+import { Admission } from './admission';
+import { paddedRows, type BatchPolicy } from './batch-policy';
+import { sliceRows } from './batch';
+import { BatchQueue } from './batch-queue';
 import { ServerError } from './errors';
 import { ExecutorExit, RunError, type Executor, type RunResult } from './executor';
 import type { ExecutorPool } from './executor-pool';
-import type { Cancellation } from './cancellation';
 import type { InferCall } from './infer-call';
+import { OrderedAnswers } from './ordered-answers';
+import { QueuedCall } from './queued-call';
+import type { RunCost } from './run-cost';
+import { RunningBatch } from './running-batch';
+import { EVENT_LOOP, type Scheduler } from './scheduler';
 import type { SharedResource } from './shared-resource';
 
 export interface BatcherOptions {
   /** For messages. */
   readonly model: string;
-  readonly pool: Pick<ExecutorPool, 'take' | 'giveBack'>;
+  readonly pool: Pick<ExecutorPool, 'take' | 'giveBack' | 'liveCount'>;
   readonly resource: SharedResource;
-  /** Rows of one run; 1 when requests must not be joined. */
-  readonly maxBatchRows: number;
-  readonly queueDepthRows: number;
-  /** Seconds after which a client that found the queue full may come again. */
-  readonly retryAfterSeconds: () => number;
+  readonly policy: BatchPolicy;
+  /** What a run costs by the clock, warm-up's measurement at first: the batcher keeps it up to date. */
+  readonly pace: RunCost;
+  /** Whether all requests have the same shape, dimension 0 aside. */
+  readonly hasOneShape: boolean;
   readonly observe: BatchObserver;
+  /** @default - the event loop's */
+  readonly scheduler?: Scheduler;
 }
 
+/** What happens to requests and batches. All times of day are milliseconds on the scheduler's clock. */
 export interface BatchObserver {
+  /** A request left the queue for an executor. */
   queued(seconds: number): void;
-  /** @param share How much of an executor the run had, up to 1. */
-  ran(rows: number, result: RunResult, share: number): void;
+  /** A batch is handed to an executor. */
+  began(nowMs: number): void;
+  /** And is back. @param runSeconds Time inside the runtime; 0 for a run that failed. */
+  ended(begunAtMs: number, runSeconds: number): void;
+  /** A batch was handed over or came back, or an empty queue got its first request: so many batches run and wait. */
+  changed(nowMs: number, running: number, waiting: number): void;
+  ran(run: BatchRun): void;
 }
 
-interface Waiting extends QueuedRequest {
-  readonly cancellation: Cancellation;
-  resolve(outputs: readonly Tensor[]): void;
-  reject(error: Error): void;
+/** A run that succeeded. */
+export interface BatchRun {
+  /** Rows of requests. */
+  readonly rows: number;
+  /** Rows that ran, with those that the batch was padded with. */
+  readonly executedRows: number;
+  readonly requests: number;
+  readonly result: RunResult;
+  /** How much of an executor the run had, up to 1. */
+  readonly share: number;
 }
+
+/** How often a request is handed to executors that turn out to be gone. */
+const MAX_RETURNS = 3;
+/** How exactly queue timeouts are kept. */
+const TIMEOUT_STEP_MS = 20;
 
 /** Joins the requests of one model version into batches and hands each request its own rows of the result. */
 export class Batcher {
-  private readonly queue: BatchQueue<Waiting>;
+  private readonly scheduler: Scheduler;
+  private readonly queue: BatchQueue;
+  private readonly admission: Admission;
+  private readonly order: OrderedAnswers<QueuedCall> | undefined;
+  private readonly running = new Set<RunningBatch>();
+  /** Answers that are handed out after the next batches have been started. */
+  private readonly answers: (() => void)[] = [];
   private isDispatchScheduled = false;
+  private areTimeoutsWatched = false;
+  private delayEndsAt = Infinity;
+  private count = 0;
 
   constructor(private readonly options: BatcherOptions) {
-    this.queue = new BatchQueue(options.maxBatchRows, options.queueDepthRows);
+    const { policy, model, pace, pool } = options;
+    this.scheduler = options.scheduler ?? EVENT_LOOP;
+    // Behind each level of priority is one for requests that are past their timeout and were not refused.
+    this.queue = new BatchQueue(policy, 2 * policy.priorityLevels, options.hasOneShape || policy.maxBatchRows === 1);
+    this.order = policy.preserveOrdering ? new OrderedAnswers() : undefined;
+    this.admission = new Admission({
+      model,
+      policy,
+      queue: this.queue,
+      pace,
+      executors: () => pool.liveCount,
+      busySeconds: (now) => this.busySeconds(now),
+      evict: (call, reason) => {
+        this.queue.remove(call);
+        this.fail(call, reason);
+      },
+    });
   }
 
   get queuedRows(): number {
@@ -48,107 +98,281 @@ export class Batcher {
   }
 
   /**
-   * Runs one request, with others where possible. A cancellation takes it out of the queue; once it runs, only its answer
-   * is given up.
-   * @throws ServerError QUEUE_FULL, RUN_REFUSED, RUN_FAILED or MODEL_NOT_READY, or the reason of the cancellation.
+   * Runs one request, with others where possible. A cancellation takes it out of the queue; once it runs, its answer is
+   * given up, and the run with it when nobody else waits for that.
+   * @returns all outputs in the model's order, as views of memory that other requests share.
+   * @throws ServerError QUEUE_FULL, DEADLINE when a queue timeout passes, RUN_REFUSED, RUN_FAILED, or the reason of the
+   * cancellation.
    */
-  run({ inputs, rows, cancellation }: InferCall): Promise<readonly Tensor[]> {
+  run(call: InferCall): Promise<readonly Tensor[]> {
+    const { cancellation } = call;
     if (cancellation.reason !== undefined) return Promise.reject(cancellation.reason);
-    const counted = Math.max(1, rows);
-    if (!this.queue.hasRoomFor(counted)) {
-      const { model, queueDepthRows, retryAfterSeconds } = this.options;
-      return Promise.reject(
-        new ServerError(
-          'QUEUE_FULL',
-          `the queue of model '${model}' is full: ${this.queue.rows} of ${queueDepthRows} rows wait, got ${counted} more`,
-          { retryAfterSeconds: retryAfterSeconds() },
-        ),
-      );
-    }
+    const { queue } = this;
+    const now = this.scheduler.now();
+    if (now >= call.deadlineAt) return Promise.reject(this.tooLate(0));
+    queue.dropPast(now, this.past);
+    const level = this.levelOf(call);
+    const expiresAt = now + this.timeoutMs(call, level);
+    const isDelayed = this.options.policy.queues[level >> 1]!.timeoutAction === 'DELAY';
+    const refusal = this.admission.refuse({ call, now, level, expiresAt: isDelayed ? Infinity : expiresAt });
+    if (refusal !== undefined) return Promise.reject(refusal);
     return new Promise((resolve, reject) => {
-      const request: Waiting = { inputs, rows: counted, enqueuedAt: performance.now(), cancellation, resolve, reject };
-      cancellation.onCancel((reason) => {
-        this.queue.remove(request);
-        reject(reason);
-      });
-      this.queue.add(request);
-      this.scheduleDispatch();
+      const queued = new QueuedCall(call, this.count++, now, level, expiresAt, resolve, reject);
+      this.order?.expect(queued);
+      cancellation.onCancel((reason) => this.cancel(queued, reason));
+      if (queue.isEmpty) this.options.observe.changed(now, this.running.size, 1);
+      queue.add(queued);
+      if (expiresAt < call.deadlineAt) this.watchTimeouts();
+      // Otherwise the batch that ends next looks into the queue.
+      if (this.hasFreeExecutor) {
+        if (queue.hasFullBatch) this.dispatch();
+        else this.scheduleDispatch();
+      }
     });
   }
 
   /** Starts batches at the end of this turn of the event loop, so that requests that arrived together run together. */
   scheduleDispatch(): void {
-    if (this.isDispatchScheduled) return;
+    if (this.isDispatchScheduled || (this.queue.isEmpty && this.answers.length === 0)) return;
     this.isDispatchScheduled = true;
-    setImmediate(() => {
-      this.isDispatchScheduled = false;
-      this.dispatch();
+    this.scheduler.endOfTurn(this.endTurn);
+  }
+
+  private readonly endTurn = (): void => {
+    this.isDispatchScheduled = false;
+    this.dispatch();
+    for (const answer of this.answers.splice(0)) answer();
+  };
+
+  private dispatch(): void {
+    const { queue, options } = this;
+    while (!queue.isEmpty) {
+      const now = this.scheduler.now();
+      queue.dropPast(now, this.past);
+      if (queue.isEmpty) return;
+      const bucket = queue.nextBucket(now);
+      if (bucket === undefined) return this.wakeAt(queue.nextAt, now);
+      const executor = options.pool.take();
+      if (executor === undefined) return;
+      const calls = queue.take(bucket);
+      for (const { enqueuedAt } of calls) options.observe.queued((now - enqueuedAt) / 1_000);
+      this.begin(executor, calls, [], now);
+    }
+  }
+
+  /** @param rest What the same executor runs afterwards. */
+  private begin(
+    executor: Executor,
+    calls: readonly QueuedCall[],
+    rest: readonly (readonly QueuedCall[])[],
+    now: number,
+  ): void {
+    const { policy, resource, observe } = this.options;
+    const batch = new RunningBatch(executor, calls, rest, now, resource.begin());
+    this.running.add(batch);
+    observe.began(now);
+    observe.changed(now, this.running.size, this.queue.runsOf(this.queue.rows));
+    this.start(batch, paddedRows(policy, batch.rows)).then(
+      (result) => this.succeeded(batch, result),
+      (error: Error) => this.failed(batch, error),
+    );
+  }
+
+  /** Asynchronous so that there is one way to fail. */
+  private async start(batch: RunningBatch, rows: number): Promise<RunResult> {
+    return batch.executor.run(batch.joinInputs(rows));
+  }
+
+  private succeeded(batch: RunningBatch, result: RunResult): void {
+    const { policy, pace, observe } = this.options;
+    const now = this.scheduler.now();
+    const share = this.end(batch, now, result.seconds);
+    const executedRows = paddedRows(policy, batch.rows);
+    pace.observe(executedRows, (now - batch.begunAt) / 1_000);
+    observe.ran({ rows: batch.rows, executedRows, requests: batch.calls.length, result, share });
+    // The rows of a single request that was not padded are the outputs, whatever dimension 0 of them means.
+    const isWhole = batch.calls.length === 1 && executedRows === batch.rows;
+    const wrong = isWhole ? undefined : result.outputs.find(({ shape }) => shape[0] !== executedRows);
+    if (wrong !== undefined) {
+      const message = `output '${wrong.name}' has ${wrong.shape[0]} rows for a batch of ${executedRows}`;
+      return this.recover(batch, new RunError(message));
+    }
+    this.next(batch, batch.rest, () => {
+      let from = 0;
+      for (const call of batch.calls) {
+        const to = from + call.call.rows;
+        if (!call.isSettled) {
+          this.answer(call, isWhole ? result.outputs : result.outputs.map((output) => sliceRows(output, from, to)));
+        }
+        from = to;
+      }
     });
   }
 
-  private dispatch(): void {
-    while (!this.queue.isEmpty) {
-      const executor = this.options.pool.take();
-      if (executor === undefined) return;
-      const batch = this.queue.take();
-      const now = performance.now();
-      for (const { enqueuedAt } of batch) this.options.observe.queued((now - enqueuedAt) / 1_000);
-      void this.runBatch(executor, batch).finally(() => this.options.pool.giveBack(executor));
+  private failed(batch: RunningBatch, error: Error): void {
+    this.end(batch, this.scheduler.now(), 0);
+    this.recover(batch, error);
+  }
+
+  private recover(batch: RunningBatch, error: Error): void {
+    const wanted = batch.calls.filter(({ isSettled }) => !isSettled);
+    if (error instanceof ExecutorExit) {
+      this.lost(batch, wanted, error);
+    } else if (error instanceof RunError && batch.calls.length > 1) {
+      // One request's values made the run fail; the others must not pay for it. Halving finds it in few runs.
+      const half = Math.ceil(wanted.length / 2);
+      this.next(batch, [wanted.slice(0, half), wanted.slice(half), ...batch.rest]);
+    } else {
+      for (const call of wanted) this.fail(call, this.describe(error));
+      this.next(batch, batch.rest);
     }
   }
 
-  private async runBatch(executor: Executor, batch: readonly Waiting[]): Promise<void> {
-    try {
-      const outputs = await this.runOn(executor, batch);
-      let from = 0;
-      for (const request of batch) {
-        const to = from + rowsOf(request);
-        request.resolve(batch.length === 1 ? outputs : outputs.map((output) => sliceRows(output, from, to)));
-        from = to;
-      }
-    } catch (error) {
-      if (error instanceof RunError && batch.length > 1) {
-        // One request's values made the run fail; the others must not pay for it.
-        for (const request of batch)
-          if (request.cancellation.reason === undefined) await this.runBatch(executor, [request]);
-      } else {
-        for (const request of batch) request.reject(this.describe(error));
-      }
+  /** What an executor that is gone has not begun can still be run by another. */
+  private lost(batch: RunningBatch, wanted: readonly QueuedCall[], error: ExecutorExit): void {
+    const waiting = batch.rest.flat().filter(({ isSettled }) => !isSettled);
+    const again = error.hadBegun ? waiting : [...wanted, ...waiting];
+    for (const call of again.reverse()) {
+      call.returns += 1;
+      if (call.returns <= MAX_RETURNS) this.queue.putBack(call);
+      else this.fail(call, this.describe(error));
     }
+    if (error.hadBegun) for (const call of wanted) this.fail(call, this.describe(error));
+    this.next(batch, []);
   }
 
-  private async runOn(executor: Executor, batch: readonly Waiting[]): Promise<readonly Tensor[]> {
-    const [first] = batch as readonly [Waiting, ...Waiting[]];
-    const inputs = first.inputs.map((_, i) => joinRows(batch.map((request) => request.inputs[i]!)));
-    const rows = batch.reduce((sum, request) => sum + request.rows, 0);
-    const share = this.options.resource.begin();
-    let had = 1;
-    const result = await executor.run(inputs).finally(() => (had = share.end()));
-    this.options.observe.ran(rows, result, had);
-    const expected = batch.reduce((sum, request) => sum + rowsOf(request), 0);
-    for (const { name, shape } of batch.length > 1 ? result.outputs : []) {
-      if (shape[0] !== expected) throw new RunError(`output '${name}' has ${shape[0]} rows for a batch of ${expected}`);
+  /**
+   * Gives the executor its next work: what is left of a failed batch, or else whatever waits.
+   * @param answer Hands out what the batch brought: after the next one has been started, so that the executor works while
+   * answers are written.
+   */
+  private next(batch: RunningBatch, groups: readonly (readonly QueuedCall[])[], answer?: () => void): void {
+    const { executor } = batch;
+    for (const [i, group] of groups.entries()) {
+      const wanted = group.filter(({ isSettled }) => !isSettled);
+      if (wanted.length === 0) continue;
+      this.begin(executor, wanted, groups.slice(i + 1), this.scheduler.now());
+      answer?.();
+      return;
     }
-    return result.outputs;
+    this.options.pool.giveBack(executor);
+    if (this.queue.hasFullBatch) this.dispatch();
+    if (answer === undefined || this.queue.isEmpty) answer?.();
+    else this.answers.push(answer);
+    this.scheduleDispatch();
   }
 
-  private describe(error: unknown): Error {
+  private end(batch: RunningBatch, now: number, runSeconds: number): number {
+    const { observe } = this.options;
+    this.running.delete(batch);
+    for (const call of batch.calls) call.batch = undefined;
+    observe.ended(batch.begunAt, runSeconds);
+    observe.changed(now, this.running.size, this.queue.runsOf(this.queue.rows));
+    return batch.share.end();
+  }
+
+  private cancel(call: QueuedCall, reason: ServerError): void {
+    if (call.isSettled) return;
+    this.queue.remove(call);
+    this.fail(call, reason);
+    const { batch } = call;
+    if (batch === undefined) return;
+    batch.wanted -= 1;
+    if (batch.wanted === 0) batch.executor.interrupt?.();
+  }
+
+  /** A request whose time is over before it ran. */
+  private readonly past = (call: QueuedCall): void => {
+    const { policy } = this.options;
+    const now = this.scheduler.now();
+    if (now < call.call.deadlineAt && policy.queues[call.level >> 1]!.timeoutAction === 'DELAY') {
+      call.level += 1;
+      call.expiresAt = Infinity;
+      this.queue.add(call);
+      return;
+    }
+    this.fail(call, this.tooLate(now - call.enqueuedAt));
+  };
+
+  private tooLate(waitedMs: number): ServerError {
+    const { model } = this.options;
+    return new ServerError('DEADLINE', `no executor of model '${model}' was free within ${Math.round(waitedMs)} ms`);
+  }
+
+  private answer(call: QueuedCall, outputs: readonly Tensor[]): void {
+    call.isSettled = true;
+    if (this.order === undefined) call.resolve(outputs);
+    else this.order.settle(call, () => call.resolve(outputs));
+  }
+
+  private fail(call: QueuedCall, reason: Error): void {
+    call.isSettled = true;
+    call.reject(reason);
+    this.order?.settle(call, () => {});
+  }
+
+  private get hasFreeExecutor(): boolean {
+    return this.running.size < this.options.pool.liveCount;
+  }
+
+  private levelOf({ priority }: InferCall): number {
+    const { priorityLevels, defaultPriorityLevel } = this.options.policy;
+    const level = priority >= 1 && priority <= priorityLevels ? priority : defaultPriorityLevel;
+    return 2 * (level - 1);
+  }
+
+  private timeoutMs({ queueTimeoutMs }: InferCall, level: number): number {
+    const { defaultTimeoutMs, allowTimeoutOverride } = this.options.policy.queues[level >> 1]!;
+    if (queueTimeoutMs === undefined || queueTimeoutMs === 0 || !allowTimeoutOverride) return defaultTimeoutMs;
+    return Math.min(queueTimeoutMs, defaultTimeoutMs);
+  }
+
+  /** Seconds until the first of the current runs ends, by what such runs take; 0 while an executor is free. */
+  private busySeconds(now: number): number {
+    const { policy, pace } = this.options;
+    if (this.hasFreeExecutor) return 0;
+    let least = Infinity;
+    for (const { rows, begunAt } of this.running) {
+      const left = pace.of(1, paddedRows(policy, rows)) - (now - begunAt) / 1_000;
+      if (left < least) least = left;
+    }
+    return least === Infinity ? 0 : Math.max(0, least);
+  }
+
+  private watchTimeouts(): void {
+    if (this.areTimeoutsWatched) return;
+    this.areTimeoutsWatched = true;
+    this.scheduler.after(TIMEOUT_STEP_MS, () => {
+      this.areTimeoutsWatched = false;
+      this.queue.dropPast(this.scheduler.now(), this.past);
+      if (!this.queue.isEmpty) this.watchTimeouts();
+    });
+  }
+
+  /** Looks again when a batch has waited long enough for more rows. */
+  private wakeAt(at: number, now: number): void {
+    // Timers count whole milliseconds, and delays are often shorter.
+    if (at - now < 1) return this.scheduleDispatch();
+    if (at >= this.delayEndsAt && this.delayEndsAt > now) return;
+    this.delayEndsAt = at;
+    this.scheduler.after(Math.floor(at - now), () => this.scheduleDispatch());
+  }
+
+  private describe(error: Error): Error {
     const { model } = this.options;
     if (error instanceof ExecutorExit) {
       return new ServerError('RUN_FAILED', `the executor of model '${model}' was lost while it ran this request`);
     }
-    if (!(error instanceof RunError)) return error as Error;
+    if (error instanceof RangeError) {
+      return new ServerError('RUN_FAILED', `no memory for a batch of model '${model}': ${error.message}`);
+    }
+    if (!(error instanceof RunError)) return error;
     // Names, datatypes and shapes were right and the model has proven that it runs: what is left is the values (an
     // index outside a table, sizes that do not go together), unless the machine is to blame.
     return OUT_OF_RESOURCES.test(error.message)
       ? new ServerError('RUN_FAILED', `model '${model}' ran out of resources: ${error.message}`)
       : new ServerError('RUN_REFUSED', `model '${model}' cannot run these inputs: ${error.message}`);
   }
-}
-
-/** Rows that the tensors hold: none, for a request that counts as one. */
-function rowsOf({ inputs }: Waiting): number {
-  return inputs[0]?.shape[0] ?? 1;
 }
 
 const OUT_OF_RESOURCES = /allocate memory|out of memory|bad_alloc|CUDA|CUDNN|CUBLAS|TensorRT/i;

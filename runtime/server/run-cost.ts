@@ -24,8 +24,13 @@ export class RunCost {
     else this.factor += NEWEST * (seconds / expected - this.factor);
   }
 
-  /** Seconds of one row in a batch of `rows`. 0 before anything was measured. */
+  /** Seconds of so many rows in so many runs. 0 before anything was measured. */
+  of(runs: number, rows: number): number {
+    return this.factor * (this.secondsPerRun * runs + this.secondsPerRow * rows);
+  }
+
+  /** Seconds of one row in a batch of `rows`. */
   perRow(rows: number): number {
-    return (this.factor * (this.secondsPerRun + this.secondsPerRow * rows)) / rows;
+    return this.of(1, rows) / rows;
   }
 }

@@ -3,7 +3,9 @@ import type { Logger } from 'pino';
 import type { Tensor } from '../onnx/tensor-encoding';
 import type { ServerSettings } from '../spec/environment';
 import type { ModelReference } from '../spec/model-reference';
+import { planBatching } from './batch-policy';
 import { Batcher } from './batcher';
+import { EfficiencyMeter } from './efficiency';
 import { ServerError, StartupError } from './errors';
 import { ExecutorExit, SessionError, type Executor, type StartExecutor } from './executor';
 import { ExecutorPool } from './executor-pool';
@@ -29,8 +31,6 @@ export interface ServedModelOptions {
   readonly log: Logger;
 }
 
-const MAX_RETRY_AFTER_SECONDS = 30;
-
 /** One model version from its reference to its answers. */
 export class ServedModel implements Servable {
   readonly name: string;
@@ -41,6 +41,7 @@ export class ServedModel implements Servable {
   private serving: Serving | undefined;
   private readonly log: Logger;
   private readonly cost = new RunCost();
+  private readonly efficiencyMeter: EfficiencyMeter;
   readonly statistics = new ModelStatistics();
   /** Rows that valid requests brought so far, those that were turned away included: the demand. */
   arrivedRows = 0;
@@ -49,6 +50,7 @@ export class ServedModel implements Servable {
     this.name = options.reference.name;
     this.version = options.reference.version;
     this.log = options.log.child({ model: this.name, version: this.version });
+    this.efficiencyMeter = new EfficiencyMeter(options.settings.executors);
   }
 
   get state(): ModelState {
@@ -79,6 +81,11 @@ export class ServedModel implements Servable {
   /** Seconds that one row takes in the largest allowed batch. */
   get secondsPerRow(): number {
     return this.cost.perRow(this.target?.maxRows ?? 1);
+  }
+
+  /** How much of the time in which its executors had work they spent inside the runtime; undefined before any work. */
+  get efficiency(): number | undefined {
+    return this.efficiencyMeter.ratio(performance.now());
   }
 
   get longestRunSeconds(): number {
@@ -176,20 +183,26 @@ export class ServedModel implements Servable {
     const maxRows = proof!.takesRows ? this.maxBatchSize : undefined;
     const { cost } = proof!;
     if (cost !== undefined) this.cost.calibrate(cost.oneRowSeconds, cost.rows, cost.allRowsSeconds);
+    const policy = planBatching(settings, maxRows);
+    const pace = new RunCost();
+    if (cost !== undefined) pace.calibrate(cost.oneRowSeconds, cost.rows, cost.allRowsSeconds);
     const batcher = new Batcher({
       model: this.name,
       pool,
       resource: this.options.resource,
-      maxBatchRows: maxRows ?? 1,
-      queueDepthRows: settings.queueDepthRows,
-      retryAfterSeconds: () => this.retryAfterSeconds(),
+      policy,
+      pace,
+      hasOneShape: inputs.every(({ shape }) => shape.slice(1).every((size) => typeof size === 'number')),
       observe: {
         queued: (seconds) => {
           this.statistics.queue.add(seconds);
           metrics.queued(this, seconds);
         },
-        ran: (rows, result, share) => {
-          this.cost.observe(rows, result.seconds * share);
+        began: (nowMs) => this.efficiencyMeter.began(nowMs),
+        ended: (begunAtMs, runSeconds) => this.efficiencyMeter.ended(begunAtMs, runSeconds),
+        changed: (nowMs, running, waiting) => this.efficiencyMeter.changed(nowMs, running, waiting),
+        ran: ({ rows, executedRows, result, share }) => {
+          this.cost.observe(executedRows, result.seconds * share);
           this.statistics.ran(rows, result);
           metrics.ran(this, rows, result);
         },
@@ -203,10 +216,15 @@ export class ServedModel implements Servable {
     const opening = performance.now();
     const executor = await startExecutor({
       modelPath: model.modelPath,
+      kind: settings.executor,
       executionProvider: settings.executionProvider,
+      cudaDevice: settings.cudaDevice,
       intraOpThreads,
     });
-    this.log.info({ seconds: secondsSince(opening), onnxRuntime: executor.onnxRuntimeVersion }, 'session opened');
+    this.log.info(
+      { seconds: secondsSince(opening), executor: executor.kind, onnxRuntime: executor.onnxRuntimeVersion },
+      'session opened',
+    );
     try {
       const proving = performance.now();
       const proof = await proveModel(executor, model, this.maxBatchSize, this.log);
@@ -223,11 +241,6 @@ export class ServedModel implements Servable {
 
   private get maxBatchSize(): number {
     return this.options.reference.maxBatchSize ?? this.options.settings.maxBatchSize;
-  }
-
-  private retryAfterSeconds(): number {
-    const seconds = (this.queuedRows * this.secondsPerRow) / this.options.settings.executors;
-    return Math.min(MAX_RETRY_AFTER_SECONDS, Math.max(1, Math.ceil(seconds)));
   }
 }
 
