@@ -121,9 +121,9 @@ export const MUTANTS = [
   },
   {
     name: 'the queue has no bound',
-    file: 'runtime/server/batch-queue.ts',
-    find: 'return this.waitingRows === 0 || this.waitingRows + rows <= this.depthRows;',
-    replace: 'return this.depthRows > 0;',
+    file: 'runtime/server/admission.ts',
+    find: 'const isFull = waiting > 0 && waiting + rows > policy.queueDepthRows;',
+    replace: 'const isFull = waiting < 0;',
     test: { file: 'test/server/overload.test.ts', name: 'a full queue answers 429 with Retry-After at once' },
   },
   {
