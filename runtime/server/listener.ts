@@ -103,7 +103,7 @@ export function limitConnections(server: NetServer, { maxConnections, log, onRef
  * @returns the port, which is a free one for port 0.
  * @throws StartupError PORT_UNAVAILABLE
  */
-export function listen(server: Server, host: string, port: number, variable: string): Promise<number> {
+export function listen(server: NetServer, host: string, port: number, variable: string): Promise<number> {
   return new Promise((resolve, reject) => {
     const onError = (error: NodeJS.ErrnoException): void => {
       const why = LISTEN_ERRORS[error.code ?? ''] ?? error.message;

@@ -1,6 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Server as SecureServer } from 'node:https';
-import type { Socket } from 'node:net';
+import type { Server as NetServer, Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Logger } from 'pino';
@@ -15,6 +15,8 @@ import { ServerError, StartupError } from './errors';
 import { Exchange } from './exchange';
 import type { StartExecutor } from './executor';
 import { findModels } from './find-models';
+import { grpcMethods } from './grpc/grpc-methods';
+import { GrpcServer } from './grpc/grpc-server';
 import { forEachLimited } from './for-each-limited';
 import { healthRoutes, whyNotReady } from './health';
 import { Inference } from './inference';
@@ -29,6 +31,8 @@ import { ServedModel } from './served-model';
 import { ServedModels } from './served-models';
 import { SharedResource } from './shared-resource';
 import { TlsFiles } from './tls-files';
+import { endTrace, traceExchange, traceRoute } from './traced-request';
+import { startTracing, type Tracing } from './tracing';
 
 export interface ServerOptions {
   readonly settings: ServerSettings;
@@ -40,6 +44,7 @@ export interface ServerOptions {
 
 export interface Addresses {
   readonly httpPort: number;
+  readonly grpcPort: number;
   readonly metricsPort: number;
 }
 
@@ -65,11 +70,13 @@ export class InferenceServer {
   private readonly exchanges = new Set<Exchange>();
   private readonly router: Router<Handler>;
   private readonly http: Server | SecureServer;
+  private readonly grpc: GrpcServer;
   private readonly metricsHttp: Server | SecureServer;
   private readonly tls: TlsFiles | undefined;
   private readonly authenticator: Authenticator;
   private readonly connections = new Map<PortLabel, Connections>();
   private slowReaders: NodeJS.Timeout | undefined;
+  private tracing: Tracing | undefined;
   private readonly metrics: Metrics;
   private readonly saturation: SaturationMeter;
   private readonly cloudwatch: CloudwatchPublisher;
@@ -115,6 +122,7 @@ export class InferenceServer {
       { method: 'GET', path: PATHS.metrics, group: 'public', handler: (exchange) => this.sendMetrics(exchange) },
     ]);
     this.http = this.createHttp('http', this.router, this.tls);
+    this.grpc = this.createGrpc(inference);
     this.metricsHttp = this.createHttp('metrics', metricsRouter);
   }
 
@@ -124,7 +132,7 @@ export class InferenceServer {
 
   /** Whether nothing is being answered, run or opened: only then can the process end by itself at once. */
   get isIdle(): boolean {
-    return this.exchanges.size === 0 && this.models.isIdle;
+    return this.exchanges.size === 0 && this.grpc.isIdle && this.models.isIdle;
   }
 
   /** @throws StartupError PORT_UNAVAILABLE */
@@ -132,23 +140,25 @@ export class InferenceServer {
     const { settings, log } = this.options;
     await this.authenticator.watch();
     await this.tls?.watch();
+    this.tracing = await startTracing(settings, log);
     const httpPort = await listen(this.http, settings.host, settings.httpPort, ENVIRONMENT.httpPort.variable);
+    const grpcPort = await listen(this.grpc.server, settings.host, settings.grpcPort, ENVIRONMENT.grpcPort.variable);
     const metricsPort = await listen(
       this.metricsHttp,
       settings.host,
       settings.metricsPort,
       ENVIRONMENT.metricsPort.variable,
     );
-    for (const server of [this.http, this.metricsHttp]) {
+    for (const server of [this.http, this.grpc.server, this.metricsHttp]) {
       // Out of file descriptors, say: the connection is lost, the server goes on.
       server.on('error', (error) => log.error({ reason: error.message }, 'a connection could not be accepted'));
     }
     this.slowReaders = setInterval(() => this.dropSlowReaders(), SLOW_READER_MS).unref();
     log.info(
-      { host: settings.host, httpPort, metricsPort, contract: CONTRACT, nodeVersion: process.version },
+      { host: settings.host, httpPort, grpcPort, metricsPort, contract: CONTRACT, nodeVersion: process.version },
       'listening',
     );
-    return { httpPort, metricsPort };
+    return { httpPort, grpcPort, metricsPort };
   }
 
   /**
@@ -180,6 +190,7 @@ export class InferenceServer {
     const lagSeconds = this.models.hasStarted ? settings.deregistrationLagSeconds : 0;
     log.info({ lagSeconds, requestDeadlineSeconds: settings.requestDeadlineSeconds }, 'draining');
     this.startup.abort(new ServerError('DRAINING', 'the server is shutting down'));
+    this.grpc.announceDrain();
     await wait(lagSeconds * 1_000);
     this.stopAccepting();
     return this.waitForIdle(settings.requestDeadlineSeconds * 1_000);
@@ -189,8 +200,9 @@ export class InferenceServer {
   async abandon(): Promise<void> {
     this.stopAccepting();
     for (const exchange of this.exchanges) exchange.abort(draining());
+    this.grpc.abort(draining());
     const deadline = Date.now() + FLUSH_MS;
-    while (this.exchanges.size > 0 && Date.now() < deadline) await wait(IDLE_POLL_MS);
+    while ((this.exchanges.size > 0 || !this.grpc.isIdle) && Date.now() < deadline) await wait(IDLE_POLL_MS);
   }
 
   /** Releases ports, timers and threads. Waits for runs. */
@@ -204,9 +216,11 @@ export class InferenceServer {
     this.tls?.close();
     clearInterval(this.slowReaders);
     this.http.closeAllConnections();
+    this.grpc.close();
     this.metricsHttp.close();
     this.metricsHttp.closeAllConnections();
     await this.models.close();
+    await this.tracing?.close();
   }
 
   private async loadModels(signal: AbortSignal): Promise<void> {
@@ -241,7 +255,7 @@ export class InferenceServer {
   }
 
   private createHttp(port: PortLabel, router: Router<Handler>, tls?: TlsFiles): Server | SecureServer {
-    const { settings, log } = this.options;
+    const { settings } = this.options;
     const options = {
       // Clients move their connections to other replicas while this one still answers.
       isLast: () => this.isDraining,
@@ -258,17 +272,46 @@ export class InferenceServer {
     const isAnswering = (socket: Socket): boolean => this.isAnswering(socket);
     const server = createListener({ settings, handle: handle(false), tls, isAnswering });
     server.on('checkContinue', handle(true));
-    const { maxConnections } = settings;
-    const onRefused = (): void => this.metrics.connectionRefused(port);
-    this.connections.set(port, limitConnections(server, { maxConnections, log, onRefused }));
+    this.limitConnections(port, server);
     return server;
+  }
+
+  private createGrpc(inference: Inference): GrpcServer {
+    const { settings, log } = this.options;
+    const models = (): ServedModels => this.models;
+    const grpc = new GrpcServer({
+      methods: grpcMethods({
+        models,
+        inference,
+        settings,
+        isLive: () => this.models.longestRunSeconds <= settings.runStuckSeconds,
+        isReady: () => !this.isDraining && this.models.isReady,
+      }),
+      maxMessageBytes: inference.maxBodyBytes,
+      bodyMemory: inference.bodyMemory,
+      requestDeadlineSeconds: settings.requestDeadlineSeconds,
+      keepAliveSeconds: settings.keepAliveSeconds,
+      tls: this.tls,
+      authorize: (credentials, group) => this.authenticator.check(credentials, group),
+      log,
+    });
+    this.limitConnections('grpc', grpc.server);
+    return grpc;
+  }
+
+  private limitConnections(port: PortLabel, server: NetServer): void {
+    const { maxConnections } = this.options.settings;
+    const onRefused = (): void => this.metrics.connectionRefused(port);
+    this.connections.set(port, limitConnections(server, { maxConnections, log: this.options.log, onRefused }));
   }
 
   private async answer(router: Router<Handler>, exchange: Exchange): Promise<void> {
     const { method = 'GET', url = '/' } = exchange.request;
+    if (this.tracing !== undefined) traceExchange(this.tracing, exchange);
     try {
       assertWellFormed(exchange.request);
-      const { handler, parameters, group } = router.find(method, url);
+      const { handler, parameters, group, route } = router.find(method, url);
+      traceRoute(exchange, route);
       const checked = this.authenticator.check(exchange, group);
       const principal = checked instanceof Promise ? await checked : checked;
       exchange.tenant = principal.tenant;
@@ -296,12 +339,17 @@ export class InferenceServer {
 
   private closed(exchange: Exchange): void {
     this.exchanges.delete(exchange);
+    endTrace(exchange);
     const { log } = this.options;
     const { status, requestId, path, caller, secondsSoFar: seconds } = exchange;
     const level = status >= 500 ? 'info' : 'debug';
     if (!log.isLevelEnabled(level)) return;
     const { method } = exchange.request;
-    log[level]({ requestId, method, path, status, seconds, ...(caller === '' ? {} : { caller }) }, 'request');
+    const traceId = exchange.trace?.context.traceId;
+    log[level](
+      { requestId, method, path, status, seconds, ...(caller === '' ? {} : { caller }), ...(traceId && { traceId }) },
+      'request',
+    );
   }
 
   private async sendMetrics(exchange: Exchange): Promise<void> {
@@ -313,6 +361,7 @@ export class InferenceServer {
 
   private stopAccepting(): void {
     this.phase = 'closing';
+    this.grpc.stopAccepting();
     if (!this.http.listening) return;
     this.http.close();
     this.http.closeIdleConnections();

@@ -1,14 +1,18 @@
 import { constants, type IncomingHttpHeaders, type OutgoingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import { performance } from 'node:perf_hooks';
-import { TLSSocket } from 'node:tls';
 import type { Credentials } from '../auth/authenticator';
 import { Cancellation } from '../cancellation';
 import type { Deadline } from '../deadlines';
 import { ServerError, toServerError } from '../errors';
+import { requestIdOf } from '../request-id';
+import { certificateNameOf } from '../tls-files';
 import { encodeGrpcMessage, parseGrpcTimeout } from './call-metadata';
 import type { Frame } from './infer-codec';
 
 const CONTENT_TYPE = 'application/grpc';
+/** How long an answer may wait for a client that does not read it. */
+const SLOW_READER_MS = 60_000;
+
 const OK = 0;
 const UNKNOWN = 2;
 
@@ -39,7 +43,10 @@ export interface CallContext {
 export class GrpcCall implements CallContext, Credentials {
   readonly startedAt = performance.now();
   readonly cancellation = new Cancellation();
+  readonly requestId: string;
   tenant = '';
+  /** Who calls; empty when nobody was asked. */
+  caller = '';
   /** The status it ended with; undefined before, and when the client went away first. */
   status: number | undefined;
   deadline: Deadline | undefined;
@@ -51,7 +58,12 @@ export class GrpcCall implements CallContext, Credentials {
     private readonly headers: IncomingHttpHeaders,
     onClose: (call: GrpcCall) => void,
   ) {
+    this.requestId = requestIdOf(this.header('x-request-id'));
     stream.on('error', ignore);
+    // Nothing moved for so long: what waits to be sent is never read.
+    stream.setTimeout(SLOW_READER_MS, () => {
+      if (stream.bufferSize > 0) stream.close(constants.NGHTTP2_CANCEL);
+    });
     stream.once('end', () => {
       this.hasRequestEnded = true;
     });
@@ -84,12 +96,9 @@ export class GrpcCall implements CallContext, Credentials {
     return this.deadline;
   }
 
-  /** The common name of the client's certificate, where clients are asked for one. */
   get certificateName(): string | undefined {
     const { socket } = this.stream.session ?? {};
-    if (!(socket instanceof TLSSocket) || !socket.authorized) return undefined;
-    const { CN } = socket.getPeerCertificate().subject ?? {};
-    return typeof CN === 'string' ? CN : undefined;
+    return socket === undefined ? undefined : certificateNameOf(socket);
   }
 
   /** Whether the call was answered, or cannot be. */
@@ -135,7 +144,7 @@ export class GrpcCall implements CallContext, Credentials {
       ...(retryAfter === undefined ? {} : { 'grpc-retry-pushback-ms': String(Number(retryAfter) * 1_000) }),
     };
     if (this.stream.headersSent) this.finish(trailers, grpcStatus);
-    else this.refuse({ ...ANSWER_HEADERS, ...trailers }, grpcStatus);
+    else this.refuse({ ...this.answerHeaders(), ...trailers }, grpcStatus);
   }
 
   /** Answers with headers alone. */
@@ -146,8 +155,12 @@ export class GrpcCall implements CallContext, Credentials {
     this.stopRequest();
   }
 
+  private answerHeaders(): OutgoingHttpHeaders {
+    return { ...ANSWER_HEADERS, 'x-request-id': this.requestId };
+  }
+
   private begin(): void {
-    if (!this.stream.headersSent) this.stream.respond(ANSWER_HEADERS, ANSWER_OPTIONS);
+    if (!this.stream.headersSent) this.stream.respond(this.answerHeaders(), ANSWER_OPTIONS);
   }
 
   private finish(trailers: OutgoingHttpHeaders, status: number): void {

@@ -5,7 +5,6 @@ import {
   type Http2SecureServer,
   type Http2Server,
   type IncomingHttpHeaders,
-  type SecureServerOptions,
   type ServerHttp2Session,
   type ServerHttp2Stream,
   type ServerOptions,
@@ -13,19 +12,19 @@ import {
 import { performance } from 'node:perf_hooks';
 import type { Logger } from 'pino';
 import type { Credentials } from '../auth/authenticator';
+import type { Principal } from '../auth/principal';
 import type { BodyMemory } from '../body-memory';
 import { Deadlines } from '../deadlines';
 import { ServerError } from '../errors';
 import type { RouteGroup } from '../router';
+import type { TlsFiles } from '../tls-files';
 import { decompress } from './decompress';
 import { ACCEPTED_ENCODINGS, GrpcCall } from './grpc-call';
 import type { GrpcMethod, GrpcMethods } from './grpc-method';
 import { serveUnary, serveWatch, type MessageOptions } from './single-message-call';
 import { StreamingCall } from './streaming-call';
 
-interface Caller {
-  readonly tenant: string;
-}
+type Caller = Pick<Principal, 'name' | 'tenant'>;
 
 export interface GrpcServerOptions {
   readonly methods: GrpcMethods;
@@ -34,9 +33,8 @@ export interface GrpcServerOptions {
   readonly requestDeadlineSeconds: number;
   /** How long a connection without calls is kept. */
   readonly keepAliveSeconds: number;
-  readonly maxConnections: number;
   /** @default - plaintext */
-  readonly tls?: SecureServerOptions;
+  readonly tls?: TlsFiles | undefined;
   /** @throws ServerError when the caller may not call. @default - anybody may, and nobody is told apart */
   readonly authorize?: (credentials: Credentials, group: RouteGroup) => Caller | Promise<Caller>;
   readonly log: Logger;
@@ -84,7 +82,7 @@ export class GrpcServer {
   private isClosing = false;
 
   constructor(private readonly options: GrpcServerOptions) {
-    const { maxMessageBytes, bodyMemory, tls, maxConnections } = options;
+    const { maxMessageBytes, bodyMemory, tls } = options;
     this.messages = {
       maxBytes: maxMessageBytes,
       bodyMemory,
@@ -101,8 +99,7 @@ export class GrpcServer {
       maxHeaderListPairs: MAX_HEADERS,
       maxSessionMemory: SESSION_MEMORY_MB,
     };
-    this.server = tls === undefined ? createServer(http2) : createSecureServer({ ...http2, ...tls });
-    this.server.maxConnections = maxConnections;
+    this.server = tls === undefined ? createServer(http2) : secure(http2, tls);
     this.server.on('session', (session: ServerHttp2Session) => this.opened(session));
     this.server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => this.called(stream, headers));
     // Malformed frames end their connection; they are the client's business, and nobody else's.
@@ -206,7 +203,10 @@ export class GrpcServer {
 
   private serve(call: GrpcCall, method: GrpcMethod, principal: Caller | undefined): void {
     if (call.isOver) return;
-    call.tenant = principal?.tenant ?? '';
+    if (principal !== undefined) {
+      call.tenant = principal.tenant;
+      call.caller = principal.name;
+    }
     if (method.kind === 'unary') {
       serveUnary(call, method.answer, this.messages);
     } else if (method.kind === 'watch') {
@@ -222,8 +222,9 @@ export class GrpcServer {
     if (call.deadline !== undefined) this.deadlines.remove(call.deadline);
     const { log } = this.options;
     if (!log.isLevelEnabled('debug')) return;
+    const { requestId, path, caller, status } = call;
     const seconds = (performance.now() - call.startedAt) / 1_000;
-    log.debug({ method: call.path, grpcStatus: call.status, seconds }, 'call');
+    log.debug({ requestId, path, grpcStatus: status, seconds, ...(caller === '' ? {} : { caller }) }, 'call');
   }
 
   // Only a client that went away without a word is silent; its calls would hold their memory for ever.
@@ -239,6 +240,12 @@ export class GrpcServer {
       });
     }
   }
+}
+
+function secure(http2: ServerOptions, tls: TlsFiles): Http2SecureServer {
+  const server = createSecureServer({ ...http2, ...tls.serverOptions });
+  tls.keepCurrent(server);
+  return server;
 }
 
 function draining(): ServerError {

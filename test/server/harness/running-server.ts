@@ -11,6 +11,7 @@ export interface RunningServer {
   readonly server: InferenceServer;
   /** `http://127.0.0.1:<port>` */
   readonly url: string;
+  readonly grpcPort: number;
   readonly metricsUrl: string;
   /** Log lines so far. */
   readonly log: readonly LogLine[];
@@ -65,7 +66,7 @@ export async function startServer(
     writeLine: () => {},
   });
   onTestFinished(() => server.close());
-  const { httpPort, metricsPort } = await server.listen();
+  const { httpPort, grpcPort, metricsPort } = await server.listen();
   if (options.load ?? true) await server.load();
   const url = `http://127.0.0.1:${httpPort}`;
   const post = (path: string, body: unknown): Promise<Answer> =>
@@ -73,6 +74,7 @@ export async function startServer(
   return {
     server,
     url,
+    grpcPort,
     metricsUrl: `http://127.0.0.1:${metricsPort}`,
     log,
     get: (path) => request(`${url}${path}`),
