@@ -33,13 +33,16 @@ export async function openNativeSession(libraryPath: string, handle: SessionHand
  *
  * Outputs lie in JavaScript's own memory. Where the shape of an output follows from the inputs, the model writes into
  * memory that was allocated for it beforehand, so nothing is copied; the others are copied once, because memory of ONNX
- * Runtime would have to be released by hand after the answer has been written.
+ * Runtime would have to be released by hand after the answer has been written. The first run shows whether the model
+ * keeps to its shapes and writes where it is told; if not, that run is made again, and all later ones copy.
  */
 export class NativeSession {
   private readonly inputNames: TextArray;
   private readonly outputNames: TextArray;
   private readonly predictions: readonly (ShapePrediction | undefined)[];
   private predicts = true;
+  /** Whether a run has written all that was allocated for it. */
+  private hasPredicted = false;
   private readonly allocator: bigint;
 
   constructor(
@@ -93,14 +96,19 @@ export class NativeSession {
       const shape = predict?.(inputs);
       return shape === undefined ? undefined : emptyTensor(this.handle.outputs[i]!, shape);
     });
+    if (!this.hasPredicted) prepared.forEach((tensor) => tensor !== undefined && bytesOf(tensor).fill(UNTOUCHED));
     try {
-      return this.runOnce(values, names, given, prepared);
+      const result = this.runOnce(values, names, given, prepared);
+      if (this.hasPredicted || prepared.every((tensor) => tensor === undefined || isWritten(tensor))) {
+        this.hasPredicted = true;
+        return result;
+      }
     } catch (error) {
       // The names of the dimensions promise what the model does not keep. ONNX Runtime compares before it writes.
       if (!(error instanceof OrtError && WRONG_SHAPE.test(error.message))) throw error;
-      this.predicts = false;
-      return this.runOnce(values, names, given, []);
     }
+    this.predicts = false;
+    return this.runOnce(values, names, given, []);
   }
 
   private runOnce(
@@ -131,13 +139,15 @@ export class NativeSession {
   }
 }
 
-const WRONG_SHAPE = /shape verification failed/i;
+/** Of "The output OrtValue provided for output … has shape …" and "OrtValue shape verification failed". */
+const WRONG_SHAPE = /OrtValue provided for output|shape verification failed/;
 
 type ShapePrediction = (inputs: readonly Tensor[]) => readonly number[];
 
 /** How an output's shape follows from the inputs' by the names of dimensions; undefined when it does not. */
 function predictShape(output: TensorSignature, inputs: readonly TensorSignature[]): ShapePrediction | undefined {
-  if (output.datatype === 'BYTES') return undefined;
+  // Text has memory of its own, and ONNX Runtime does not copy an input that is an output, too.
+  if (output.datatype === 'BYTES' || inputs.some(({ name }) => name === output.name)) return undefined;
   const sizes = output.shape.map((size): ((given: readonly Tensor[]) => number) | undefined => {
     if (typeof size === 'number') return () => size;
     for (const { name, shape } of size === '' ? [] : inputs) {
@@ -153,6 +163,19 @@ function predictShape(output: TensorSignature, inputs: readonly TensorSignature[
 function emptyTensor({ name, datatype }: TensorSignature, shape: readonly number[]): Tensor | undefined {
   if (shape.some(Number.isNaN)) return undefined;
   return { name, datatype, shape, data: allocateTensorData(datatype, elementCount(shape)) };
+}
+
+/** What fills outputs before the first run, to see that it writes them. */
+const UNTOUCHED = 0xa5;
+
+function isWritten(tensor: Tensor): boolean {
+  const bytes = bytesOf(tensor);
+  return bytes.length === 0 || bytes.some((byte) => byte !== UNTOUCHED);
+}
+
+function bytesOf({ data }: Tensor): Uint8Array {
+  const { buffer, byteOffset, byteLength } = data as Numbers;
+  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 /** Keeps a pointer valid that ONNX Runtime wants even of an array without elements. */

@@ -48,8 +48,12 @@ export function createRunOptions(api: OrtApi, { executionProvider, cudaDevice = 
   const run = api.pointer((out) => api.call.CreateRunOptions(out));
   api.call.RunOptionsSetRunLogSeverityLevel(run, FATAL_ONLY);
   if (tuning?.arenaShrinkage === true) {
-    const arenas = executionProvider === 'cpu' ? 'cpu:0' : `cpu:0;gpu:${cudaDevice}`;
-    api.call.AddRunConfigEntry(run, 'memory.enable_memory_arena_shrinkage', arenas);
+    // ONNX Runtime refuses the run when one of them does not exist.
+    const arenas = [
+      ...(tuning.cpuMemoryArena === false ? [] : ['cpu:0']),
+      ...(executionProvider === 'cpu' ? [] : [`gpu:${cudaDevice}`]),
+    ];
+    if (arenas.length > 0) api.call.AddRunConfigEntry(run, 'memory.enable_memory_arena_shrinkage', arenas.join(';'));
   }
   return run;
 }
