@@ -10,11 +10,12 @@ export type CosIdentity = 'TKE role' | 'CVM role' | 'static keys';
  * role of the machine; static keys. Variables as Tencent's own SDK names them
  * (TencentCloud/tencentcloud-sdk-go: common/oidc_role_arn_provider.go, TencentCloud/tencentcloud-cli: README).
  */
-export function cosIdentities(variables: Variables): readonly CosIdentity[] {
+export function cosIdentities(variables: Variables, isEmulator: boolean): readonly CosIdentity[] {
   const has = (...names: readonly string[]): boolean => names.every((name) => (variables[name] ?? '') !== '');
   const identities: CosIdentity[] = [];
   if (has('TKE_REGION', 'TKE_PROVIDER_ID', 'TKE_ROLE_ARN', 'TKE_WEB_IDENTITY_TOKEN_FILE')) identities.push('TKE role');
-  identities.push('CVM role');
+  // The role of a machine opens no emulator on it.
+  if (!isEmulator) identities.push('CVM role');
   if (has('TENCENTCLOUD_SECRET_ID', 'TENCENTCLOUD_SECRET_KEY')) identities.push('static keys');
   return identities;
 }

@@ -25,12 +25,13 @@ export function cosClientOptions(variables: Variables): S3.S3ClientConfig {
   if (named === undefined && region === undefined) {
     throw new SourceError('permanent', 'cos:// needs a region: set COS_REGION, as in ap-guangzhou, or COS_ENDPOINT');
   }
+  const isEmulator = named?.isLocal ?? false;
   return {
     endpoint: named?.url.origin ?? `https://cos.${region}.myqcloud.com`,
     region: region ?? 'us-east-1',
-    forcePathStyle: named?.isLocal ?? false,
+    forcePathStyle: isEmulator,
     responseChecksumValidation: 'WHEN_REQUIRED',
     requestHandler: S3_REQUEST_HANDLER,
-    credentials: credentialChain(cosIdentities(variables), (identity) => cosKeys(identity, variables)),
+    credentials: credentialChain(cosIdentities(variables, isEmulator), (identity) => cosKeys(identity, variables)),
   };
 }

@@ -21,14 +21,15 @@ export function ossClientOptions(variables: Variables): S3.S3ClientConfig {
   }
   // Regions are also written with the prefix that they have in host names.
   const id = (region ?? 'us-east-1').replace(/^oss-/, '');
+  const isEmulator = named?.isLocal ?? false;
   return {
     endpoint: named === undefined ? `https://s3.oss-${id}.aliyuncs.com` : s3Host(named.url),
     region: id,
     // OSS knows a bucket by its host name alone.
-    forcePathStyle: named?.isLocal ?? false,
+    forcePathStyle: isEmulator,
     responseChecksumValidation: 'WHEN_REQUIRED',
     requestHandler: S3_REQUEST_HANDLER,
-    credentials: credentialChain(ossIdentities(variables), askForKeys),
+    credentials: credentialChain(ossIdentities(variables, isEmulator), askForKeys),
   };
 }
 
@@ -47,13 +48,15 @@ export type OssIdentity = 'RRSA' | 'ECS role' | 'static keys';
  * What may sign, in this order: the role of the service account (RRSA), the role of the machine, static keys. The library's
  * own chain would begin with static keys. Variables as the pod identity webhook of ACK and the library name them.
  */
-export function ossIdentities(variables: Variables): readonly OssIdentity[] {
+export function ossIdentities(variables: Variables, isEmulator: boolean): readonly OssIdentity[] {
   const has = (...names: readonly string[]): boolean => names.every((name) => (variables[name] ?? '') !== '');
   const identities: OssIdentity[] = [];
   if (has('ALIBABA_CLOUD_ROLE_ARN', 'ALIBABA_CLOUD_OIDC_PROVIDER_ARN', 'ALIBABA_CLOUD_OIDC_TOKEN_FILE')) {
     identities.push('RRSA');
   }
-  if (variables['ALIBABA_CLOUD_ECS_METADATA_DISABLED']?.toLowerCase() !== 'true') identities.push('ECS role');
+  const hasMetadata = variables['ALIBABA_CLOUD_ECS_METADATA_DISABLED']?.toLowerCase() !== 'true';
+  // The role of a machine opens no emulator on it.
+  if (hasMetadata && !isEmulator) identities.push('ECS role');
   if (has('ALIBABA_CLOUD_ACCESS_KEY_ID', 'ALIBABA_CLOUD_ACCESS_KEY_SECRET')) identities.push('static keys');
   return identities;
 }

@@ -1,0 +1,311 @@
+import { execFileSync } from 'node:child_process';
+import { createHash, randomBytes } from 'node:crypto';
+import { mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { fetchModel, type FetchedModel, type FetchOptions } from '../../runtime/server/fetch-model';
+import type { ModelFileReference, ModelReference } from '../../runtime/spec/model-reference';
+import { startFileServer, type FileServer } from '../support/file-server';
+import { addOneModel } from '../support/onnx-models';
+import { temporaryFolder } from './harness/model-repository';
+import { startServerProcess } from './harness/server-process';
+import { until } from './harness/until';
+
+const MIB = 2 ** 20;
+const PART_BYTES = 8 * MIB;
+const MODEL = Buffer.from(addOneModel());
+
+interface Fetching extends Partial<FetchOptions> {
+  readonly retries?: string[];
+}
+
+function fetchIt(
+  reference: ModelReference,
+  cacheDirectory: string,
+  { retries, ...rest }: Fetching = {},
+): Promise<FetchedModel> {
+  return fetchModel(reference, {
+    cacheDirectory,
+    signal: AbortSignal.timeout(30_000),
+    onRetry: ({ message }) => retries?.push(message),
+    ...rest,
+  });
+}
+
+function sha256(bytes: Uint8Array): string {
+  return createHash('sha256').update(bytes).digest('hex');
+}
+
+/** A model version with the weights beside the model, every file named by digest. */
+function referenceTo(store: FileServer, weights: Buffer, name = 'm'): ModelReference {
+  const file = (at: string, bytes: Buffer): ModelFileReference => {
+    store.files.set(`/${name}/1/${at}`, bytes);
+    return { path: at, uri: `${store.url}/${name}/1/${at}`, bytes: bytes.byteLength, sha256: sha256(bytes) };
+  };
+  return { name, version: 1, files: [file('model.onnx', MODEL), file('weights.bin', weights)] };
+}
+
+function filesIn(cache: string): string[] {
+  return readdirSync(cache, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile() && !entry.parentPath.endsWith('users') && !entry.parentPath.endsWith('digests'))
+    .map(({ parentPath, name }) => path.relative(cache, path.join(parentPath, name)))
+    .toSorted();
+}
+
+/** Bytes that this process has read so far, from files and sockets. */
+function bytesRead(): number {
+  return Number(/^rchar: (\d+)/m.exec(readFileSync('/proc/self/io', 'utf8'))![1]);
+}
+
+test('a large file comes in parts of one object, and a hit reads none of it again', async () => {
+  const store = await startFileServer();
+  const weights = randomBytes(40 * MIB + 123);
+  const reference = referenceTo(store, weights);
+  const cache = temporaryFolder();
+  const first = await fetchIt(reference, cache);
+  expect(readFileSync(path.join(first.folder, 'weights.bin')).equals(weights)).toBe(true);
+  const parts = store.requests.filter(({ path: at }) => at === '/m/1/weights.bin').map(({ range }) => range);
+  expect(parts.filter((range) => range !== 'bytes=0-0')).toHaveLength(6);
+  expect(parts).toContain(`bytes=${5 * PART_BYTES}-${40 * MIB + 122}`);
+  const entry = path.dirname(path.relative(cache, first.folder));
+  const kept = ['entry.json', 'files/model.onnx', 'files/weights.bin'];
+  expect(filesIn(cache)).toEqual(kept.map((name) => path.join(entry, name)));
+
+  const asked = store.requests.length;
+  const before = bytesRead();
+  const second = await fetchIt(reference, cache);
+  expect(second.folder).toBe(first.folder);
+  expect(store.requests).toHaveLength(asked);
+  expect(bytesRead() - before).toBeLessThan(MIB);
+});
+
+test('parts that break off or are refused are asked for again, and only they', async () => {
+  let cut = 0;
+  const store = await startFileServer({
+    fault: (request, response, count) => {
+      if (count % 3 === 0 && count < 10) return response.writeHead(503).end() !== undefined;
+      const { range = '' } = request.headers;
+      if (!range.startsWith(`bytes=${2 * PART_BYTES}-`) || cut >= 2) return false;
+      cut += 1;
+      response.writeHead(206, {
+        'Content-Range': `${range.replace('=', ' ')}/${48 * MIB}`,
+        'Content-Length': PART_BYTES,
+      });
+      response.write(Buffer.alloc(MIB), () => response.destroy());
+      return true;
+    },
+    hasTags: false,
+  });
+  const weights = randomBytes(48 * MIB);
+  const retries: string[] = [];
+  const { folder } = await fetchIt(referenceTo(store, weights), temporaryFolder(), { retries });
+  expect(readFileSync(path.join(folder, 'weights.bin')).equals(weights)).toBe(true);
+  expect(cut).toBe(2);
+  expect(retries.filter((reason) => /cannot be read to its end/.test(reason))).toHaveLength(2);
+  expect(retries.filter((reason) => /\(503\)/.test(reason)).length).toBeGreaterThanOrEqual(2);
+  expect(store.bytes).toBeLessThan(48 * MIB + MIB);
+});
+
+test('a server that sends files whole only is taken as it is', async () => {
+  const store = await startFileServer({ hasRanges: false });
+  const weights = randomBytes(33 * MIB);
+  const { folder } = await fetchIt(referenceTo(store, weights), temporaryFolder());
+  expect(readFileSync(path.join(folder, 'weights.bin')).equals(weights)).toBe(true);
+});
+
+test('what is replaced while it is fetched is fetched anew, and never mixed', async () => {
+  const before = randomBytes(40 * MIB);
+  const after = randomBytes(40 * MIB);
+  const store: FileServer = await startFileServer({
+    fault: (request) => {
+      if (request.headers.range?.startsWith(`bytes=${4 * PART_BYTES}-`)) store.files.set('/m/1/model.onnx', after);
+      return false;
+    },
+  });
+  store.files.set('/m/1/model.onnx', before);
+  const reference: ModelReference = { name: 'm', version: 1, folder: `${store.url}/m/1/` };
+  const retries: string[] = [];
+  const cache = temporaryFolder();
+  const { modelPath } = await fetchIt(reference, cache, { retries });
+  expect(readFileSync(modelPath).equals(after)).toBe(true);
+  expect(retries[0]).toMatch(/m\/1\/model\.onnx cannot be read \(412\)|was replaced/);
+});
+
+test('what is not what was published is refused, and nothing of it is kept', async () => {
+  const store = await startFileServer();
+  const weights = randomBytes(40 * MIB);
+  const reference = referenceTo(store, weights);
+  const cache = temporaryFolder();
+  const forged = Buffer.from(weights);
+  forged[39 * MIB]! ^= 1;
+  store.files.set('/m/1/weights.bin', forged);
+  await expect(fetchIt(reference, cache)).rejects.toThrow(/'weights\.bin' has SHA-256 [0-9a-f]{64}, expected/);
+  store.files.set('/m/1/weights.bin', weights.subarray(0, 39 * MIB));
+  await expect(fetchIt(reference, cache)).rejects.toThrow(/'weights\.bin' is 40894464 bytes, expected 41943040/);
+  expect(filesIn(cache).filter((name) => /weights/.test(name))).toEqual([]);
+});
+
+test('a cached file that was changed is hashed again and fetched anew', async () => {
+  const store = await startFileServer();
+  const weights = randomBytes(2 * MIB);
+  const reference = referenceTo(store, weights);
+  const cache = temporaryFolder();
+  const { folder } = await fetchIt(reference, cache);
+  const file = path.join(folder, 'weights.bin');
+  const { atime, mtime } = statSync(file);
+  const changed = Buffer.from(weights);
+  changed[MIB]! ^= 1;
+  writeFileSync(file, changed);
+  utimesSync(file, atime, mtime);
+  const asked = store.requests.length;
+  expect(readFileSync(path.join((await fetchIt(reference, cache)).folder, 'weights.bin')).equals(weights)).toBe(true);
+  expect(store.requests.slice(asked).map(({ path: at }) => at)).toEqual(['/m/1/weights.bin']);
+});
+
+test('files without digests are known again by their tags, and fetched again where there are none', async () => {
+  const cache = temporaryFolder();
+  for (const hasTags of [true, false]) {
+    const store = await startFileServer({ hasTags });
+    store.files.set('/m/1/model.onnx', MODEL);
+    const reference: ModelReference = { name: `tags-${hasTags}`, version: 1, folder: `${store.url}/m/1/` };
+    const first = await fetchIt(reference, cache);
+    const bytes = store.bytes;
+    const second = await fetchIt(reference, cache);
+    expect(second.folder === first.folder).toBe(hasTags);
+    expect(store.bytes - bytes < MODEL.byteLength).toBe(hasTags);
+    store.files.set('/m/1/model.onnx', Buffer.concat([MODEL, MODEL]));
+    const third = await fetchIt(reference, cache);
+    expect(readFileSync(third.modelPath)).toHaveLength(2 * MODEL.byteLength);
+    expect(readFileSync(first.modelPath)).toEqual(MODEL);
+  }
+});
+
+test('a bounded cache removes what was used longest ago, and never what is in use', async () => {
+  const store = await startFileServer();
+  const cache = temporaryFolder();
+  const models = ['a', 'b', 'c', 'd'].map((name) => referenceTo(store, randomBytes(3 * MIB), name));
+  const bounded = { cacheMiB: 8 };
+  const [a, b] = [await fetchIt(models[0]!, cache, bounded), await fetchIt(models[1]!, cache, bounded)];
+  const cached = (): string[] =>
+    readdirSync(path.join(cache, 'models'))
+      .map((name) => name[0]!)
+      .toSorted();
+
+  await expect(fetchIt(models[2]!, cache, bounded)).rejects.toThrow(
+    /need 4 MiB, the cache may hold 8 MiB, of which models that are being served hold 7 MiB; set SLIPWAY_CACHE_MIB higher/,
+  );
+  await a.release();
+  await (await fetchIt(models[2]!, cache, bounded)).release();
+  expect(cached()).toEqual(['b', 'c']);
+  await b.release();
+  // Used again, so that c is the one that was used longest ago.
+  await (await fetchIt(models[1]!, cache, bounded)).release();
+  await (await fetchIt(models[3]!, cache, bounded)).release();
+  expect(cached()).toEqual(['b', 'd']);
+  await expect(fetchIt(models[3]!, cache, { cacheMiB: 2 })).rejects.toThrow(
+    /need 4 MiB, the cache may hold 2 MiB; set/,
+  );
+  await expect(fetchIt(models[0]!, cache, { cacheMiB: 2 })).rejects.toThrow(
+    /need 4 MiB, the cache may hold 2 MiB; set/,
+  );
+});
+
+test('what ended processes left is cleared away, but not what another goes on with', async () => {
+  const store = await startFileServer();
+  const cache = temporaryFolder();
+  const leave = (name: string, hoursAgo: number): void => {
+    const entry = path.join(cache, 'models', name);
+    mkdirSync(path.join(entry, 'partial'), { recursive: true });
+    writeFileSync(path.join(entry, 'partial', 'model.onnx'), 'half');
+    writeFileSync(path.join(entry, 'entry.json'), JSON.stringify({ bytes: 8, isComplete: false, files: [] }));
+    const then = Date.now() / 1_000 - hoursAgo * 3_600;
+    utimesSync(path.join(entry, 'entry.json'), then, then);
+  };
+  leave('old@1-0123456789abcdef', 30);
+  leave('new@1-0123456789abcdef', 1);
+  leave('removing-0123', 0);
+  await fetchIt(referenceTo(store, randomBytes(10)), cache);
+  expect(readdirSync(path.join(cache, 'models')).map((name) => name.split('@')[0])).toEqual(['m', 'new']);
+});
+
+test('a full disk is told as such, after what is not in use has made room', async (ctx) => {
+  const cache = temporaryFolder();
+  try {
+    execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=16m', 'tmpfs', cache], { stdio: 'ignore' });
+  } catch {
+    return ctx.skip('no right to mount a small file system');
+  }
+  onTestFinished(() => void execFileSync('umount', ['-l', cache]));
+  const store = await startFileServer();
+  const [a, b, c] = ['a', 'b', 'c'].map((name) => referenceTo(store, randomBytes(10 * MIB), name));
+  await (await fetchIt(a!, cache)).release();
+  await fetchIt(b!, cache);
+  expect(readdirSync(path.join(cache, 'models')).map((name) => name[0])).toEqual(['b']);
+  await expect(fetchIt(c!, cache)).rejects.toMatchObject({
+    code: 'NO_DISK_SPACE',
+    message: expect.stringMatching(/^the models need 11 MiB in .*, [56] MiB are free; give the replica more storage/),
+  });
+
+  // Nobody said how large it is, so it is found out on the way.
+  store.files.set('/d/1/model.onnx', randomBytes(10 * MIB));
+  const unsized: ModelReference = { name: 'd', version: 1, folder: `${(await withoutSizes(store)).url}/d/1/` };
+  await expect(fetchIt(unsized, cache)).rejects.toMatchObject({
+    code: 'NO_DISK_SPACE',
+    message: expect.stringContaining('no space left in'),
+  });
+});
+
+/** The same files from a server that tells no sizes. */
+function withoutSizes(store: FileServer): Promise<FileServer> {
+  return startFileServer({
+    fault: (request, response) => {
+      const file = store.files.get(request.url!);
+      if (file === undefined) return false;
+      response.writeHead(200, { ETag: '"d"' });
+      response.end(file);
+      return true;
+    },
+  });
+}
+
+test('a server that was killed while it fetched goes on where it was', async () => {
+  const store = await startFileServer({ pauseMs: 4 });
+  const weights = randomBytes(64 * MIB);
+  const models = JSON.stringify([referenceTo(store, weights)]);
+  const environment = { SLIPWAY_MODELS: models, SLIPWAY_CACHE_DIRECTORY: temporaryFolder() };
+  const killed = await startServerProcess(environment);
+  await until('half of it is there', () => store.bytes > 40 * MIB);
+  killed.child.kill('SIGKILL');
+  await killed.exited;
+  const [journal] = filesIn(environment.SLIPWAY_CACHE_DIRECTORY).filter((name) => name.endsWith('weights.bin.journal'));
+  const there =
+    readFileSync(path.join(environment.SLIPWAY_CACHE_DIRECTORY, journal!), 'utf8').trim().split('\n').length - 1;
+  expect(there).toBeGreaterThanOrEqual(1);
+  store.bytes = 0;
+  const second = await startServerProcess(environment);
+  await second.waitFor('ready');
+  expect(store.bytes).toBeLessThan((8 - there) * PART_BYTES + MIB);
+});
+
+test('servers that share a cache share one download', async () => {
+  const store = await startFileServer({ pauseMs: 2 });
+  const weights = randomBytes(40 * MIB);
+  const models = JSON.stringify([referenceTo(store, weights)]);
+  const environment = { SLIPWAY_MODELS: models, SLIPWAY_CACHE_DIRECTORY: temporaryFolder() };
+  const servers = await Promise.all([startServerProcess(environment), startServerProcess(environment)]);
+  await Promise.all(servers.map((server) => server.waitFor('ready')));
+  expect(store.bytes).toBeLessThan(41 * MIB);
+});
+
+test('a download whose server is killed is taken over by the one that waits for it', async () => {
+  const store = await startFileServer({ pauseMs: 4 });
+  const models = JSON.stringify([referenceTo(store, randomBytes(40 * MIB))]);
+  const environment = { SLIPWAY_MODELS: models, SLIPWAY_CACHE_DIRECTORY: temporaryFolder() };
+  const killed = await startServerProcess(environment);
+  await until('it fetches', () => store.bytes > 8 * MIB);
+  const waiting = await startServerProcess(environment);
+  await waiting.waitFor('loading models');
+  killed.child.kill('SIGKILL');
+  await waiting.waitFor('ready');
+  expect(store.bytes).toBeLessThan(80 * MIB);
+});
