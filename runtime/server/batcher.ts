@@ -13,6 +13,7 @@ import type { RunCost } from './run-cost';
 import { RunningBatch } from './running-batch';
 import { EVENT_LOOP, type Scheduler } from './scheduler';
 import type { SharedResource } from './shared-resource';
+import { traceRun } from './traced-request';
 
 export interface BatcherOptions {
   /** For messages. */
@@ -155,7 +156,10 @@ export class Batcher {
       const executor = options.pool.take();
       if (executor === undefined) return;
       const calls = queue.take(bucket);
-      for (const { enqueuedAt } of calls) options.observe.queued((now - enqueuedAt) / 1_000);
+      for (const { enqueuedAt, call } of calls) {
+        options.observe.queued((now - enqueuedAt) / 1_000);
+        call.trace?.queued(enqueuedAt, now);
+      }
       this.begin(executor, calls, [], now);
     }
   }
@@ -266,6 +270,7 @@ export class Batcher {
     const { observe } = this.options;
     this.running.delete(batch);
     for (const call of batch.calls) call.batch = undefined;
+    traceRun(batch, now);
     observe.ended(batch.begunAt, runSeconds);
     observe.changed(now, this.running.size, this.queue.runsOf(this.queue.rows));
     return batch.share.end();

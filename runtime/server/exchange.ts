@@ -4,6 +4,7 @@ import { Cancellation } from './cancellation';
 import { ServerError, toServerError } from './errors';
 import { requestIdOf } from './request-id';
 import { certificateNameOf } from './tls-files';
+import type { RequestTrace } from './tracing';
 
 /** How long a client may go on sending a body that nobody reads, before its connection is closed. */
 const DISCARD_MS = 5_000;
@@ -31,6 +32,8 @@ export class Exchange {
   tenant = '';
   /** Who calls, for the log; empty when nobody was asked. */
   caller = '';
+  /** undefined while traces are off. */
+  trace: RequestTrace | undefined;
   readonly requestId: string;
   private releases: (() => void)[] | undefined;
   private reading: { readonly since: number; readonly bytes: number } | undefined;

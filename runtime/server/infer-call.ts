@@ -1,5 +1,6 @@
 import type { Tensor } from '../onnx/tensor-encoding';
 import type { Cancellation } from './cancellation';
+import type { RequestTrace } from './tracing';
 
 /** One request that fits its model, on its way to the executors, whatever protocol it came by. */
 export interface InferCall {
@@ -18,4 +19,6 @@ export interface InferCall {
   readonly tenant: string;
   /** The request's own parameters, for hooks. @default - none */
   readonly parameters?: Readonly<Record<string, unknown>>;
+  /** Where its times are written to. @default - nowhere */
+  readonly trace?: RequestTrace | undefined;
 }

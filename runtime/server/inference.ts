@@ -13,6 +13,7 @@ import type { Lease } from './repository/registered-model';
 import { readBody } from './request-body';
 import type { Servable } from './servable';
 import type { ServedModels } from './served-models';
+import type { RequestTrace } from './tracing';
 
 export interface InferenceOptions {
   readonly models: () => ServedModels;
@@ -32,6 +33,8 @@ export interface RunRequest<A> {
   readonly timeoutMs?: number;
   readonly cancellation: Cancellation;
   readonly tenant: string;
+  /** @default - none */
+  readonly trace?: RequestTrace | undefined;
   /** Reads and checks the request. What can be refused without its body is refused before this is called. */
   readonly decode: (target: InferTarget) => DecodedRequest<A> | Promise<DecodedRequest<A>>;
 }
@@ -59,6 +62,7 @@ export class Inference {
       timeoutMs: parseTimeout(exchange.header('x-request-timeout')),
       cancellation: exchange.cancellation,
       tenant: exchange.tenant,
+      trace: exchange.trace,
       decode: async (target) => codec.decode(await this.readBody(exchange, codec, target), target, exchange),
     });
     exchange.send(200, headers, parts);
@@ -95,7 +99,8 @@ export class Inference {
   }
 
   private async infer<A>(model: Servable, request: RunRequest<A>, deadlineAt: number): Promise<A> {
-    const { cancellation, tenant } = request;
+    const { cancellation, tenant, trace } = request;
+    trace?.annotate({ 'slipway.model.name': model.name, 'slipway.model.version': model.version });
     const decoded = await request.decode(model.assertReady().target);
     cancellation.throwIfCancelled();
     const { inputs, rows, priority = 0, timeoutMicroseconds, parameters } = decoded;
@@ -108,6 +113,7 @@ export class Inference {
       tenant,
       queueTimeoutMs: timeoutMicroseconds === undefined ? undefined : timeoutMicroseconds / 1_000,
       parameters,
+      trace: trace?.isRecording === true ? trace : undefined,
     });
     return decoded.encode(model, outputs);
   }

@@ -41,7 +41,9 @@ export class Metrics {
   private readonly registry = new Registry();
   /** Under Triton's names, for those who ask for them. */
   private readonly tritonRegistry = new Registry();
-  /** Those that are served or were not long ago; keyed by name and version, which a reloaded version keeps. */
+  /** What requests find their model's numbers by: nothing is put together or hashed. */
+  private readonly byModel = new WeakMap<MeasuredModel, ModelMetrics>();
+  /** By name and version, which a version that is loaded again keeps. */
   private readonly models = new Map<string, { readonly metrics: ModelMetrics; holders: number }>();
   /** Requests for models that are not served here. The client's text never becomes a label. */
   private readonly unknownModel = new AnswerMetrics();
@@ -78,16 +80,9 @@ export class Metrics {
     this.eventLoopDelay.stop();
   }
 
-  /** The numbers of one model version. Every call is matched by one of `release`, after which its series are gone. */
-  acquire({ name, version }: MeasuredModel): ModelMetrics {
-    const key = keyOf({ name, version });
-    const held = this.models.get(key) ?? { metrics: new ModelMetrics(name, version), holders: 0 };
-    held.holders += 1;
-    this.models.set(key, held);
-    return held.metrics;
-  }
-
-  release(model: MeasuredModel): void {
+  /** A model version that is there no longer takes its series with it, unless the same version was loaded again. */
+  forget(model: MeasuredModel): void {
+    if (!this.byModel.delete(model)) return;
     const key = keyOf(model);
     const held = this.models.get(key);
     if (held !== undefined && (held.holders -= 1) === 0) this.models.delete(key);
@@ -110,6 +105,15 @@ export class Metrics {
     this.of(model).loaded(seconds);
   }
 
+  /** @param savedSeconds What the answer took to compute when it was computed. */
+  cacheHit(model: MeasuredModel, savedSeconds: number): void {
+    this.of(model).cacheHit(savedSeconds);
+  }
+
+  cacheMiss(model: MeasuredModel): void {
+    this.of(model).cacheMiss();
+  }
+
   /** A change of a model in its repository. @param model Its name there, never a client's word. */
   reloaded(model: string, outcome: 'ok' | 'failed'): void {
     const key = `${model}\0${outcome}`;
@@ -127,7 +131,16 @@ export class Metrics {
   }
 
   private of(model: MeasuredModel): ModelMetrics {
-    return this.models.get(keyOf(model))?.metrics ?? this.acquire(model);
+    return this.byModel.get(model) ?? this.adopt(model);
+  }
+
+  private adopt(model: MeasuredModel): ModelMetrics {
+    const key = keyOf(model);
+    const held = this.models.get(key) ?? { metrics: new ModelMetrics(model.name, model.version), holders: 0 };
+    held.holders += 1;
+    this.models.set(key, held);
+    this.byModel.set(model, held.metrics);
+    return held.metrics;
   }
 
   private replicaFamilies(): readonly Metric[] {

@@ -19,6 +19,8 @@ export interface Route<H> {
 export interface RouteMatch<H> {
   readonly handler: H;
   readonly group: RouteGroup;
+  /** The route's own path, of a closed set: no word of a client is in it. */
+  readonly route: string;
   readonly parameters: Readonly<Record<string, string>>;
 }
 
@@ -63,8 +65,13 @@ export class Router<H> {
     const asked = method === 'HEAD' ? 'GET' : method;
     const found = matching.find(({ route }) => route.method === asked);
     if (found !== undefined) {
-      const { handler, group } = found.route;
-      return { handler, group, parameters: decode(found.parameters) };
+      const { handler, group, path: route } = found.route;
+      return {
+        handler,
+        group,
+        route: typeof route === 'string' ? route : route.source,
+        parameters: decode(found.parameters),
+      };
     }
     if (matching.length === 0) throw new ServerError('PATH_UNKNOWN', 'no such path');
     const allow = [...new Set(matching.map(({ route }) => route.method))].join(', ');

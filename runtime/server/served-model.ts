@@ -134,6 +134,7 @@ export class ServedModel implements Servable {
 
   async close(): Promise<void> {
     await this.pool?.close();
+    this.options.metrics.forget(this);
   }
 
   private async fetch(signal: AbortSignal): Promise<FetchedModel> {

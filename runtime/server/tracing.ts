@@ -42,6 +42,8 @@ export interface RequestTrace {
   readonly isRecording: boolean;
   /** Headers that tell the caller, or whoever comes next, which trace this is. */
   readonly headers: Readonly<Record<string, string>>;
+  /** What becomes known on the way. @param name Of a closed set. @default - the name it has */
+  annotate(attributes: Attributes, name?: string): void;
   queued(startedAt: number, endedAt: number): void;
   ran(run: TracedRun): void;
   end(answer: TracedAnswer): void;
@@ -145,6 +147,11 @@ class OneRequestTrace implements RequestTrace {
     const { traceId, spanId, traceFlags, traceState } = this.context;
     const traceparent = `00-${traceId}-${spanId}-${traceFlags.toString(16).padStart(2, '0')}`;
     return traceState === undefined ? { traceparent } : { traceparent, tracestate: traceState.serialize() };
+  }
+
+  annotate(attributes: Attributes, name?: string): void {
+    this.span.setAttributes(attributes);
+    if (name !== undefined) this.span.updateName(name);
   }
 
   queued(startedAt: number, endedAt: number): void {
