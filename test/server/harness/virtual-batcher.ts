@@ -219,6 +219,8 @@ export class VirtualBatcher {
           end = fail;
           const ms = this.runMs(rows);
           this.time.after(ms, () => {
+            // It was interrupted.
+            if (run.hasFailed) return;
             end = undefined;
             if (fate === 'lost') {
               this.lose(executor);
