@@ -1,3 +1,4 @@
+import { describeFinding, type Finding } from '../model/doctor';
 import type { ModelFacts, TensorSignature } from '../spec/model-facts';
 import { formatTable } from './text-table';
 
@@ -20,6 +21,14 @@ export function renderModelFacts(facts: ModelFacts, width: number): string {
     ],
   ];
   return formatTable(rows, width);
+}
+
+/** One line, or several, for each thing that the doctor found. */
+export function renderFindings(findings: readonly Finding[], width: number): string {
+  return formatTable(
+    findings.map((finding) => [`  ${finding.severity}`, describeFinding(finding)]),
+    width,
+  );
 }
 
 function describeTensor({ name, datatype, shape }: TensorSignature): string {

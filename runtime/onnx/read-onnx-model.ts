@@ -1,11 +1,11 @@
 import { createHash } from 'node:crypto';
 import { closeSync, openSync, readFileSync, readSync, statSync, type Stats } from 'node:fs';
-import type { ModelFacts, ModelFile, OperatorUse, OpsetImport } from '../spec/model-facts';
+import type { ModelFacts, ModelFile } from '../spec/model-facts';
 import { MODEL_FILE } from '../spec/model-repository';
-import { decodeModel, type DecodedModel } from './decode-model';
+import { decodeModel } from './decode-model';
 import { findExternalFiles } from './external-data';
-import type { NodeProto } from './generated/onnx-ml_pb';
 import { OnnxFileError } from './onnx-file-error';
+import { countOperators, readOpsets } from './operators';
 import { readInputs, readOutputs } from './signature';
 import { tensorBytes } from './tensor-bytes';
 import { walkModel } from './walk-model';
@@ -87,41 +87,6 @@ function readModelFile(path: string): Uint8Array {
   } catch (error) {
     throw new OnnxFileError('FILE_UNREADABLE', path, (error as Error).message);
   }
-}
-
-/** Opsets of the model and of its local functions, the highest of each domain, in the order of the file. */
-function readOpsets(model: DecodedModel): readonly OpsetImport[] {
-  const versions = new Map<string, number>();
-  for (const { domain, version } of [model, ...model.functions].flatMap((part) => part.opsetImport)) {
-    const key = canonicalDomain(domain);
-    versions.set(key, Math.max(versions.get(key) ?? 0, Number(version)));
-  }
-  const localDomains = new Set(model.functions.map((local) => local.domain));
-  return [...versions]
-    .filter(([domain]) => domain === '' || !localDomains.has(domain))
-    .map(([domain, version]) => ({ domain, version }));
-}
-
-/** A call of a local function is no operator: the nodes of its body are counted instead, once. */
-function countOperators(nodes: readonly NodeProto[], model: DecodedModel): readonly OperatorUse[] {
-  const localFunctions = new Set(model.functions.map((local) => operatorKey(local.domain, local.name)));
-  const uses = new Map<string, OperatorUse>();
-  for (const node of nodes) {
-    const domain = canonicalDomain(node.domain);
-    const key = operatorKey(domain, node.opType);
-    if (localFunctions.has(key)) continue;
-    uses.set(key, { domain, operator: node.opType, count: (uses.get(key)?.count ?? 0) + 1 });
-  }
-  return [...uses.keys()].sort().map((key) => uses.get(key) as OperatorUse);
-}
-
-/** `ai.onnx` is the long name of the standard domain `''`. */
-function canonicalDomain(domain: string): string {
-  return domain === 'ai.onnx' ? '' : domain;
-}
-
-function operatorKey(domain: string, operator: string): string {
-  return `${canonicalDomain(domain)}:${operator}`;
 }
 
 function sha256(bytes: Uint8Array): string {

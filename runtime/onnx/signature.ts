@@ -3,7 +3,8 @@ import { elementType } from './element-types';
 import type { GraphProto, TensorShapeProto, ValueInfoProto } from './generated/onnx-ml_pb';
 import { OnnxFileError } from './onnx-file-error';
 
-const WORDS = {
+/** What a value that is no tensor is called. */
+export const TYPE_WORDS = {
   sequenceType: 'a sequence',
   mapType: 'a map',
   optionalType: 'optional',
@@ -34,7 +35,7 @@ function readTensor(side: 'input' | 'output', value: ValueInfoProto, file: strin
   if (type.case !== 'tensorType') {
     const isZipMap = side === 'output' && (type.case === 'sequenceType' || type.case === 'mapType');
     const hint = isZipMap ? '; for a scikit-learn classifier export with zipmap=False' : '';
-    throw unsupported(`is ${WORDS[type.case]}, and the runtime carries tensors only${hint}`);
+    throw unsupported(`is ${TYPE_WORDS[type.case]}, and the runtime carries tensors only${hint}`);
   }
   const element = elementType(type.value.elemType);
   if (element?.datatype === undefined) {
@@ -48,12 +49,16 @@ function readTensor(side: 'input' | 'output', value: ValueInfoProto, file: strin
       `${what} declares no shape, so its rank is unknown: run onnx.shape_inference.infer_shapes, or export it with one`,
     );
   }
-  return { name: value.name, datatype: element.datatype, shape: type.value.shape.dim.map(readDimension) };
+  return { name: value.name, datatype: element.datatype, shape: readShape(type.value.shape) };
 }
 
 function substitute(type: string): string {
   if (type.startsWith('uint')) return 'uint8';
   return type.startsWith('int') ? 'int8' : 'float or float16';
+}
+
+export function readShape({ dim }: TensorShapeProto): readonly (number | string)[] {
+  return dim.map(readDimension);
 }
 
 function readDimension({ value }: TensorShapeProto['dim'][number]): number | string {

@@ -1,0 +1,2 @@
+export { examineModel } from './examine-model';
+export { describeFinding, type Finding, type FindingCode } from './finding';
