@@ -151,7 +151,7 @@ export class InferenceServer {
     );
     for (const server of [this.http, this.grpc.server, this.metricsHttp]) {
       // Out of file descriptors, say: the connection is lost, the server goes on.
-      server.on('error', (error) => log.error({ reason: error.message }, 'a connection could not be accepted'));
+      server.on('error', (error: Error) => log.error({ reason: error.message }, 'a connection could not be accepted'));
     }
     this.slowReaders = setInterval(() => this.dropSlowReaders(), SLOW_READER_MS).unref();
     log.info(
