@@ -21,8 +21,11 @@ export interface ServerProcess {
 }
 
 /** The bundle in a process of its own. It is killed with the test if it still runs. */
-export async function startServerProcess(environment: Readonly<Record<string, string>>): Promise<ServerProcess> {
-  const bundle = fileURLToPath(await bundleServer());
+export async function startServerProcess(
+  environment: Readonly<Record<string, string>>,
+  bundleUrl?: URL,
+): Promise<ServerProcess> {
+  const bundle = fileURLToPath(bundleUrl ?? (await bundleServer()));
   const child = spawn(process.execPath, [bundle], {
     env: {
       PATH: process.env['PATH'],
