@@ -4,6 +4,7 @@ import { ServerError } from './errors';
 
 /** The largest element: what an aligned tensor begins at a multiple of. */
 const ALIGNMENT = 8;
+const POOLED_BYTES = 2_048;
 
 export interface ReadBodyOptions {
   readonly maxBytes: number;
@@ -57,10 +58,12 @@ async function readUndeclared(request: IncomingMessage, options: ReadBodyOptions
   return body;
 }
 
-// A buffer of our own, never one of Node's pool: it is handed to the executor's thread.
 function allocate(length: number, { headerLength = 0 }: ReadBodyOptions): Uint8Array {
   const padding = (ALIGNMENT - (headerLength % ALIGNMENT)) % ALIGNMENT;
-  return new Uint8Array(new ArrayBuffer(padding + length), padding, length);
+  const bytes = padding + length;
+  // Small ones come from Node's pool, at a multiple of 8: memory of its own for each would keep the garbage collector busy.
+  if (bytes <= POOLED_BYTES) return Buffer.allocUnsafe(bytes).subarray(padding);
+  return new Uint8Array(new ArrayBuffer(bytes), padding, length);
 }
 
 function assertSize(length: number, maxBytes: number): void {

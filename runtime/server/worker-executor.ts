@@ -90,8 +90,9 @@ export class WorkerExecutor implements Executor {
     return new Promise((resolve, reject) => {
       this.current = { resolve, reject };
       this.runningSince = performance.now();
-      const message: RunMessage = { run: inputs };
-      const buffers = inputs.flatMap(({ data }) => (ArrayBuffer.isView(data) ? [data.buffer as ArrayBuffer] : []));
+      const owned = inputs.map(ownMemory);
+      const message: RunMessage = { run: owned };
+      const buffers = owned.flatMap(({ data }) => (ArrayBuffer.isView(data) ? [data.buffer as ArrayBuffer] : []));
       try {
         this.worker.postMessage(message, [...new Set(buffers)]);
       } catch (error) {
@@ -125,4 +126,11 @@ export class WorkerExecutor implements Executor {
     this.runningSince = undefined;
     return current;
   }
+}
+
+/** A tensor whose memory can be handed over: one that is a small part of larger memory, as of Node's pool, is copied. */
+function ownMemory(tensor: Tensor): Tensor {
+  const { data } = tensor;
+  const isPart = ArrayBuffer.isView(data) && 2 * data.byteLength < data.buffer.byteLength;
+  return isPart ? { ...tensor, data: data.slice() } : tensor;
 }
