@@ -1,0 +1,160 @@
+import pino from 'pino';
+import { expect, test } from 'vitest';
+import { startTracing } from '../../runtime/server/tracing';
+import { readEnvironment } from '../../runtime/spec/environment';
+import { addOneModel } from '../support/onnx-models';
+import { plainRepository } from './harness/model-repository';
+import { floats, request, startServer } from './harness/running-server';
+import { startTraceCollector, type ReceivedSpan } from './harness/trace-collector';
+import { until } from './harness/until';
+
+const TRACE = '0af7651916cd43dd8448eb211c80319c';
+const PARENT = 'b7ad6b7169203331';
+const GOOD = JSON.stringify(floats('input', [1, 4], [1, 2, 3, 4]));
+
+test('a request becomes a span with its wait and its run below it, in the trace of the caller', async () => {
+  const collector = await startTraceCollector();
+  const server = await startServer({
+    modelRepository: plainRepository({ addone: addOneModel() }),
+    tracesEndpoint: collector.endpoint,
+    serviceName: 'svc',
+    clusterName: 'c',
+  });
+  const answer = await request(`${server.url}/v2/models/addone/infer?secret=1`, {
+    method: 'POST',
+    body: GOOD,
+    headers: { traceparent: `00-${TRACE}-${PARENT}-01`, tracestate: 'vendor=x', 'x-request-id': 'abc' },
+  });
+  await until('three spans arrive', () => collector.spans.length >= 3);
+  const [root, queue, run] = ['POST /v2/models/{model}/infer', 'queue', 'run'].map((name) =>
+    collector.spans.find((span) => span.name === name)!,
+  ) as [ReceivedSpan, ReceivedSpan, ReceivedSpan];
+  expect(root).toMatchObject({
+    traceId: TRACE,
+    parentId: PARENT,
+    traceState: 'vendor=x',
+    kind: 2,
+    statusCode: 0,
+    attributes: {
+      'http.request.method': 'POST',
+      'http.route': '/v2/models/{model}/infer',
+      'http.response.status_code': 200,
+      'url.path': '/v2/models/addone/infer',
+      'url.scheme': 'http',
+      'slipway.request.id': 'abc',
+      'slipway.model.name': 'addone',
+      'slipway.model.version': 1,
+    },
+  });
+  for (const child of [queue, run]) expect(child).toMatchObject({ traceId: TRACE, parentId: root.spanId });
+  expect(run.attributes).toEqual({ 'slipway.batch.rows': 1, 'slipway.batch.requests': 1 });
+  expect([root.startNanos, queue.startNanos, queue.endNanos, run.endNanos, root.endNanos].map(Number)).toEqual(
+    [root.startNanos, queue.startNanos, queue.endNanos, run.endNanos, root.endNanos].map(Number).sort((a, b) => a - b),
+  );
+  expect(Math.abs(Number(root.endNanos / 1_000_000n) - Date.now())).toBeLessThan(60_000);
+  expect(answer.headers.get('traceparent')).toBe(`00-${TRACE}-${root.spanId}-01`);
+  expect(answer.headers.get('tracestate')).toBe('vendor=x');
+  expect(collector.resources[0]).toMatchObject({ 'service.name': 'svc', 'service.namespace': 'c' });
+  expect(new Set(collector.contentTypes)).toEqual(new Set(['application/x-protobuf']));
+  await until('the access line', () => server.log.some((line) => line['traceId'] === TRACE));
+  expect(server.log.find((line) => line['traceId'] === TRACE)).toMatchObject({ requestId: 'abc', status: 200 });
+});
+
+test('requests that share a run link to each other, each in its own trace', async () => {
+  const collector = await startTraceCollector();
+  const server = await startServer({
+    modelRepository: plainRepository({ addone: addOneModel() }),
+    tracesEndpoint: collector.endpoint,
+    maxQueueDelayMicroseconds: 50_000,
+  });
+  await Promise.all(Array.from({ length: 16 }, () => server.post('/v2/models/addone/infer', GOOD)));
+  await until('all spans arrive', () => collector.spans.length >= 48);
+  const runs = collector.spans.filter(({ name }) => name === 'run');
+  expect(runs).toHaveLength(16);
+  expect(new Set(runs.map(({ traceId }) => traceId)).size).toBe(16);
+  const shared = runs.filter(({ attributes }) => Number(attributes['slipway.batch.requests']) > 1);
+  expect(shared.length).toBeGreaterThan(0);
+  const roots = new Set(collector.spans.filter(({ kind }) => kind === 2).map(({ spanId }) => spanId));
+  for (const run of shared) {
+    expect(run.links).toHaveLength(Number(run.attributes['slipway.batch.requests']) - 1);
+    for (const link of run.links) expect(roots).toContain(link);
+    expect(run.links).not.toContain(run.parentId);
+  }
+});
+
+test('a caller that decided against recording is followed, and so is one that sent nonsense', async () => {
+  const collector = await startTraceCollector();
+  const server = await startServer({
+    modelRepository: plainRepository({ addone: addOneModel() }),
+    tracesEndpoint: collector.endpoint,
+  });
+  const send = (traceparent: string): ReturnType<typeof request> =>
+    request(`${server.url}/v2/models/addone/infer`, { method: 'POST', body: GOOD, headers: { traceparent } });
+  const unsampled = await send(`00-${TRACE}-${PARENT}-00`);
+  expect(unsampled.headers.get('traceparent')).toMatch(new RegExp(`^00-${TRACE}-[0-9a-f]{16}-00$`));
+  for (const nonsense of [
+    'nonsense',
+    `00-${'0'.repeat(32)}-${PARENT}-01`,
+    `00-${TRACE}-${'0'.repeat(16)}-01`,
+    `ff-${TRACE}-${PARENT}-01`,
+    `00-${TRACE}-${PARENT}-01-more`,
+    `00-${TRACE.toUpperCase()}-${PARENT}-01`,
+  ]) {
+    const answer = await send(nonsense);
+    expect(answer.status).toBe(200);
+    expect(answer.headers.get('traceparent')).toMatch(/^00-[0-9a-f]{32}-[0-9a-f]{16}-01$/);
+    expect(answer.headers.get('traceparent')).not.toContain(TRACE);
+  }
+  const later = await send(`01-${TRACE}-${PARENT}-01-what-a-later-version-adds`);
+  expect(later.headers.get('traceparent')).toContain(TRACE);
+  await until('seven traces arrive', () => collector.spans.filter(({ kind }) => kind === 2).length >= 7);
+  expect(collector.spans.filter(({ traceId }) => traceId === TRACE && traceId !== '')).toHaveLength(3);
+});
+
+test('a ratio of 0 records nothing that begins here, and an error of the server is marked', async () => {
+  const collector = await startTraceCollector();
+  const server = await startServer({
+    modelRepository: plainRepository({ broken: Buffer.from('not a model') }),
+    tracesEndpoint: collector.endpoint,
+    tracesSampleRatio: 0,
+  });
+  await server.get('/livez');
+  await request(`${server.url}/v2/models/broken/infer`, {
+    method: 'POST',
+    body: GOOD,
+    headers: { traceparent: `00-${TRACE}-${PARENT}-01` },
+  });
+  await until('the span arrives', () => collector.spans.length > 0);
+  expect(collector.spans).toHaveLength(1);
+  expect(collector.spans[0]).toMatchObject({
+    statusCode: 2,
+    attributes: { 'http.response.status_code': 503, 'error.type': '503' },
+  });
+});
+
+test('what waits to be sent leaves when the server closes, and a collector that is gone holds nobody up', async () => {
+  const collector = await startTraceCollector();
+  const log = pino({ level: 'silent' });
+  const settings = { ...readEnvironment({}), tracesEndpoint: collector.endpoint };
+  const begin = { header: () => undefined, startedAt: performance.now(), name: 'test', attributes: {} };
+  const tracing = (await startTracing(settings, log))!;
+  tracing.begin(begin).end({ attributes: {} });
+  await tracing.close();
+  expect(collector.spans.map(({ name }) => name)).toEqual(['test']);
+  const gone = (await startTracing({ ...settings, tracesEndpoint: 'http://127.0.0.1:9/v1/traces' }, log))!;
+  gone.begin(begin).end({ attributes: {} });
+  await gone.close();
+});
+
+test('no address means no traces, and plain HTTP to another machine must be allowed by name', async () => {
+  const log = pino({ level: 'silent' });
+  const start = (more: object): ReturnType<typeof startTracing> =>
+    startTracing({ ...readEnvironment({}), ...more }, log);
+  expect(await start({})).toBeUndefined();
+  await expect(start({ tracesEndpoint: 'http://collector:4318/v1/traces' })).rejects.toThrow(
+    'ENVIRONMENT_INVALID SLIPWAY_TRACES_ENDPOINT: must be an https:// URL, or http:// of this machine',
+  );
+  await expect(start({ tracesEndpoint: 'collector:4318' })).rejects.toThrow('SLIPWAY_TRACES_ENDPOINT');
+  const allowed = await start({ tracesEndpoint: 'http://collector:4318/v1/traces', tracesPlaintext: true });
+  await allowed!.close();
+});
