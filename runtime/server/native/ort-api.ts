@@ -1,4 +1,4 @@
-import type Koffi from 'koffi' with { 'resolution-mode': 'import' };
+import { callInPool, loadKoffi, type ForeignFunction, type ForeignLibrary } from './koffi';
 
 /** A pointer, a number, text or an array whose address is passed. */
 export type ForeignValue = bigint | number | string | ArrayBufferView | null;
@@ -113,8 +113,7 @@ export interface OrtApi {
  * @throws Error when koffi is not installed or the library cannot be loaded.
  */
 export async function loadOrtApi(libraryPath: string): Promise<OrtApi> {
-  const { default: koffi } = await import('koffi');
-  giveCallsRoom(koffi);
+  const koffi = await loadKoffi();
   const library = koffi.load(libraryPath);
   const base: unknown = library.func('OrtGetApiBase', POINTER, [])();
   const [getApi, getVersion] = koffi.decode(base, POINTER, 2) as [bigint, bigint];
@@ -124,22 +123,16 @@ export async function loadOrtApi(libraryPath: string): Promise<OrtApi> {
   return buildApi(koffi, version, koffi.decode(table, POINTER, TABLE_LENGTH) as bigint[]);
 }
 
-type Library = typeof Koffi;
-type ForeignFunction = ReturnType<ReturnType<Library['load']>['func']>;
-
-/** koffi runs calls on stacks of its own; ONNX Runtime recurses into subgraphs and expects what a thread has: 8 MiB. */
-function giveCallsRoom(koffi: Library): void {
-  const stackBytes = 8 * 2 ** 20;
-  // A second load in this thread finds it done, and koffi would refuse: sizes cannot change once a library is open.
-  if (koffi.config().sync_stack_size === stackBytes) return;
-  koffi.config({ sync_stack_size: stackBytes, async_stack_size: stackBytes });
-}
-
-function asFunction(koffi: Library, address: bigint, result: string, parameters: readonly string[]): ForeignFunction {
+function asFunction(
+  koffi: ForeignLibrary,
+  address: bigint,
+  result: string,
+  parameters: readonly string[],
+): ForeignFunction {
   return koffi.decode(address, koffi.proto(result, [...parameters])) as ForeignFunction;
 }
 
-function buildApi(koffi: Library, version: string, table: readonly bigint[]): OrtApi {
+function buildApi(koffi: ForeignLibrary, version: string, table: readonly bigint[]): OrtApi {
   const at = (index: number, result: string, parameters: readonly string[]): ForeignFunction =>
     asFunction(koffi, table[index]!, result, parameters);
   const getErrorMessage = at(GET_ERROR_MESSAGE, 'str', [POINTER]);
@@ -162,8 +155,8 @@ function buildApi(koffi: Library, version: string, table: readonly bigint[]): Or
           check(call(...values)),
     ),
     release,
-    callInPool: (name, ...values) => inPool(status[name], values).then(check),
-    releaseInPool: (name, value) => inPool(release[name], [value]).then(() => {}),
+    callInPool: (name, ...values) => callInPool(status[name], values).then(check),
+    releaseInPool: (name, value) => callInPool(release[name], [value]).then(() => {}),
     pointer: (call) => {
       const out = new BigUint64Array(1);
       call(out);
@@ -173,17 +166,6 @@ function buildApi(koffi: Library, version: string, table: readonly bigint[]): Or
     address: (array) => koffi.address(array),
     text: (address) => koffi.decode.string(address),
   };
-}
-
-function inPool(call: ForeignFunction, values: readonly ForeignValue[]): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    call.async(...values, (error: Error | null, answer: unknown) => {
-      // The arguments are referred to here, so their memory stays until the call is over.
-      void values;
-      if (error === null) resolve(answer);
-      else reject(error);
-    });
-  });
 }
 
 function mapValues<Key extends string, From, To>(
