@@ -2,6 +2,7 @@ import { version as serverVersion } from '../../package.json';
 import type { ServerSettings } from '../spec/environment';
 import { writeModelConfigurationJson, type ModelConfigurationJson } from '../spec/model-configuration';
 import type { TensorSignature } from '../spec/model-facts';
+import { findingProperties } from './model-findings';
 import type { StatisticDuration } from './model-statistics';
 import type { Servable } from './servable';
 
@@ -30,6 +31,7 @@ export function describeModel(model: Servable, versions: readonly Pick<Servable,
     platform: 'onnx_onnxv1',
     inputs: inputs.map(describeTensor),
     outputs: outputs.map(describeTensor),
+    properties: findingProperties(model.findings ?? []),
   };
 }
 

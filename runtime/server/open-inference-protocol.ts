@@ -1,5 +1,4 @@
 import { parseJsonText } from '../onnx/json-text';
-import type { TensorSignature } from '../spec/model-facts';
 import { version as serverVersion } from '../../package.json';
 import { ServerError } from './errors';
 import type { Exchange } from './exchange';
@@ -7,9 +6,9 @@ import type { Codec, ModelSelector } from './codec';
 import type { Inference } from './inference';
 import { parseInferRequest } from './infer-request';
 import { encodeInferResponse } from './infer-response';
+import { describeModel } from './model-descriptions';
 import { readBody } from './request-body';
 import type { Route } from './router';
-import type { Servable } from './servable';
 import type { ServedModels } from './served-models';
 
 export type Handler = (exchange: Exchange, parameters: Readonly<Record<string, string>>) => Promise<void> | void;
@@ -88,21 +87,6 @@ function parseHeaderLength(text: string | undefined): number | undefined {
 }
 
 const SERVER_METADATA = { name: 'slipway', version: serverVersion, extensions: ['binary_tensor_data'] };
-
-function describeModel(model: Servable, versions: readonly Servable[]): unknown {
-  const { inputs, outputs } = model.target ?? model.assertReady().target;
-  return {
-    name: model.name,
-    versions: versions.map(({ version }) => String(version)),
-    platform: 'onnx_onnxv1',
-    inputs: inputs.map(describeTensor),
-    outputs: outputs.map(describeTensor),
-  };
-}
-
-function describeTensor({ name, datatype, shape }: TensorSignature): unknown {
-  return { name, datatype, shape: shape.map((size) => (typeof size === 'string' ? -1 : size)) };
-}
 
 function listIndex({ index }: ServedModels, readyOnly: boolean): unknown {
   return index

@@ -16,6 +16,8 @@ import { generateInput, SampleInput } from './sample-input';
 export interface ModelProof {
   /** Whether dimension 0 counts independent rows, so that requests may share a run. */
   readonly takesRows: boolean;
+  /** Why it does not, where running it showed that. */
+  readonly reason?: string;
   /** Measured after the first runs, which are slower; undefined when warm-up could not run the model. */
   readonly cost?: { readonly oneRowSeconds: number; readonly rows: number; readonly allRowsSeconds: number };
 }
@@ -47,7 +49,7 @@ export async function proveModel(
     }
   }
   log.warn('no warm-up input runs, so requests are not joined into batches; publish the model with a golden input');
-  return { takesRows: false };
+  return { takesRows: false, reason: 'no generated input runs; publish the model with a golden input' };
 }
 
 async function proveGolden(
@@ -129,7 +131,7 @@ async function warmUpRows(
   );
   if (difference !== undefined) {
     log.warn({ reason: difference }, 'a row comes out differently beside another one, so requests are not joined');
-    return { takesRows: false, cost };
+    return { takesRows: false, reason: `a row comes out differently beside another one: ${difference}`, cost };
   }
   const fullBatch = Array.from({ length: maxBatchSize }, (_, i) => i);
   await run(fullBatch);

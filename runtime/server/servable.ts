@@ -1,3 +1,4 @@
+import type { Finding } from '../model/doctor';
 import type { Tensor } from '../onnx/tensor-encoding';
 import type { InferCall } from './infer-call';
 import type { InferTarget } from './infer-request';
@@ -17,6 +18,8 @@ export interface Servable {
   /** What requests are checked against; undefined until the model has been opened. */
   readonly target: InferTarget | undefined;
   readonly statistics: ModelStatistics;
+  /** What the model doctor found. @default - nobody looked */
+  readonly findings?: readonly Finding[];
   /** @throws ServerError MODEL_NOT_READY with the reason. */
   assertReady(): { readonly target: InferTarget };
   /** @returns all outputs, in the model's order. @throws ServerError, or the reason of the cancellation. */

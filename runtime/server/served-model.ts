@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import type { Logger } from 'pino';
+import { rowsNotIndependent, type Finding } from '../model/doctor';
 import type { Tensor } from '../onnx/tensor-encoding';
 import type { ServerSettings } from '../spec/environment';
 import type { ModelReference } from '../spec/model-reference';
@@ -16,6 +17,7 @@ import { ModelError } from './model-error';
 import { proveModel, type ModelProof } from './prove-model';
 import { RunCost } from './run-cost';
 import type { InferCall } from './infer-call';
+import { examineFetched } from './model-findings';
 import { ModelStatistics } from './model-statistics';
 import type { ModelState, Servable } from './servable';
 import type { SharedResource } from './shared-resource';
@@ -43,6 +45,8 @@ export class ServedModel implements Servable {
   private readonly cost = new RunCost();
   private readonly efficiencyMeter: EfficiencyMeter;
   readonly statistics = new ModelStatistics();
+  /** What the doctor says about the model, and what running it with one and two rows showed. */
+  findings: readonly Finding[] = [];
   /** Rows that valid requests brought so far, those that were turned away included: the demand. */
   arrivedRows = 0;
 
@@ -105,6 +109,7 @@ export class ServedModel implements Servable {
     const start = performance.now();
     try {
       const model = await this.fetch(signal);
+      this.findings = examineFetched(model, this.options.settings.executionProvider, this.log);
       this.serving = await this.open(model);
       const seconds = secondsSince(start);
       this.options.metrics.modelLoaded(this, seconds);
@@ -181,6 +186,8 @@ export class ServedModel implements Servable {
       throw error;
     }
     const { inputs, outputs } = signature!;
+    const { reason } = proof!;
+    if (reason !== undefined) this.findings = [rowsNotIndependent(reason), ...this.findings];
     const maxRows = proof!.takesRows ? this.maxBatchSize : undefined;
     const { cost } = proof!;
     if (cost !== undefined) this.cost.calibrate(cost.oneRowSeconds, cost.rows, cost.allRowsSeconds);

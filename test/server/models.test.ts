@@ -129,7 +129,7 @@ test('a model whose output is no tensor is refused with the reason', async () =>
     ],
   });
   expect(await reasonOf(await startServer({ modelRepository: plainRepository({ sequence }) }))).toBe(
-    "'output' is a sequence, map or optional value; only tensors can be served",
+    "output 'output' is a sequence, and a request carries tensors only; for a scikit-learn classifier export with zipmap=False",
   );
 });
 

@@ -10,6 +10,15 @@ export function examineBatching(outline: ModelOutline): readonly Finding[] {
   return [...examineNames(tensors), ...examineReshapes(outline)];
 }
 
+/** What the server finds when it runs one row and two rows and compares. */
+export function rowsNotIndependent(reason: string): Finding {
+  return {
+    code: 'rows-not-independent',
+    severity: 'warning',
+    message: `requests are not joined into batches: ${reason}`,
+  };
+}
+
 function fixedDimension({ outputs }: ModelOutline, fixed: readonly OutlinedTensor[]): Finding {
   const [first] = fixed;
   const what = `${outputs.includes(first!) ? 'output' : 'input'} '${first!.name}'`;
