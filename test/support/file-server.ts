@@ -39,7 +39,7 @@ export async function startFileServer(options: FileServerOptions = {}): Promise<
     if (options.fault?.(request, response, requests.length) === true) return;
     const file = files.get(path);
     if (file === undefined) return void response.writeHead(404).end();
-    const tag = `"${createHash('sha256').update(file).digest('hex').slice(0, 16)}"`;
+    const tag = tagOf(file);
     if (options.hasTags ?? true) response.setHeader('ETag', tag);
     const condition = request.headers['if-match'];
     if (condition !== undefined && condition !== tag) return void response.writeHead(412).end();
@@ -65,6 +65,14 @@ export async function startFileServer(options: FileServerOptions = {}): Promise<
   const url = `${scheme}://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const served: FileServer = { url, files, requests, bytes: 0 };
   return served;
+}
+
+const tags = new WeakMap<Buffer, string>();
+
+function tagOf(file: Buffer): string {
+  const tag = tags.get(file) ?? `"${createHash('sha256').update(file).digest('hex').slice(0, 16)}"`;
+  tags.set(file, tag);
+  return tag;
 }
 
 const PIECE_BYTES = 65_536;
