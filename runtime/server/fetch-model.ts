@@ -8,6 +8,7 @@ import { MANIFEST_FILE, MODEL_FILE } from '../spec/model-repository';
 import { ModelCache, type CachedFiles } from './cache/model-cache';
 import { assertDigest, chunksOf, statFile, wrongSize, type DownloadOptions, type WantedFile } from './download-file';
 import { StartupError } from './errors';
+import { forEachLimited } from './for-each-limited';
 import { ModelError } from './model-error';
 import { shownUri, SourceError } from './model-source';
 import { retry } from './retry';
@@ -26,7 +27,13 @@ export interface FetchOptions extends DownloadOptions {
   readonly cacheDirectory: string;
   /** What the cache may hold. @default - what the disk holds */
   readonly cacheMiB?: number;
+  /** The file that holds the model. @default model.onnx */
+  readonly modelFile?: string;
 }
+
+const MAX_MANIFEST_BYTES = 16 * 2 ** 20;
+/** Questions to a source at once about the files of one model. */
+const STATS_AT_ONCE = 8;
 
 /**
  * Makes a model version available as a folder. Files of a local folder are used where they lie, others are downloaded into the cache.
@@ -43,13 +50,14 @@ export async function fetchModel(reference: ModelReference, options: FetchOption
 
 async function fetchOnce(reference: ModelReference, options: FetchOptions): Promise<FetchedModel> {
   try {
+    const { modelFile = MODEL_FILE } = options;
     const wanted = reference.files ?? (await filesOfFolder(reference, options));
-    if (!wanted.some((file) => file.path === MODEL_FILE)) throw new ModelError(`${MODEL_FILE} is not among its files`);
+    if (!wanted.some((file) => file.path === modelFile)) throw new ModelError(`${modelFile} is not among its files`);
     const { folder, release } = (await takeLocal(wanted, options)) ?? (await takeCached(reference, wanted, options));
     try {
       const hasManifest = wanted.some((file) => file.path === MANIFEST_FILE);
       const manifest = hasManifest ? await readManifest(folder, reference) : undefined;
-      const modelPath = path.join(folder, MODEL_FILE);
+      const modelPath = path.join(folder, modelFile);
       return { folder, modelPath, ...(manifest === undefined ? {} : { manifest }), release };
     } catch (error) {
       await release();
@@ -76,14 +84,17 @@ async function filesOfFolder(reference: ModelReference, options: FetchOptions): 
   return names.map((name) => ({ path: name, uri: childUri(folder, name) }));
 }
 
-async function listFiles(folder: string, { signal, onRetry }: FetchOptions): Promise<readonly string[]> {
+async function listFiles(
+  folder: string,
+  { signal, onRetry, modelFile = MODEL_FILE }: FetchOptions,
+): Promise<readonly string[]> {
   try {
     const entries = await retry(() => sourceOf(folder).list(folder, signal), signal, onRetry);
     // In an object store anything may stand in a name.
     return entries.filter(({ name, isFolder }) => !isFolder && isRelativePath(name)).map(({ name }) => name);
   } catch (error) {
     // A deployed replica may read objects and not list them.
-    if (error instanceof SourceError && error.failure === 'missing') return [MODEL_FILE];
+    if (error instanceof SourceError && error.failure === 'missing') return [modelFile];
     throw error;
   }
 }
@@ -93,7 +104,12 @@ async function readText(uri: string, { signal, onRetry }: FetchOptions): Promise
     return await retry(
       async () => {
         const chunks: Uint8Array[] = [];
-        for await (const chunk of chunksOf(uri, signal)) chunks.push(chunk);
+        let bytes = 0;
+        for await (const chunk of chunksOf(uri, signal)) {
+          chunks.push(chunk);
+          bytes += chunk.byteLength;
+          if (bytes > MAX_MANIFEST_BYTES) throw new ModelError(`${shownUri(uri)} is larger than any manifest`);
+        }
         return Buffer.concat(chunks).toString('utf8');
       },
       signal,
@@ -135,11 +151,11 @@ async function takeCached(
   { cacheDirectory, cacheMiB, signal, onRetry }: FetchOptions,
 ): Promise<CachedFiles> {
   // A file without a digest is known again by what its source says of it.
-  const asked = await Promise.all(
-    files.map(async (file) =>
-      file.sha256 === undefined ? { ...file, stat: await statFile(file, { signal, onRetry }) } : file,
-    ),
-  );
+  const asked = [...files];
+  await forEachLimited([...files.keys()], STATS_AT_ONCE, async (i) => {
+    const file = files[i]!;
+    if (file.sha256 === undefined) asked[i] = { ...file, stat: await statFile(file, { signal, onRetry }) };
+  });
   try {
     return await ModelCache.at(cacheDirectory).take({
       label: `${name}@${version}`,

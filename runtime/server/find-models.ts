@@ -3,7 +3,6 @@ import { pathOfFileUri } from '../onnx/file-uri';
 import type { ServerSettings } from '../spec/environment';
 import { parseModelReferences, type ModelReference } from '../spec/model-reference';
 import { MODEL_FILE } from '../spec/model-repository';
-import { parseVersionPolicy } from './repository/version-policy';
 import { StartupError } from './errors';
 import { SourceError } from './model-source';
 import { scanRepository, type FoundModel, type ScanOptions } from './repository/scan-repository';
@@ -65,17 +64,4 @@ export async function findRepositoryModels(repository: string, options: ScanOpti
     'NO_MODEL',
     `no model found in ${repository}: expected <model>/<version>/${MODEL_FILE}, as slipway model publish lays it out`,
   );
-}
-
-export async function findModels(
-  settings: Pick<ServerSettings, 'models' | 'modelRepository' | 'versionPolicy'>,
-  asking: Asking,
-): Promise<readonly ModelReference[]> {
-  const origin = modelOrigin(settings);
-  if (origin.kind === 'references') return readReferences(origin.models);
-  const found = await findRepositoryModels(origin.uri, {
-    versionPolicy: parseVersionPolicy(settings.versionPolicy),
-    asking,
-  });
-  return found.flatMap(({ name, versions }) => versions.map(({ version, folder }) => ({ name, version, folder })));
 }

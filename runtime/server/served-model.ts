@@ -3,7 +3,6 @@ import type { Logger } from 'pino';
 import { rowsNotIndependent, type Finding } from '../model/doctor';
 import type { Tensor } from '../onnx/tensor-encoding';
 import type { ServerSettings } from '../spec/environment';
-import type { ModelReference } from '../spec/model-reference';
 import { planBatching } from './batch-policy';
 import { Batcher } from './batcher';
 import { EfficiencyMeter } from './efficiency';
@@ -19,11 +18,13 @@ import { RunCost } from './run-cost';
 import type { InferCall } from './infer-call';
 import { examineFetched } from './model-findings';
 import { ModelStatistics } from './model-statistics';
-import type { ModelState, Servable } from './servable';
+import type { Admit, LoadableModel, ModelVersion } from './repository/model-version';
+import type { ModelState } from './servable';
 import type { SharedResource } from './shared-resource';
 
-export interface ServedModelOptions {
-  readonly reference: ModelReference;
+export interface ServedModelOptions extends ModelVersion {
+  /** Asked once the model has been fetched, before a session is opened. @default - nobody is asked */
+  readonly admit?: Admit | undefined;
   readonly settings: ServerSettings;
   readonly intraOpThreads: number;
   /** What all models of the replica run on. */
@@ -34,11 +35,12 @@ export interface ServedModelOptions {
 }
 
 /** One model version from its reference to its answers. */
-export class ServedModel implements Servable {
+export class ServedModel implements LoadableModel {
   readonly name: string;
   readonly version: number;
   private failure: string | undefined;
   private progress = 'loading';
+  private fetched: FetchedModel | undefined;
   private pool: ExecutorPool | undefined;
   private serving: Serving | undefined;
   private readonly log: Logger;
@@ -109,6 +111,8 @@ export class ServedModel implements Servable {
     const start = performance.now();
     try {
       const model = await this.fetch(signal);
+      this.fetched = model;
+      await this.options.admit?.(model);
       this.findings = examineFetched(model, this.options.settings.executionProvider, this.log);
       this.serving = await this.open(model);
       const seconds = secondsSince(start);
@@ -139,6 +143,7 @@ export class ServedModel implements Servable {
 
   async close(): Promise<void> {
     await this.pool?.close();
+    await this.fetched?.release();
     this.options.metrics.forget(this);
   }
 
@@ -146,6 +151,8 @@ export class ServedModel implements Servable {
     const start = performance.now();
     const model = await fetchModel(this.options.reference, {
       cacheDirectory: this.options.settings.cacheDirectory,
+      cacheMiB: this.options.settings.cacheMiB,
+      modelFile: this.options.modelFile,
       signal,
       onRetry: (error) => {
         this.progress = `loading: ${error.message}`;
@@ -191,7 +198,7 @@ export class ServedModel implements Servable {
     const maxRows = proof!.takesRows ? this.maxBatchSize : undefined;
     const { cost } = proof!;
     if (cost !== undefined) this.cost.calibrate(cost.oneRowSeconds, cost.rows, cost.allRowsSeconds);
-    const policy = planBatching(settings, maxRows);
+    const policy = planBatching(settings, maxRows, this.options.configuration);
     const pace = new RunCost();
     if (cost !== undefined) pace.calibrate(cost.oneRowSeconds, cost.rows, cost.allRowsSeconds);
     const batcher = new Batcher({
@@ -230,7 +237,12 @@ export class ServedModel implements Servable {
       intraOpThreads,
     });
     this.log.info(
-      { seconds: secondsSince(opening), executor: executor.kind, onnxRuntime: executor.onnxRuntimeVersion },
+      {
+        seconds: secondsSince(opening),
+        executor: executor.kind,
+        intraOpThreads,
+        onnxRuntime: executor.onnxRuntimeVersion,
+      },
       'session opened',
     );
     try {

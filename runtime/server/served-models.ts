@@ -18,12 +18,14 @@ export class ServedModels {
     return [...this.groups.values()].filter(({ versions }) => versions.length > 0).map(({ name }) => name);
   }
 
-  /** The versions without which the replica is not ready, and that are not. A swap that holds requests is not waited for. */
+  /** Every version that may hold memory or threads. */
+  get everyModel(): readonly RegisteredModel[] {
+    return this.everything().map(({ model }) => model);
+  }
+
+  /** The versions without which the replica is not ready, and that are not. */
   get missing(): readonly RegisteredModel[] {
-    return [...this.groups.values()]
-      .filter(({ hold }) => hold?.isHolding !== true)
-      .flatMap(({ versions }) => versions.filter(({ isRequired, model }) => isRequired && !model.isReady))
-      .map(({ model }) => model);
+    return [...this.groups.values()].flatMap((group) => group.missing);
   }
 
   get isReady(): boolean {
@@ -38,11 +40,11 @@ export class ServedModels {
   }
 
   get longestRunSeconds(): number {
-    return Math.max(0, ...this.everything().map(({ model }) => model.longestRunSeconds));
+    return Math.max(0, ...this.everyModel.map(({ longestRunSeconds }) => longestRunSeconds));
   }
 
   get isIdle(): boolean {
-    return this.everything().every(({ model }) => model.isIdle);
+    return this.everyModel.every(({ isIdle }) => isIdle);
   }
 
   /** One row for each model version, whatever has become of it. */
@@ -98,7 +100,7 @@ export class ServedModels {
 
   async close(): Promise<void> {
     for (const { hold } of this.groups.values()) hold?.release();
-    await Promise.all(this.everything().map(({ model }) => model.close()));
+    await Promise.all(this.everyModel.map((model) => model.close()));
   }
 
   private async acquireHeld(group: ModelGroup, selector: ModelSelector, cancellation: Cancellation): Promise<Lease> {

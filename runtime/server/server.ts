@@ -10,26 +10,23 @@ import type { PortLabel } from '../spec/metric-names';
 import { Authenticator } from './auth/authenticator';
 import { BodyMemory } from './body-memory';
 import { CloudwatchPublisher } from './cloudwatch-publisher';
-import { readCpuQuota } from './cpu-quota';
 import { ServerError, StartupError } from './errors';
 import { Exchange } from './exchange';
 import type { StartExecutor } from './executor';
-import { findModels } from './find-models';
 import { grpcMethods } from './grpc/grpc-methods';
 import { GrpcServer } from './grpc/grpc-server';
-import { forEachLimited } from './for-each-limited';
 import { healthRoutes, whyNotReady } from './health';
 import { Inference } from './inference';
 import { assertWellFormed, createListener, limitConnections, listen, type Connections } from './listener';
 import { Metrics } from './metrics';
+import { modelFactory } from './model-factory';
+import { ModelMemory } from './model-memory';
+import { ModelLifecycle } from './repository/model-lifecycle';
 import { openInferenceRoutes, type Handler } from './open-inference-protocol';
-import { RegisteredVersion } from './repository/registered-model';
 import { protocolRoutes } from './protocols/protocol-routes';
 import { Router } from './router';
 import { SaturationMeter } from './saturation-meter';
-import { ServedModel } from './served-model';
 import { ServedModels } from './served-models';
-import { SharedResource } from './shared-resource';
 import { TlsFiles } from './tls-files';
 import { endTrace, traceExchange, traceRoute } from './traced-request';
 import { startTracing, type Tracing } from './tracing';
@@ -55,8 +52,6 @@ export function buildServer(options: ServerOptions): InferenceServer {
 
 type Phase = 'serving' | 'draining' | 'closing';
 
-/** Models that are fetched and opened side by side: each holds its weights twice while it is opened. */
-const MODELS_AT_ONCE = 4;
 const IDLE_POLL_MS = 10;
 /** How long the last answers may take to leave once nothing else is waited for. */
 const FLUSH_MS = 1_000;
@@ -65,6 +60,7 @@ const SLOW_READER_MS = 1_000;
 /** One replica. Call `listen`, then `load`; later `drain`, and `abandon` when draining took too long. */
 export class InferenceServer {
   private readonly models = new ServedModels();
+  private readonly lifecycle: ModelLifecycle;
   private phase: Phase = 'serving';
   private readonly startup = new AbortController();
   private readonly exchanges = new Set<Exchange>();
@@ -105,6 +101,17 @@ export class InferenceServer {
       settings,
       log,
       onRefused: (reason) => this.metrics.requestUnauthorized(reason),
+    });
+    this.lifecycle = new ModelLifecycle({
+      settings,
+      models: this.models,
+      create: modelFactory({ ...options, metrics: this.metrics }),
+      memory: new ModelMemory({
+        limitMiB: settings.modelMemoryMiB,
+        sessions: settings.executor === 'native' ? 1 : settings.executors,
+      }),
+      onReload: (model, outcome) => this.metrics.reloaded(model, outcome),
+      log,
     });
     const inference = new Inference({
       models,
@@ -209,6 +216,7 @@ export class InferenceServer {
   async close(): Promise<void> {
     this.stopAccepting();
     this.startup.abort(draining());
+    this.lifecycle.close();
     this.saturation.stop();
     this.cloudwatch.stop();
     this.metrics.close();
@@ -224,26 +232,13 @@ export class InferenceServer {
   }
 
   private async loadModels(signal: AbortSignal): Promise<void> {
-    const { settings, startExecutor, log } = this.options;
-    const references = await findModels(settings, {
-      signal,
-      onRetry: ({ message }) => log.warn({ reason: message }, 'asking the model repository again'),
-    });
-    const cpus = readCpuQuota();
-    const intraOpThreads = settings.intraOpThreads ?? Math.max(1, Math.floor(cpus / settings.executors));
-    log.info(
-      { models: references.map(({ name, version }) => `${name}/${version}`), cpus, intraOpThreads },
-      'loading models',
-    );
-    const resource = new SharedResource(settings.executors);
-    const shared = { settings, intraOpThreads, resource, startExecutor, metrics: this.metrics, log };
-    const models = references.map((reference) => new ServedModel({ reference, ...shared }));
-    for (const model of models) this.models.group(model.name).serve(new RegisteredVersion(model, true));
+    const { settings, log } = this.options;
     this.saturation.start();
     if (settings.cloudwatchMetrics) this.cloudwatch.start();
-    await forEachLimited(models, MODELS_AT_ONCE, (model) => model.load(signal));
+    await this.lifecycle.start(signal);
     if (this.models.isReady) log.info('ready');
     else log.error({ reason: whyNotReady(this.models) }, 'not ready');
+    this.lifecycle.watch();
   }
 
   private budgetExceeded(): StartupError {

@@ -1,7 +1,7 @@
 import type { ModelSelector } from '../codec';
 import { ServerError } from '../errors';
 import type { ModelState } from '../servable';
-import { RegisteredVersion, type RegisteredModel } from './registered-model';
+import type { RegisteredModel, RegisteredVersion } from './registered-model';
 import type { RequestHold } from './request-hold';
 import { VersionLabels } from './version-labels';
 
@@ -33,6 +33,14 @@ export class ModelGroup {
   /** Everything that may hold memory or threads. */
   get everything(): readonly RegisteredVersion[] {
     return [...this.serving, ...this.candidates.values(), ...this.retiring];
+  }
+
+  /** Versions that the replica is not ready without, and that are not ready. */
+  get missing(): readonly RegisteredModel[] {
+    // Requests that wait for a swap are not lost: only one that takes too long makes the replica not ready.
+    if (this.hold?.isHolding === true) return [];
+    const expected = this.hold === undefined ? this.serving : [...this.serving, ...this.candidates.values()];
+    return expected.filter(({ isRequired, model }) => isRequired && !model.isReady).map(({ model }) => model);
   }
 
   get isEmpty(): boolean {
@@ -76,8 +84,9 @@ export class ModelGroup {
     this.candidates.set(candidate.model.version, candidate);
   }
 
-  dropCandidate(version: number): void {
-    this.candidates.delete(version);
+  /** Takes what requests never found out of the index. */
+  dropCandidates(except: ReadonlySet<number> = new Set()): void {
+    for (const version of this.candidates.keys()) if (!except.has(version)) this.candidates.delete(version);
   }
 
   /** Takes a version from requests; it closes when those that have it in hand are done. */

@@ -9,8 +9,8 @@ export interface RequestHoldOptions {
 }
 
 interface Held {
-  resolve(): void;
-  reject(error: Error): void;
+  readonly resolve: () => void;
+  readonly reject: (error: Error) => void;
 }
 
 /**

@@ -1,0 +1,167 @@
+import type { Logger } from 'pino';
+import type { ServerSettings } from '../../spec/environment';
+import { ModelError } from '../model-error';
+import { showMiB, weightBytesOf, type ModelMemory } from '../model-memory';
+import type { ServedModels } from '../served-models';
+import { AbsentModel } from './absent-model';
+import type { ModelGroup } from './model-group';
+import type { CreateModel, LoadableModel, ModelVersion } from './model-version';
+import { RegisteredVersion, type RegisteredModel } from './registered-model';
+import { RequestHold } from './request-hold';
+
+export interface VersionLoaderOptions {
+  readonly models: ServedModels;
+  readonly create: CreateModel;
+  readonly memory: ModelMemory;
+  readonly settings: Pick<ServerSettings, 'swapPolicy' | 'swapHoldSeconds' | 'queueDepthRows'>;
+  readonly log: Logger;
+}
+
+export interface LoadOptions {
+  readonly signal: AbortSignal;
+  readonly isRequired: boolean;
+  /** Versions that go once this one serves. Where both do not fit in memory, they may have to go first. */
+  readonly leaving: readonly RegisteredVersion[];
+  /** Asked before the version serves: whether its files still are what was loaded. */
+  readonly isUnchanged: () => Promise<boolean>;
+}
+
+/** What was closed to make room. */
+interface Room {
+  readonly hold: RequestHold;
+  readonly closed: readonly RegisteredVersion[];
+}
+
+/** Brings versions into service while the server runs: the old one serves until the new one is opened, proven and warm. */
+export class VersionLoader {
+  /** What loaded models were made from, to bring one back that had to go first. */
+  private readonly origins = new WeakMap<RegisteredModel, ModelVersion>();
+  private readonly retiring = new Set<Promise<void>>();
+
+  constructor(private readonly options: VersionLoaderOptions) {}
+
+  /** A version of the start: requests find it at once, and are told that it is loading. Nothing has to make room for it. */
+  begin(version: ModelVersion): { readonly load: (signal: AbortSignal) => Promise<void> } {
+    const { models, create, memory } = this.options;
+    const model: LoadableModel = create(version, async (fetched) => memory.expect(model, await weightBytesOf(fetched)));
+    this.origins.set(model, version);
+    models.group(model.name).serve(new RegisteredVersion(model, true));
+    return { load: (signal) => model.load(signal) };
+  }
+
+  /**
+   * Loads a version and lets requests find it. One that cannot be served stands in the index with the reason, and the old
+   * one goes on.
+   * @returns why it cannot be served; undefined when it is.
+   */
+  async load(version: ModelVersion, options: LoadOptions): Promise<string | undefined> {
+    const { models, create, memory, log } = this.options;
+    const group = models.group(version.reference.name);
+    let room: Room | undefined;
+    let loaded = { weightBytes: 0, mark: 0 };
+    const model = create(version, async (fetched) => {
+      const weightBytes = await weightBytesOf(fetched);
+      room = await this.makeRoom(group, memory.estimate(weightBytes), options.leaving);
+      loaded = { weightBytes, mark: memory.mark() };
+    });
+    const candidate = new RegisteredVersion(model, options.isRequired);
+    group.addCandidate(candidate);
+    const failure = await attempt(model, options);
+    if (failure === undefined) {
+      memory.record(model, loaded.weightBytes, loaded.mark);
+      this.origins.set(model, version);
+      const replaced = group.serve(candidate);
+      if (replaced !== undefined) this.retire(group, replaced);
+      log.info({ model: model.name, version: model.version, replaces: leavingOf(options) }, 'model version in service');
+    } else {
+      await model.close();
+      if (room !== undefined) await this.bringBack(group, room.closed, options.signal);
+      group.addCandidate(new RegisteredVersion(new AbsentModel(model.name, model.version, failure), false));
+      log.error({ model: model.name, version: model.version, reason: failure }, 'the old version goes on');
+    }
+    group.hold = undefined;
+    room?.hold.release();
+    return failure;
+  }
+
+  /** Takes a version from requests, and closes it when the last of them is done. */
+  retire(group: ModelGroup, version: RegisteredVersion): void {
+    const retiring = group
+      .retire(version)
+      .catch((error: unknown) => this.options.log.error({ err: error, model: group.name }, 'a version did not close'))
+      .finally(() => {
+        this.retiring.delete(retiring);
+        this.options.models.forgetEmpty(group.name);
+      });
+    this.retiring.add(retiring);
+  }
+
+  /** Resolves when every version that was retired so far is closed. */
+  async settled(): Promise<void> {
+    await Promise.all(this.retiring);
+  }
+
+  /** @throws ModelError when the version would not fit in memory, whoever left. */
+  private async makeRoom(
+    group: ModelGroup,
+    needed: number,
+    leaving: readonly RegisteredVersion[],
+  ): Promise<Room | undefined> {
+    const { models, memory, settings, log } = this.options;
+    const free = memory.free(models.everyModel);
+    if (needed <= free) return undefined;
+    const freed = memory.heldBy(leaving.map(({ model }) => model));
+    const numbers = `it needs about ${showMiB(needed)} of memory while it is loaded, and ${showMiB(free)} are free`;
+    if (needed > free + freed) throw new ModelError(`${numbers}; give the server more, or SLIPWAY_MODEL_MEMORY_MIB`);
+    if (settings.swapPolicy === 'refuse') {
+      throw new ModelError(`${numbers}; SLIPWAY_SWAP_POLICY=hold would unload the old version first`);
+    }
+    log.warn(
+      { model: group.name, neededMiB: needed / 2 ** 20, freeMiB: free / 2 ** 20 },
+      'holding requests for a swap',
+    );
+    const hold = new RequestHold({
+      model: group.name,
+      maxRequests: settings.queueDepthRows,
+      maxSeconds: settings.swapHoldSeconds,
+    });
+    group.hold = hold;
+    await Promise.all(leaving.map((version) => group.retire(version)));
+    return { hold, closed: leaving };
+  }
+
+  /** The new version failed after the old one had gone: requests wait for the old one to be loaded again. */
+  private async bringBack(group: ModelGroup, closed: readonly RegisteredVersion[], signal: AbortSignal): Promise<void> {
+    const { create, log } = this.options;
+    for (const { model: old, isRequired } of closed) {
+      const origin = this.origins.get(old);
+      if (origin === undefined) continue;
+      const model = create(origin);
+      this.origins.set(model, origin);
+      const failure = await attempt(model, { signal, isUnchanged: () => Promise.resolve(true) });
+      if (failure !== undefined) {
+        await model.close();
+        log.error({ model: old.name, version: old.version, reason: failure }, 'the old version cannot be loaded again');
+      }
+      const back = failure === undefined ? model : new AbsentModel(old.name, old.version, failure);
+      group.serve(new RegisteredVersion(back, isRequired));
+    }
+  }
+}
+
+function leavingOf({ leaving }: LoadOptions): readonly number[] {
+  return leaving.map(({ model }) => model.version);
+}
+
+async function attempt(
+  model: LoadableModel,
+  { signal, isUnchanged }: Pick<LoadOptions, 'signal' | 'isUnchanged'>,
+): Promise<string | undefined> {
+  try {
+    await model.load(signal);
+    if (!model.isReady) return model.reason;
+    return (await isUnchanged()) ? undefined : 'its files were changed while it was being loaded';
+  } catch (error) {
+    return (error as Error).message;
+  }
+}
