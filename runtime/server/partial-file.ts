@@ -31,7 +31,7 @@ export class PartialFile {
     const done = await readJournal(path, plan);
     const isResumed = done !== undefined && done.size > 0;
     if (!isResumed) await removePartial(path);
-    const file = await open(path, isResumed ? 'r+' : 'wx+');
+    const file = await open(path, isResumed ? 'r+' : 'w+');
     const journal = await open(path + JOURNAL, 'a');
     if (!isResumed) await journal.write(`${header(plan)}\n`);
     return new PartialFile(path, plan, file, journal, done ?? new Set(), isResumed);

@@ -1,7 +1,17 @@
 import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
-import { mkdirSync, readdirSync, readFileSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
 import { expect, onTestFinished, test } from 'vitest';
 import { fetchModel, type FetchedModel, type FetchOptions } from '../../runtime/server/fetch-model';
 import type { ModelFileReference, ModelReference } from '../../runtime/spec/model-reference';
@@ -208,6 +218,71 @@ test('a bounded cache removes what was used longest ago, and never what is in us
   await expect(fetchIt(models[0]!, cache, { cacheMiB: 2 })).rejects.toThrow(
     /need 4 MiB, the cache may hold 2 MiB; set/,
   );
+});
+
+test('what is written down of digests counts for nothing where others could have written it', async () => {
+  const store = await startFileServer();
+  const reference = referenceTo(store, randomBytes(8 * MIB));
+  const cache = temporaryFolder();
+  await fetchIt(reference, cache);
+  const readBy = async (): Promise<number> => {
+    const before = bytesRead();
+    await fetchIt(reference, cache);
+    return bytesRead() - before;
+  };
+  expect(await readBy()).toBeLessThan(MIB);
+  chmodSync(path.join(cache, 'digests'), 0o777);
+  expect(await readBy()).toBeGreaterThan(8 * MIB);
+});
+
+test('parts that were kept and are not what they should be are fetched anew', async () => {
+  const store = await startFileServer();
+  const weights = randomBytes(40 * MIB);
+  const reference = referenceTo(store, weights);
+  const cache = temporaryFolder();
+  const stop = new AbortController();
+  const broken = await startFileServer({
+    fault: (request, response) => {
+      if (!request.headers.range?.startsWith(`bytes=${4 * PART_BYTES}-`)) return false;
+      response.writeHead(400).end();
+      return true;
+    },
+  });
+  for (const [name, bytes] of store.files) broken.files.set(name, bytes);
+  const elsewhere = {
+    ...reference,
+    files: reference.files!.map((file) => ({ ...file, uri: file.uri.replace(store.url, broken.url) })),
+  };
+  await expect(fetchIt(elsewhere, cache, { signal: stop.signal })).rejects.toThrow('(400)');
+  const [partial] = filesIn(cache).filter((name) => name.endsWith('partial/weights.bin'));
+  const bytes = readFileSync(path.join(cache, partial!));
+  expect(readFileSync(path.join(cache, `${partial}.journal`), 'utf8')).toMatch(/\n[0-3]\n/);
+  writeFileSync(path.join(cache, partial!), Buffer.alloc(bytes.byteLength));
+  const retries: string[] = [];
+  const { folder } = await fetchIt(reference, cache, { retries });
+  expect(readFileSync(path.join(folder, 'weights.bin')).equals(weights)).toBe(true);
+  expect(retries).toEqual([expect.stringMatching(/what was kept of .* is not part of it$/)]);
+});
+
+test('a lock of another container holds as long as its process says that it lives', async () => {
+  const store = await startFileServer();
+  const reference = referenceTo(store, randomBytes(10));
+  const cache = temporaryFolder();
+  await (await fetchIt(reference, cache)).release();
+  const [entry] = readdirSync(path.join(cache, 'models'));
+  writeFileSync(path.join(cache, 'models', entry!, 'entry.json'), '{}');
+  const user = path.join(cache, 'users', 'other.json');
+  writeFileSync(user, JSON.stringify({ pid: 1, start: '1', space: 'another container', entries: [entry] }));
+  const then = Date.now() / 1_000 - 17;
+  utimesSync(user, then, then);
+  writeFileSync(path.join(cache, 'models', entry!, 'lock-other-0'), '');
+  const asked = store.requests.length;
+  const fetching = fetchIt(reference, cache);
+  await wait(500);
+  expect(store.requests).toHaveLength(asked);
+  await fetching;
+  expect(readdirSync(path.join(cache, 'models', entry!))).toEqual(['entry.json', 'files']);
+  expect(existsSync(user)).toBe(false);
 });
 
 test('what ended processes left is cleared away, but not what another goes on with', async () => {

@@ -98,17 +98,16 @@ async function measure(folder: string, name: string): Promise<CacheEntry> {
   return { name, bytes, fullBytes: record?.bytes ?? bytes, usedAt: mtimeMs };
 }
 
-/** What a tree takes on the disk; a file that is being written has holes. */
+/** What a tree takes on the disk; a file that is being written has holes. Another process may be moving files in it. */
 async function sizeOf(folder: string): Promise<number> {
-  const entries = await readdir(folder, { withFileTypes: true, recursive: true });
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
   const sizes = await Promise.all(
-    entries
-      .filter((entry) => entry.isFile())
-      .map(async ({ parentPath, name }) => {
-        // Another process may be moving files of its entry.
-        const stats = await stat(path.join(parentPath, name)).catch(() => undefined);
-        return stats === undefined ? 0 : Math.min(stats.size, stats.blocks * 512);
-      }),
+    entries.map(async (entry) => {
+      const place = path.join(folder, entry.name);
+      if (entry.isDirectory()) return sizeOf(place);
+      const stats = await stat(place).catch(() => undefined);
+      return stats === undefined ? 0 : Math.min(stats.size, stats.blocks * 512);
+    }),
   );
   return sum(sizes);
 }
