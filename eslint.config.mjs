@@ -22,11 +22,13 @@ const IMPORT_RULE = {
       'google-auth-library',
       '@bufbuild/protobuf',
       '@opentelemetry/',
+      'csv-parse',
       'jose',
       'koffi',
       'onnxruntime-node',
       'pino',
       'prom-client',
+      'sharp',
     ],
   },
   'runtime/testing': {

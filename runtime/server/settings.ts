@@ -6,7 +6,30 @@ import { readEnvironment, type ServerSettings } from '../spec/environment';
  * @throws SpecError when a variable is unknown or cannot be read.
  */
 export function readSettings(): ServerSettings {
-  return readEnvironment(process.env);
+  return readEnvironment(withPlatformVariables(process.env));
+}
+
+/** What hosting platforms tell a container, by the variable of ours that says the same. */
+const PLATFORM_VARIABLES = {
+  // https://docs.aws.amazon.com/sagemaker/latest/dg/mms-container-apis.html
+  SAGEMAKER_BIND_TO_PORT: 'SLIPWAY_HTTP_PORT',
+  // https://cloud.google.com/vertex-ai/docs/predictions/custom-container-requirements
+  AIP_HTTP_PORT: 'SLIPWAY_HTTP_PORT',
+  AIP_HEALTH_ROUTE: 'SLIPWAY_VERTEX_HEALTH_ROUTE',
+  AIP_PREDICT_ROUTE: 'SLIPWAY_VERTEX_PREDICT_ROUTE',
+  AIP_DEPLOYED_MODEL_ID: 'SLIPWAY_VERTEX_DEPLOYED_MODEL_ID',
+  AIP_STORAGE_URI: 'SLIPWAY_MODEL_REPOSITORY',
+} as const;
+
+/** Our own variables win, and models by reference take the place of a model repository. */
+export function withPlatformVariables(environment: Variables): Variables {
+  const ours: Record<string, string | undefined> = { ...environment };
+  for (const [theirs, name] of Object.entries(PLATFORM_VARIABLES)) {
+    const isReplaced = name === 'SLIPWAY_MODEL_REPOSITORY' && (environment['SLIPWAY_MODELS'] ?? '') !== '';
+    if ((ours[name] ?? '') === '' && !isReplaced && (environment[theirs] ?? '') !== '')
+      ours[name] = environment[theirs];
+  }
+  return ours;
 }
 
 /**
@@ -23,4 +46,9 @@ export type Variables = Readonly<Record<string, string | undefined>>;
 /** Where the tools of each cloud look for identities, endpoints and static keys. SDKs look there by themselves. */
 export function cloudVariables(): Variables {
   return process.env;
+}
+
+/** The GPUs that CUDA lets this process use, as its variable names them; undefined when it may use all. */
+export function visibleCudaDevices(): string | undefined {
+  return process.env['CUDA_VISIBLE_DEVICES'];
 }

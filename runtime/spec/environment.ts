@@ -72,6 +72,24 @@ export const ENVIRONMENT = {
     since: 1,
     description: 'model behind /predict, /invocations and other paths that name none; by default the only one',
   },
+  vertexHealthRoute: {
+    variable: 'SLIPWAY_VERTEX_HEALTH_ROUTE',
+    type: 'string',
+    since: 1,
+    description: 'path of the health check of Vertex AI; by default what AIP_HEALTH_ROUTE says',
+  },
+  vertexPredictRoute: {
+    variable: 'SLIPWAY_VERTEX_PREDICT_ROUTE',
+    type: 'string',
+    since: 1,
+    description: 'path of the predictions of Vertex AI, for the default model; by default what AIP_PREDICT_ROUTE says',
+  },
+  vertexDeployedModelId: {
+    variable: 'SLIPWAY_VERTEX_DEPLOYED_MODEL_ID',
+    type: 'string',
+    since: 1,
+    description: 'deployedModelId in answers to Vertex AI; by default what AIP_DEPLOYED_MODEL_ID says',
+  },
   hotReload: {
     variable: 'SLIPWAY_HOT_RELOAD',
     type: 'boolean',
@@ -464,6 +482,9 @@ export interface ServerSettings {
   readonly modelRepository?: string;
   readonly versionPolicy: string;
   readonly defaultModel?: string;
+  readonly vertexHealthRoute?: string;
+  readonly vertexPredictRoute?: string;
+  readonly vertexDeployedModelId?: string;
   readonly hotReload: boolean;
   readonly reloadSeconds: number;
   readonly modelMemoryMiB?: number;

@@ -19,12 +19,19 @@ interface Flat {
 /**
  * Reads an input from JSON whose nesting alone tells the shape, as in the TensorFlow Serving protocol: a value, or lists of
  * lists of values. BYTES are text, or `{"b64": "…"}` for the base64 of text.
+ * @param options isRowEnough: one row may come without the list of rows around it. @default false
  * @throws ServerError MALFORMED_REQUEST for lists of different lengths, INPUT_INVALID for what does not fit the model.
  */
-export function tensorFromJson(signature: TensorSignature, json: unknown, target: InferTarget): Tensor {
+export function tensorFromJson(
+  signature: TensorSignature,
+  json: unknown,
+  target: InferTarget,
+  options: { readonly isRowEnough?: boolean } = {},
+): Tensor {
   const { name, datatype } = signature;
   const { dims, elements } = flatten(json, name, 0);
-  const shape = checkInput({ datatype, shape: dims }, signature, target);
+  const isRow = options.isRowEnough === true && dims.length === signature.shape.length - 1;
+  const shape = checkInput({ datatype, shape: isRow ? [1, ...dims] : dims }, signature, target);
   return readInput(signature, shape, () => convert(datatype, elements));
 }
 
