@@ -83,8 +83,12 @@ test('a directory is listed, sized and read, whole or in part', async () => {
   );
 });
 
-test.each([
-  { store: 's3', endpoint: 'AWS_ENDPOINT_URL_S3', keys: { AWS_ACCESS_KEY_ID: 'k', AWS_SECRET_ACCESS_KEY: 's' } },
+test.for([
+  {
+    store: 's3',
+    endpoint: 'AWS_ENDPOINT_URL_S3',
+    keys: { AWS_ACCESS_KEY_ID: 'k', AWS_SECRET_ACCESS_KEY: 's' } as Readonly<Record<string, string>>,
+  },
   {
     store: 'oss',
     endpoint: 'OSS_ENDPOINT',
