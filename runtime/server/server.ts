@@ -105,7 +105,7 @@ export class InferenceServer {
     this.lifecycle = new ModelLifecycle({
       settings,
       models: this.models,
-      create: modelFactory({ ...options, metrics: this.metrics }),
+      create: modelFactory({ ...options, models, metrics: this.metrics }),
       memory: new ModelMemory({
         limitMiB: settings.modelMemoryMiB,
         sessions: settings.executor === 'native' ? 1 : settings.executors,
@@ -197,6 +197,7 @@ export class InferenceServer {
     const lagSeconds = this.models.hasStarted ? settings.deregistrationLagSeconds : 0;
     log.info({ lagSeconds, requestDeadlineSeconds: settings.requestDeadlineSeconds }, 'draining');
     this.startup.abort(new ServerError('DRAINING', 'the server is shutting down'));
+    this.lifecycle.stop();
     this.grpc.announceDrain();
     await wait(lagSeconds * 1_000);
     this.stopAccepting();

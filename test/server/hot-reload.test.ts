@@ -1,0 +1,266 @@
+import {
+  appendFileSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
+import path from 'node:path';
+import { setTimeout as wait } from 'node:timers/promises';
+import { describe, expect, test } from 'vitest';
+import { publishModel } from '../../runtime/model/publish-model';
+import type { ServerSettings } from '../../runtime/spec/environment';
+import { externalDataModel } from '../support/onnx-models';
+import { temporaryFolder } from './harness/model-repository';
+import { floats, request, startServer, type RunningServer } from './harness/running-server';
+import { sample, until } from './harness/until';
+import { addModel, indexOf, putVersion, stepIn, stepOf } from './harness/versions';
+
+const POLL_SECONDS = 0.05;
+const INFER = '/v2/models/m/infer';
+const ZEROS = floats('input', [1, 4], [0, 0, 0, 0]);
+
+function start(repository: string, settings: Partial<ServerSettings> = {}): Promise<RunningServer> {
+  return startServer({ modelRepository: repository, hotReload: true, reloadSeconds: POLL_SECONDS, ...settings });
+}
+
+/** Long enough for several looks at the repository. */
+function severalPolls(): Promise<void> {
+  return wait(POLL_SECONDS * 1_000 * 8);
+}
+
+function serves(server: RunningServer, step: number): Promise<void> {
+  return until(`version with step ${step} serves`, async () => (await stepOf(server, INFER)) === step);
+}
+
+/** Asks again and again, as several clients at once, until it is stopped. */
+function hammer(
+  { url }: RunningServer,
+  clients = 4,
+): { readonly stop: () => Promise<ReadonlyMap<number | string, number>> } {
+  const answers = new Map<number | string, number>();
+  const body = JSON.stringify(ZEROS);
+  let isStopped = false;
+  const ask = async (): Promise<void> => {
+    while (!isStopped) {
+      const step = stepIn(await request(`${url}${INFER}`, { method: 'POST', body }));
+      answers.set(step, (answers.get(step) ?? 0) + 1);
+    }
+  };
+  const asking = Promise.all(Array.from({ length: clients }, ask));
+  return {
+    stop: async () => {
+      isStopped = true;
+      await asking;
+      return answers;
+    },
+  };
+}
+
+test('a new version takes over without one failed request, five times in a row, and nothing of the old ones stays', async () => {
+  const repository = temporaryFolder();
+  putVersion(repository, 'm', 1, addModel(1));
+  const server = await start(repository, { executors: 2 });
+  const clients = hammer(server);
+  for (let version = 2; version <= 6; version++) {
+    putVersion(repository, 'm', version, addModel(version));
+    await serves(server, version);
+    expect((await server.get('/readyz')).status).toBe(200);
+  }
+  await severalPolls();
+  const answers = await clients.stop();
+  expect([...answers.keys()].filter((answer) => typeof answer === 'string')).toEqual([]);
+  expect([...answers.keys()].toSorted()).toEqual([1, 2, 3, 4, 5, 6]);
+  await until('old versions are gone', async () => Object.keys(await indexOf(server, 'm')).length === 1);
+  expect(await indexOf(server, 'm')).toEqual({ '6': 'READY' });
+  expect(await sample(server.metricsUrl, 'slipway_model_reloads_total')).toBe(5);
+});
+
+test('without hot reload a repository may change as it likes', async () => {
+  const repository = temporaryFolder();
+  putVersion(repository, 'm', 1, addModel(1));
+  const server = await start(repository, { hotReload: false });
+  putVersion(repository, 'm', 2, addModel(2));
+  await severalPolls();
+  expect(await stepOf(server, INFER)).toBe(1);
+  expect(await indexOf(server, 'm')).toEqual({ '1': 'READY' });
+});
+
+describe('a version that cannot be served', () => {
+  test('is reported, and the old one goes on; mended, it takes over', async () => {
+    const repository = temporaryFolder();
+    putVersion(repository, 'm', 1, addModel(1));
+    const server = await start(repository);
+    const folder = putVersion(repository, 'm', 2, Buffer.from('not a model'));
+    await until(
+      'the new version is refused',
+      async () => (await indexOf(server, 'm'))['2']?.startsWith('UNAVAILABLE: ') === true,
+    );
+    expect((await indexOf(server, 'm'))['1']).toBe('READY');
+    expect(await stepOf(server, INFER)).toBe(1);
+    expect((await server.get('/readyz')).status).toBe(200);
+    expect(await stepOf(server, '/v2/models/m/versions/2/infer')).toMatch(/^404 no version '2'/);
+    await severalPolls();
+    const attempts = server.log.filter(({ msg }) => msg === 'model cannot be served');
+    expect(attempts).toHaveLength(1);
+    expect(await sample(server.metricsUrl, 'slipway_model_reloads_total\\{model="m",outcome="failed"\\}')).toBe(1);
+
+    writeFileSync(path.join(folder, 'model.onnx'), addModel(2));
+    await serves(server, 2);
+    await until('version 1 is gone', async () => Object.keys(await indexOf(server, 'm')).join() === '2');
+  });
+
+  test('when the files of a loaded version are spoiled, it is served as it was and the index says why', async () => {
+    const repository = temporaryFolder();
+    const folder = putVersion(repository, 'm', 1, addModel(1));
+    const server = await start(repository);
+    writeFileSync(path.join(folder, 'model.onnx'), 'spoiled');
+    await until('the change is refused', async () => (await indexOf(server, 'm'))['1']?.startsWith('READY: ') === true);
+    expect(await stepOf(server, INFER)).toBe(1);
+    writeFileSync(path.join(folder, 'model.onnx'), addModel(7));
+    await serves(server, 7);
+    expect(await indexOf(server, 'm')).toEqual({ '1': 'READY' });
+  });
+
+  test('a published one with another digest is not served', async () => {
+    const repository = temporaryFolder();
+    const source = path.join(temporaryFolder(), 'model.onnx');
+    writeFileSync(source, addModel(1));
+    await publishModel({ source, name: 'm', repository });
+    const server = await start(repository);
+    writeFileSync(source, addModel(2));
+    const staging = temporaryFolder();
+    await publishModel({ source, name: 'm', repository: staging, version: 2 });
+    writeFileSync(path.join(staging, 'm', '2', 'model.onnx'), addModel(3));
+    renameSync(path.join(staging, 'm', '2'), path.join(repository, 'm', '2'));
+    await until(
+      'the new version is refused',
+      async () => (await indexOf(server, 'm'))['2']?.includes('SHA-256') === true,
+    );
+    expect(await stepOf(server, INFER)).toBe(1);
+  });
+});
+
+test('a version that is copied slowly is never served half, and is served when it is whole', async () => {
+  const repository = temporaryFolder();
+  putVersion(repository, 'm', 1, addModel(9));
+  const server = await start(repository);
+  const seen = new Set<string>();
+  let isStopped = false;
+  const watching = (async () => {
+    while (!isStopped) seen.add((await server.infer('m', ZEROS)).json.outputs[0].data.join());
+  })();
+  const { model, weights } = externalDataModel();
+  const folder = path.join(repository, 'm', '2');
+  mkdirSync(folder);
+  writeFileSync(path.join(folder, 'model.onnx'), model);
+  // Space for the whole is taken first, as some copy programs do: by its size alone the file looks complete, and it loads.
+  for (let bytes = 64; bytes < weights.byteLength; bytes += 1) {
+    const soFar = Buffer.alloc(weights.byteLength);
+    soFar.set(weights.subarray(0, bytes));
+    writeFileSync(path.join(folder, 'weights.bin'), soFar);
+    await wait(POLL_SECONDS * 400);
+  }
+  writeFileSync(path.join(folder, 'weights.bin'), weights.subarray(0, 70));
+  appendFileSync(path.join(folder, 'weights.bin'), weights.subarray(70));
+  await until('the copied version serves', () => seen.has('1,2,3,4'));
+  isStopped = true;
+  await watching;
+  expect([...seen]).toEqual(['9,9,9,9', '1,2,3,4']);
+});
+
+test('a version folder that is taken away is unloaded, and one that comes back is loaded', async () => {
+  const repository = temporaryFolder();
+  putVersion(repository, 'm', 1, addModel(1));
+  putVersion(repository, 'm', 2, addModel(2));
+  const server = await start(repository, { versionPolicy: 'all' });
+  expect(await stepOf(server, INFER)).toBe(2);
+  const aside = path.join(temporaryFolder(), '2');
+  renameSync(path.join(repository, 'm', '2'), aside);
+  await serves(server, 1);
+  await until('version 2 is gone', async () => Object.keys(await indexOf(server, 'm')).join() === '1');
+  renameSync(aside, path.join(repository, 'm', '2'));
+  await serves(server, 2);
+  expect(await indexOf(server, 'm')).toEqual({ '2': 'READY', '1': 'READY' });
+});
+
+test('a model that is added is served, and one that is taken away is gone', async () => {
+  const repository = temporaryFolder();
+  putVersion(repository, 'm', 1, addModel(1));
+  const server = await start(repository);
+  putVersion(repository, 'new', 1, addModel(5));
+  await until('the new model serves', async () => (await stepOf(server, '/v2/models/new/infer')) === 5);
+  rmSync(path.join(repository, 'new'), { recursive: true });
+  await until('the model is gone', async () => (await server.get('/v2/models/new')).status === 404);
+  expect((await server.get('/readyz')).status).toBe(200);
+});
+
+test('a repository that cannot be read, or is empty all at once, unloads nothing', async () => {
+  const repository = path.join(temporaryFolder(), 'models');
+  putVersion(repository, 'm', 1, addModel(1));
+  const server = await start(repository);
+  const aside = path.join(temporaryFolder(), 'aside');
+  renameSync(repository, aside);
+  await until('the failure is logged', () =>
+    server.log.some(({ msg }) => msg.startsWith('the model repository cannot be read')),
+  );
+  mkdirSync(repository);
+  await severalPolls();
+  expect(await stepOf(server, INFER)).toBe(1);
+  expect(server.log.filter(({ msg }) => msg.startsWith('the model repository cannot be read'))).toHaveLength(2);
+  rmSync(repository, { recursive: true });
+  renameSync(aside, repository);
+  await until('the repository is back', () =>
+    server.log.some(({ msg }) => msg === 'the model repository answers again'),
+  );
+  expect(await indexOf(server, 'm')).toEqual({ '1': 'READY' });
+});
+
+test('a request that is running on the old version gets its answer from it, and then its threads end', async () => {
+  const repository = temporaryFolder();
+  putVersion(repository, 'm', 1, addModel(1));
+  const server = await start(repository);
+  const body = JSON.stringify(ZEROS);
+  // A body that arrives slowly has its model in hand from the beginning.
+  const { send, answer } = await slowRequest(server, body);
+  putVersion(repository, 'm', 2, addModel(2));
+  await serves(server, 2);
+  await severalPolls();
+  expect((await indexOf(server, 'm'))['1']).toBe('UNLOADING');
+  send();
+  expect(JSON.parse(await answer)).toMatchObject({ model_version: '1', outputs: [{ data: [1, 1, 1, 1] }] });
+  await until('version 1 is closed', async () => !('1' in (await indexOf(server, 'm'))));
+});
+
+test('the very same files are not loaded again when somebody touches the folder', async () => {
+  const repository = temporaryFolder();
+  const folder = putVersion(repository, 'm', 1, addModel(1));
+  const server = await start(repository);
+  utimesSync(folder, new Date(), new Date());
+  await severalPolls();
+  expect(await sample(server.metricsUrl, 'slipway_model_reloads_total')).toBeUndefined();
+  expect(readFileSync(path.join(folder, 'model.onnx')).byteLength).toBe(statSync(path.join(folder, 'model.onnx')).size);
+});
+
+async function slowRequest(
+  { url }: RunningServer,
+  body: string,
+): Promise<{ readonly send: () => void; readonly answer: Promise<string> }> {
+  const { request: open } = await import('node:http');
+  const outgoing = open(`${url}${INFER}`, { method: 'POST', headers: { 'Content-Length': Buffer.byteLength(body) } });
+  outgoing.write(body.slice(0, 5));
+  const answer = new Promise<string>((resolve, reject) => {
+    outgoing.on('error', reject);
+    outgoing.on('response', (incoming) => {
+      const chunks: Buffer[] = [];
+      incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
+      incoming.on('end', () => resolve(Buffer.concat(chunks).toString()));
+    });
+  });
+  // The server has read the headers when it has answered somebody who came later.
+  await request(`${url}/livez`);
+  return { send: () => outgoing.end(body.slice(5)), answer };
+}
