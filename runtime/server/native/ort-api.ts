@@ -136,8 +136,8 @@ function buildApi(koffi: ForeignLibrary, version: string, table: readonly bigint
   const at = (index: number, result: string, parameters: readonly string[]): ForeignFunction =>
     asFunction(koffi, table[index]!, result, parameters);
   const getErrorMessage = at(GET_ERROR_MESSAGE, 'str', [POINTER]);
-  const status = mapValues(STATUS_CALLS, ([index, parameters]) => at(index, POINTER, parameters));
-  const release = mapValues(VOID_CALLS, ([index, parameters]) => at(index, 'void', parameters));
+  const status = lazily(STATUS_CALLS, ([index, parameters]) => at(index, POINTER, parameters));
+  const release = lazily(VOID_CALLS, ([index, parameters]) => at(index, 'void', parameters));
   const memcpy = koffi.load(null).func('memcpy', POINTER, [POINTER, POINTER, 'size_t']);
 
   const check = (answer: unknown): void => {
@@ -148,12 +148,10 @@ function buildApi(koffi: ForeignLibrary, version: string, table: readonly bigint
   };
   return {
     version,
-    call: mapValues(
-      status,
-      (call) =>
-        (...values) =>
-          check(call(...values)),
-    ),
+    call: lazily(STATUS_CALLS, (_, name) => {
+      const call = status[name];
+      return (...values) => check(call(...values));
+    }),
     release,
     callInPool: (name, ...values) => callInPool(status[name], values).then(check),
     releaseInPool: (name, value) => callInPool(release[name], [value]).then(() => {}),
@@ -168,9 +166,25 @@ function buildApi(koffi: ForeignLibrary, version: string, table: readonly bigint
   };
 }
 
-function mapValues<Key extends string, From, To>(
+/**
+ * A record whose values are made when they are first read. koffi keeps about a kilobyte for each function that a thread
+ * declares, also after the thread has ended, and a thread that runs a session needs a quarter of them.
+ */
+function lazily<Key extends string, From, To>(
   record: Readonly<Record<Key, From>>,
-  map: (value: From) => To,
+  make: (value: From, key: Key) => To,
 ): Record<Key, To> {
-  return Object.fromEntries(Object.entries(record).map(([key, value]) => [key, map(value as From)])) as Record<Key, To>;
+  const target = {} as Record<Key, To>;
+  for (const key of Object.keys(record) as Key[]) {
+    const define = (property: PropertyDescriptor): void =>
+      void Object.defineProperty(target, key, { configurable: true, enumerable: true, ...property });
+    define({
+      get: () => {
+        const value = make(record[key], key);
+        define({ value });
+        return value;
+      },
+    });
+  }
+  return target;
 }
