@@ -65,6 +65,7 @@ export class WorkerExecutor implements Executor {
   private current: CurrentRun | undefined;
   private exited: ExecutorExit | undefined;
   private closing = false;
+  private onFinish: (() => void) | undefined;
 
   constructor(
     readonly kind: Executor['kind'],
@@ -103,6 +104,8 @@ export class WorkerExecutor implements Executor {
 
   async close(): Promise<void> {
     this.closing = true;
+    // A thread that is ended in the middle of a run ends the process with it: the binding throws into what is gone.
+    if (this.current !== undefined) await new Promise<void>((resolve) => (this.onFinish = resolve));
     await this.worker.terminate();
   }
 
@@ -124,6 +127,7 @@ export class WorkerExecutor implements Executor {
     const { current } = this;
     this.current = undefined;
     this.runningSince = undefined;
+    this.onFinish?.();
     return current;
   }
 }
