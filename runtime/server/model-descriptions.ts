@@ -5,6 +5,7 @@ import type { TensorSignature } from '../spec/model-facts';
 import { findingProperties } from './model-findings';
 import type { StatisticDuration } from './model-statistics';
 import type { Servable } from './servable';
+import type { ServedModels } from './served-models';
 
 // What a client can ask about the server and its models, as the JSON of the Open Inference Protocol and of Triton's
 // extensions. Their gRPC messages have the same fields by the same names.
@@ -89,12 +90,9 @@ function describeDuration({ count, seconds }: StatisticDuration): object {
   return { count, ns: Math.round(seconds * 1e9) };
 }
 
-/** One element of the repository index. */
-export function describeIndexRow({
-  name,
-  version,
-  state,
-  reason,
-}: Pick<Servable, 'name' | 'version' | 'state' | 'reason'>): object {
-  return { name, version: String(version), state, reason };
+/** The repository index: every version that is known, or those that are ready. */
+export function describeIndex({ index }: Pick<ServedModels, 'index'>, readyOnly: boolean): readonly object[] {
+  return index
+    .filter(({ state }) => state === 'READY' || !readyOnly)
+    .map(({ name, version, state, reason }) => ({ name, version: String(version), state, reason }));
 }

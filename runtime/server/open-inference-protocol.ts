@@ -1,12 +1,11 @@
 import { parseJsonText } from '../onnx/json-text';
-import { version as serverVersion } from '../../package.json';
 import { ServerError } from './errors';
 import type { Exchange } from './exchange';
 import type { Codec, ModelSelector } from './codec';
 import type { Inference } from './inference';
 import { parseInferRequest } from './infer-request';
 import { encodeInferResponse } from './infer-response';
-import { describeModel } from './model-descriptions';
+import { describeIndex, describeModel, SERVER_METADATA } from './model-descriptions';
 import { readBody } from './request-body';
 import type { Route } from './router';
 import type { ServedModels } from './served-models';
@@ -30,7 +29,7 @@ export function openInferenceRoutes(models: () => ServedModels, inference: Infer
   const infer: Handler = (exchange, parameters) =>
     inference.answer(exchange, selectorOf(parameters), openInferenceCodec(exchange));
   const index: Handler = async (exchange) =>
-    exchange.sendJson(200, listIndex(models(), await readsReadyOnly(exchange)));
+    exchange.sendJson(200, describeIndex(models(), await readsReadyOnly(exchange)));
   const group = 'metadata' as const;
   return [
     { method: 'GET', path: '/v2', group, handler: (exchange) => exchange.sendJson(200, SERVER_METADATA) },
@@ -84,14 +83,6 @@ function parseHeaderLength(text: string | undefined): number | undefined {
     );
   }
   return Number(text);
-}
-
-const SERVER_METADATA = { name: 'slipway', version: serverVersion, extensions: ['binary_tensor_data'] };
-
-function listIndex({ index }: ServedModels, readyOnly: boolean): unknown {
-  return index
-    .filter(({ state }) => state === 'READY' || !readyOnly)
-    .map(({ name, version, state, reason }) => ({ name, version: String(version), state, reason }));
 }
 
 /** Triton's body: `{"ready": true}` asks for ready models only. Nothing at all asks for every one. */

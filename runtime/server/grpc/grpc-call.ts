@@ -173,9 +173,10 @@ export class GrpcCall implements CallContext, Credentials {
     stream.end();
   }
 
-  // A client that is still sending is told to stop, and that its answer stands (RFC 9113, 8.1).
+  // A client that is still sending is told to stop, and that its answer stands (RFC 9113, 8.1). Not at once: nghttp2 drops
+  // what is queued on a stream that is being reset, and that would be the trailers.
   private stopRequest(): void {
-    if (!this.hasRequestEnded) this.stream.close(constants.NGHTTP2_NO_ERROR);
+    if (!this.hasRequestEnded) setImmediate(() => this.stream.close(constants.NGHTTP2_NO_ERROR));
   }
 }
 

@@ -77,17 +77,16 @@ export class GrpcServer {
   private readonly sessions = new Map<ServerHttp2Session, Session>();
   private readonly calls = new Map<GrpcCall, OpenCall>();
   private readonly deadlines = new Deadlines();
-  private readonly messages: MessageOptions;
+  /** For calls that announce no compression, and for those that do. */
+  private readonly plain: MessageOptions;
+  private readonly zipped: MessageOptions;
   private readonly pings: NodeJS.Timeout;
   private isClosing = false;
 
   constructor(private readonly options: GrpcServerOptions) {
     const { maxMessageBytes, bodyMemory, tls } = options;
-    this.messages = {
-      maxBytes: maxMessageBytes,
-      bodyMemory,
-      decompress: (message) => decompress(message, maxMessageBytes),
-    };
+    this.plain = { maxBytes: maxMessageBytes, bodyMemory, decompress: refuseCompressed };
+    this.zipped = { ...this.plain, decompress: (message) => decompress(message, maxMessageBytes) };
     const http2: ServerOptions = {
       settings: {
         initialWindowSize: STREAM_WINDOW_BYTES,
@@ -207,13 +206,14 @@ export class GrpcServer {
       call.tenant = principal.tenant;
       call.caller = principal.name;
     }
+    const messages = call.header('grpc-encoding') === 'gzip' ? this.zipped : this.plain;
     if (method.kind === 'unary') {
-      serveUnary(call, method.answer, this.messages);
+      serveUnary(call, method.answer, messages);
     } else if (method.kind === 'watch') {
       this.calls.set(call, { isBusy: false, drain: () => call.fail(draining()) });
-      serveWatch(call, method.answer, this.messages);
+      serveWatch(call, method.answer, messages);
     } else {
-      this.calls.set(call, new StreamingCall(call, method.answer, this.messages));
+      this.calls.set(call, new StreamingCall(call, method.answer, messages));
     }
   }
 
@@ -246,6 +246,11 @@ function secure(http2: ServerOptions, tls: TlsFiles): Http2SecureServer {
   const server = createSecureServer({ ...http2, ...tls.serverOptions });
   tls.keepCurrent(server);
   return server;
+}
+
+function refuseCompressed(): Promise<never> {
+  const message = 'the message says that it is compressed, but the call has no grpc-encoding';
+  return Promise.reject(new ServerError('MALFORMED_REQUEST', message));
 }
 
 function draining(): ServerError {

@@ -9,7 +9,7 @@ import {
 import { ServerError } from '../errors';
 import {
   describeConfiguration,
-  describeIndexRow,
+  describeIndex,
   describeModel,
   describeStatistics,
   SERVER_METADATA,
@@ -65,8 +65,7 @@ export const METADATA_ANSWERS = {
   },
   RepositoryIndex: (bytes, { models }) => {
     const { ready } = read(RepositoryIndexRequestSchema, bytes);
-    const rows = models().all.filter(({ isReady }) => isReady || !ready);
-    return write(RepositoryIndexResponseSchema, { models: rows.map(describeIndexRow) });
+    return write(RepositoryIndexResponseSchema, { models: describeIndex(models(), ready) });
   },
 } as const satisfies Record<string, Respond>;
 
