@@ -96,6 +96,11 @@ export function paddedRows({ allowedBatchSizes }: BatchPolicy, rows: number): nu
   return rows;
 }
 
+/** Rows of the batches that are run before anybody is served, ascending: where sizes are few, live traffic brings no new one. */
+export function warmUpSizes({ allowedBatchSizes, maxBatchRows }: BatchPolicy): readonly number[] {
+  return allowedBatchSizes.length > 0 ? allowedBatchSizes : [maxBatchRows];
+}
+
 function allowedSizes(settings: Settings, maxBatchSize: number, configured: readonly number[]): readonly number[] {
   if (maxBatchSize === 1) return [];
   const all =

@@ -1,24 +1,35 @@
 import type { Logger } from 'pino';
 import type { ServerSettings } from '../spec/environment';
 import { readCpuQuota } from './cpu-quota';
+import { Ensemble } from './ensemble';
 import type { StartExecutor } from './executor';
 import type { Metrics } from './metrics';
 import type { CreateModel } from './repository/model-version';
+import { ResponseCache } from './response-cache';
 import { ServedModel } from './served-model';
+import type { ServedModels } from './served-models';
 import { SharedResource } from './shared-resource';
 
 export interface ModelFactoryOptions {
   readonly settings: ServerSettings;
   readonly startExecutor: StartExecutor;
+  /** What the factory's models become part of: where ensembles look for their steps. */
+  readonly models: () => ServedModels;
   readonly metrics: Metrics;
   readonly log: Logger;
 }
 
-/** Makes models that share this replica's CPU quota or GPU. Nothing is fetched or opened before a model is loaded. */
-export function modelFactory({ settings, startExecutor, metrics, log }: ModelFactoryOptions): CreateModel {
+/** Makes models that share this replica's CPU quota or GPU, and its response cache. Nothing is fetched or opened before a model is loaded. */
+export function modelFactory({ settings, startExecutor, models, metrics, log }: ModelFactoryOptions): CreateModel {
   const resource = new SharedResource(settings.executors);
   const cpus = readCpuQuota();
   const intraOpThreads = settings.intraOpThreads ?? Math.max(1, Math.floor(cpus / settings.executors));
-  const shared = { settings, intraOpThreads, resource, startExecutor, metrics, log };
-  return (version, admit) => new ServedModel({ ...version, ...shared, admit });
+  const responseCache = new ResponseCache(settings.responseCacheMiB * 2 ** 20);
+  const shared = { settings, intraOpThreads, resource, responseCache, startExecutor, metrics, log };
+  return (version, admit) => {
+    const { configuration, reference } = version;
+    return configuration?.ensemble === undefined
+      ? new ServedModel({ ...version, ...shared, admit })
+      : new Ensemble({ name: reference.name, version: reference.version, configuration, models, log });
+  };
 }

@@ -23,14 +23,15 @@ export interface ModelProof {
 }
 
 /**
- * Runs a model before anybody is served: its golden proof, then warm-up with one row and with a full batch. A model that
- * takes rows is also asked whether a row comes out the same alone and beside another one.
+ * Runs a model before anybody is served: its golden proof, then warm-up with one row and with batches. A model that takes
+ * rows is also asked whether a row comes out the same alone and beside another one.
+ * @param batchSizes Rows of the batches that are run, ascending: every size that is allowed, or the largest one.
  * @throws ModelError when the golden proof fails. A generated input that the model cannot run is a warning.
  */
 export async function proveModel(
   executor: Executor,
   model: FetchedModel,
-  maxBatchSize: number,
+  batchSizes: readonly number[],
   log: Logger,
 ): Promise<ModelProof> {
   const golden = model.manifest?.golden;
@@ -43,7 +44,7 @@ export async function proveModel(
   if (!isBatchable(executor)) return warmUpWhole(executor, samples, log);
   for (const sample of samples) {
     try {
-      return await warmUpRows(executor, sample, maxBatchSize, log);
+      return await warmUpRows(executor, sample, batchSizes, log);
     } catch (error) {
       log.warn({ reason: (error as Error).message }, 'the model does not run on this warm-up input');
     }
@@ -117,7 +118,7 @@ async function warmUpWhole(executor: Executor, samples: readonly SampleInput[], 
 async function warmUpRows(
   executor: Executor,
   sample: SampleInput,
-  maxBatchSize: number,
+  batchSizes: readonly number[],
   log: Logger,
 ): Promise<ModelProof> {
   const run = (rows: readonly number[]): ReturnType<Executor['run']> => executor.run(sample.rows(rows));
@@ -133,12 +134,10 @@ async function warmUpRows(
     log.warn({ reason: difference }, 'a row comes out differently beside another one, so requests are not joined');
     return { takesRows: false, reason: `a row comes out differently beside another one: ${difference}`, cost };
   }
-  const fullBatch = Array.from({ length: maxBatchSize }, (_, i) => i);
-  await run(fullBatch);
-  return {
-    takesRows: true,
-    cost: { oneRowSeconds, rows: maxBatchSize, allRowsSeconds: (await run(fullBatch)).seconds },
-  };
+  const batchOf = (size: number): readonly number[] => Array.from({ length: size }, (_, i) => i);
+  for (const size of batchSizes) await run(batchOf(size));
+  const rows = batchSizes.at(-1) ?? 1;
+  return { takesRows: true, cost: { oneRowSeconds, rows, allRowsSeconds: (await run(batchOf(rows))).seconds } };
 }
 
 /** How the rows of a shared run differ from the same rows run alone. */

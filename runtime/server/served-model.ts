@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import { rowsNotIndependent, type Finding } from '../model/doctor';
 import type { Tensor } from '../onnx/tensor-encoding';
 import type { ServerSettings } from '../spec/environment';
-import { planBatching } from './batch-policy';
+import { planBatching, warmUpSizes, type BatchPolicy } from './batch-policy';
 import { Batcher } from './batcher';
 import { EfficiencyMeter } from './efficiency';
 import { ServerError, StartupError } from './errors';
@@ -19,6 +19,8 @@ import type { InferCall } from './infer-call';
 import { examineFetched } from './model-findings';
 import { ModelStatistics } from './model-statistics';
 import type { Admit, LoadableModel, ModelVersion } from './repository/model-version';
+import { RepeatedRequests } from './repeated-requests';
+import type { ResponseCache } from './response-cache';
 import type { ModelState } from './servable';
 import type { SharedResource } from './shared-resource';
 
@@ -29,6 +31,7 @@ export interface ServedModelOptions extends ModelVersion {
   readonly intraOpThreads: number;
   /** What all models of the replica run on. */
   readonly resource: SharedResource;
+  readonly responseCache: ResponseCache;
   readonly startExecutor: StartExecutor;
   readonly metrics: Metrics;
   readonly log: Logger;
@@ -128,8 +131,8 @@ export class ServedModel implements LoadableModel {
 
   /** @throws ServerError as the batcher does, and MODEL_NOT_READY. */
   infer(call: InferCall): Promise<readonly Tensor[]> {
-    this.arrivedRows += call.rows;
-    return this.assertReady().batcher.run(call);
+    const { batcher, repeated } = this.assertReady();
+    return repeated === undefined ? this.run(batcher, call) : repeated.infer(call);
   }
 
   /** @throws ServerError MODEL_NOT_READY with the reason. */
@@ -142,9 +145,15 @@ export class ServedModel implements LoadableModel {
   }
 
   async close(): Promise<void> {
+    this.serving?.repeated?.close();
     await this.pool?.close();
     await this.fetched?.release();
     this.options.metrics.forget(this);
+  }
+
+  private run(batcher: Batcher, call: InferCall): Promise<readonly Tensor[]> {
+    this.arrivedRows += call.rows;
+    return batcher.run(call);
   }
 
   private async fetch(signal: AbortSignal): Promise<FetchedModel> {
@@ -153,6 +162,7 @@ export class ServedModel implements LoadableModel {
       cacheDirectory: this.options.settings.cacheDirectory,
       cacheMiB: this.options.settings.cacheMiB,
       modelFile: this.options.modelFile,
+      copiesLocal: this.options.settings.hotReload || this.options.settings.adminPort !== undefined,
       signal,
       onRetry: (error) => {
         this.progress = `loading: ${error.message}`;
@@ -195,10 +205,11 @@ export class ServedModel implements LoadableModel {
     const { inputs, outputs } = signature!;
     const { reason } = proof!;
     if (reason !== undefined) this.findings = [rowsNotIndependent(reason), ...this.findings];
-    const maxRows = proof!.takesRows ? this.maxBatchSize : undefined;
+    const takesRows = proof!.takesRows && this.maxBatchSize > 0;
+    const policy = this.planBatching(takesRows);
+    const maxRows = takesRows ? policy.maxBatchRows : undefined;
     const { cost } = proof!;
     if (cost !== undefined) this.cost.calibrate(cost.oneRowSeconds, cost.rows, cost.allRowsSeconds);
-    const policy = planBatching(settings, maxRows, this.options.configuration);
     const pace = new RunCost();
     if (cost !== undefined) pace.calibrate(cost.oneRowSeconds, cost.rows, cost.allRowsSeconds);
     const batcher = new Batcher({
@@ -223,7 +234,30 @@ export class ServedModel implements LoadableModel {
         },
       },
     });
-    return { pool, batcher, target: { name: this.name, inputs, outputs, maxRows } };
+    return { pool, batcher, repeated: this.reuse(batcher), target: { name: this.name, inputs, outputs, maxRows } };
+  }
+
+  /** @returns undefined when every request is run for itself. */
+  private reuse(batcher: Batcher): RepeatedRequests | undefined {
+    const { settings, configuration, responseCache, metrics } = this.options;
+    const keepsAnswers = settings.responseCacheMiB > 0 && configuration?.responseCache === true;
+    if (!keepsAnswers && !settings.singleFlight) return undefined;
+    return new RepeatedRequests({
+      answers: keepsAnswers ? responseCache.open() : undefined,
+      singleFlight: settings.singleFlight,
+      run: (call) => this.run(batcher, call),
+      secondsOf: (rows) => rows * this.secondsPerRow,
+      observe: {
+        hit: (lookupSeconds, savedSeconds) => {
+          this.statistics.cacheHit.add(lookupSeconds);
+          metrics.cacheHit(this, savedSeconds);
+        },
+        miss: (lookupSeconds) => {
+          this.statistics.cacheMiss.add(lookupSeconds);
+          metrics.cacheMiss(this);
+        },
+      },
+    });
   }
 
   private async startProven(model: FetchedModel): Promise<{ readonly executor: Executor; readonly proof: ModelProof }> {
@@ -247,7 +281,7 @@ export class ServedModel implements LoadableModel {
     );
     try {
       const proving = performance.now();
-      const proof = await proveModel(executor, model, this.maxBatchSize, this.log);
+      const proof = await proveModel(executor, model, warmUpSizes(this.planBatching(true)), this.log);
       this.log.info(
         { seconds: secondsSince(proving), golden: model.manifest?.golden !== undefined },
         'model proven and warm',
@@ -259,14 +293,22 @@ export class ServedModel implements LoadableModel {
     }
   }
 
+  private planBatching(takesRows: boolean): BatchPolicy {
+    const { settings, configuration } = this.options;
+    return planBatching(settings, takesRows ? Math.max(1, this.maxBatchSize) : undefined, configuration);
+  }
+
+  /** Most rows of one run, before allowed sizes; 0 when the model's configuration says that it takes no rows. */
   private get maxBatchSize(): number {
-    return this.options.reference.maxBatchSize ?? this.options.settings.maxBatchSize;
+    const { reference, configuration, settings } = this.options;
+    return reference.maxBatchSize ?? configuration?.maxBatchSize ?? settings.maxBatchSize;
   }
 }
 
 export interface Serving {
   readonly pool: ExecutorPool;
   readonly batcher: Batcher;
+  readonly repeated: RepeatedRequests | undefined;
   readonly target: InferTarget;
 }
 

@@ -100,6 +100,16 @@ test('a higher priority goes first, and what is left of its batch goes to the ne
   expect(batches(virtual)).toEqual([[100], [3, 2], [4, 1]]);
 });
 
+test('a higher priority goes first also when its shape is another', async () => {
+  const virtual = new VirtualBatcher({ policy: { priorityLevels: 2, queues: [ONE_LEVEL, ONE_LEVEL] } });
+  void virtual.call([1]);
+  await virtual.time.run(1);
+  void virtual.call([2], { priority: 2 });
+  void virtual.call([3], { priority: 1, width: 2 });
+  await virtual.time.run();
+  expect(batches(virtual)).toEqual([[1], [3], [2]]);
+});
+
 test('tenants get equal shares of rows, whoever asks most, and each of them in order', async () => {
   const virtual = new VirtualBatcher({ policy: { maxBatchRows: 4 } });
   void virtual.call([0]);
@@ -232,6 +242,17 @@ test('a batch that waits for more rows does not hold up one of another shape', a
   await virtual.time.run(100);
   expect(batches(virtual)).toEqual([[2, 3]]);
   await virtual.time.run();
+});
+
+test('each shape waits for its own delay', async () => {
+  const virtual = new VirtualBatcher({ policy: { maxQueueDelayMs: 20 }, runMs: () => 1 });
+  void virtual.call([1]);
+  await virtual.time.run(10);
+  void virtual.call([2], { width: 2 });
+  await virtual.time.run();
+  expect(batches(virtual)).toEqual([[1], [2]]);
+  expect(virtual.runs[0]!.at).toBeLessThan(22);
+  expect(virtual.runs[1]!.at).toBeGreaterThanOrEqual(30);
 });
 
 test('answers leave in the order of arrival when that is asked for', async () => {

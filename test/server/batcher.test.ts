@@ -91,6 +91,16 @@ function requestsOf({ rows }: ObservedRun): number[] {
   return [...new Set(requests)];
 }
 
+function queueTimeout(
+  { queueTimeoutMs, priority }: Arrival,
+  { queues, priorityLevels, defaultPriorityLevel }: BatchPolicy,
+): { readonly timeoutAction: string; readonly ms: number } {
+  const level = priority >= 1 && priority <= priorityLevels ? priority : defaultPriorityLevel;
+  const { timeoutAction, defaultTimeoutMs, allowTimeoutOverride } = queues[level - 1]!;
+  const own = queueTimeoutMs === undefined || queueTimeoutMs === 0 ? Infinity : queueTimeoutMs;
+  return { timeoutAction, ms: allowTimeoutOverride ? Math.min(own, defaultTimeoutMs) : defaultTimeoutMs };
+}
+
 class Play {
   readonly virtual: VirtualBatcher;
   readonly outcomes: string[] = [];
@@ -179,6 +189,7 @@ test('no row is lost, doubled or given to another request, and no expired one is
       });
 
       const succeeded = new Set<number>();
+      const begun = new Set<number>();
       for (const run of virtual.runs) {
         if (rules.allowedBatchSizes.length > 0) expect(rules.allowedBatchSizes).toContain(run.rows.length);
         expect(run.rows.length).toBeLessThanOrEqual(rules.maxBatchRows);
@@ -191,6 +202,9 @@ test('no row is lost, doubled or given to another request, and no expired one is
           expect(run.rows.slice(from, from + numbers.length), 'rows of a request lie together').toEqual(numbers);
           // The clock of a test goes on a little with every turn.
           expect(run.at, 'begin of a run of an expired request').toBeLessThan(one.at + one.patienceMs + 1);
+          const { timeoutAction, ms } = queueTimeout(one, rules);
+          if (!begun.has(i) && timeoutAction === 'REJECT') expect(run.at).toBeLessThan(one.at + ms + 1);
+          begun.add(i);
           if (run.hasFailed) continue;
           expect(succeeded.has(i), 'a request that was run twice').toBe(false);
           succeeded.add(i);
