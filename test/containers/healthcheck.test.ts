@@ -1,8 +1,12 @@
 import { spawn } from 'node:child_process';
 import { createServer, type RequestListener, type Server } from 'node:http';
+import { readFileSync } from 'node:fs';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { afterEach, expect, test } from 'vitest';
+import { Authority } from '../server/harness/certificates';
+import { findTool } from '../support/tools';
 
 const SCRIPT = path.resolve(__dirname, '../../containers/image/healthcheck.mjs');
 
@@ -18,8 +22,12 @@ async function listen(listener: RequestListener): Promise<number> {
   return (server.address() as AddressInfo).port;
 }
 
-async function healthCheck(port: number): Promise<{ exitCode: number | null; reason: string }> {
-  const child = spawn(process.execPath, [SCRIPT], { env: { ...process.env, SLIPWAY_HTTP_PORT: String(port) } });
+async function healthCheck(
+  port: number,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<{ exitCode: number | null; reason: string }> {
+  const env = { ...process.env, SLIPWAY_HTTP_PORT: String(port), ...environment };
+  const child = spawn(process.execPath, [SCRIPT], { env });
   let reason = '';
   child.stderr.on('data', (chunk: Buffer) => (reason += chunk.toString('utf8')));
   const exitCode = await new Promise<number | null>((resolve) => child.on('close', resolve));
@@ -54,4 +62,16 @@ test('exits 1 by itself when the event loop does not answer', async () => {
   const { exitCode, reason } = await healthCheck(port);
   expect(exitCode).toBe(1);
   expect(reason).toContain('did not answer within 4 seconds');
+});
+
+test('asks over HTTPS where the server has a certificate, whoever signed it', async (ctx) => {
+  const openssl = findTool('openssl');
+  if (openssl === undefined) return ctx.skip('no openssl on the PATH');
+  const { cert, key } = new Authority(openssl).issue('server');
+  const options = { cert: readFileSync(cert), key: readFileSync(key) };
+  server = createSecureServer(options, (_request, response) => void response.end('{"live":true}'));
+  await new Promise<void>((resolve) => server!.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  expect(await healthCheck(port, { SLIPWAY_TLS_CERTIFICATE: cert })).toEqual({ exitCode: 0, reason: '' });
+  expect((await healthCheck(port)).exitCode).toBe(1);
 });
