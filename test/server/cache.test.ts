@@ -270,7 +270,7 @@ test('a lock of another container holds as long as its process says that it live
   const cache = temporaryFolder();
   await (await fetchIt(reference, cache)).release();
   const [entry] = readdirSync(path.join(cache, 'models'));
-  writeFileSync(path.join(cache, 'models', entry!, 'entry.json'), '{}');
+  rmSync(path.join(cache, 'models', entry!, 'files', 'weights.bin'));
   const user = path.join(cache, 'users', 'other.json');
   writeFileSync(user, JSON.stringify({ pid: 1, start: '1', space: 'another container', entries: [entry] }));
   const then = Date.now() / 1_000 - 17;
@@ -281,6 +281,7 @@ test('a lock of another container holds as long as its process says that it live
   await wait(500);
   expect(store.requests).toHaveLength(asked);
   await fetching;
+  expect(store.requests.slice(asked).map(({ path: at }) => at)).toEqual(['/m/1/weights.bin']);
   expect(readdirSync(path.join(cache, 'models', entry!))).toEqual(['entry.json', 'files']);
   expect(existsSync(user)).toBe(false);
 });

@@ -87,7 +87,7 @@ test.for([
   {
     store: 's3',
     endpoint: 'AWS_ENDPOINT_URL_S3',
-    keys: { AWS_ACCESS_KEY_ID: 'k', AWS_SECRET_ACCESS_KEY: 's' } as Readonly<Record<string, string>>,
+    keys: { AWS_ACCESS_KEY_ID: 'k', AWS_SECRET_ACCESS_KEY: 's' },
   },
   {
     store: 'oss',
