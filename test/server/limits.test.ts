@@ -183,5 +183,4 @@ test('a client that hardly reads its answer loses its connection; a large answer
   expect(exchange!.request.socket.destroyed).toBe(false);
   exchange!.dropSlowReader(now + 30_000 + answer.length / 8);
   await until('the connection is gone', () => isClosed);
-  expect(exchange!.cancellation.reason?.code).toBe('CLIENT_GONE');
 });
