@@ -29,6 +29,13 @@ export interface FetchOptions extends DownloadOptions {
   readonly cacheMiB?: number;
   /** The file that holds the model. @default model.onnx */
   readonly modelFile?: string;
+  /**
+   * Copies files of this machine into the cache as well. Where a repository may change under a running server, a model that
+   * reads its weights from a file that somebody truncates would end the process, and an executor that is started anew
+   * would find other files than those that were proven.
+   * @default false
+   */
+  readonly copiesLocal?: boolean;
 }
 
 const MAX_MANIFEST_BYTES = 16 * 2 ** 20;
@@ -53,7 +60,10 @@ async function fetchOnce(reference: ModelReference, options: FetchOptions): Prom
     const { modelFile = MODEL_FILE } = options;
     const wanted = reference.files ?? (await filesOfFolder(reference, options));
     if (!wanted.some((file) => file.path === modelFile)) throw new ModelError(`${modelFile} is not among its files`);
-    const { folder, release } = (await takeLocal(wanted, options)) ?? (await takeCached(reference, wanted, options));
+    const { folder, release } =
+      options.copiesLocal === true
+        ? await takeCached(reference, wanted, options)
+        : ((await takeLocal(wanted, options)) ?? (await takeCached(reference, wanted, options)));
     try {
       const hasManifest = wanted.some((file) => file.path === MANIFEST_FILE);
       const manifest = hasManifest ? await readManifest(folder, reference) : undefined;

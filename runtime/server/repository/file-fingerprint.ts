@@ -1,6 +1,5 @@
-import { stat } from 'node:fs/promises';
 import type { Asking } from '../find-models';
-import { SourceError, type ModelSource } from '../model-source';
+import type { ModelSource } from '../model-source';
 import { childUri } from '../source-of';
 
 /** Deeper and larger version folders than any exporter writes; beyond them a change may go unnoticed. */
@@ -17,25 +16,14 @@ export async function fingerprintOfFolder(source: ModelSource, folder: string, {
   const visit = async (uri: string, path: string, depth: number): Promise<void> => {
     for (const { name, isFolder } of await source.list(uri, signal)) {
       if (files.length >= MAX_FILES) return;
-      if (!isFolder) files.push(`${path}${name} ${await fingerprintOfFile(source, childUri(uri, name), signal)}`);
-      else if (depth < MAX_DEPTH) await visit(`${childUri(uri, name)}/`, `${path}${name}/`, depth + 1);
+      if (isFolder) {
+        if (depth < MAX_DEPTH) await visit(`${childUri(uri, name)}/`, `${path}${name}/`, depth + 1);
+        continue;
+      }
+      const { bytes, tag } = await source.stat(childUri(uri, name), signal);
+      files.push(`${path}${name} ${bytes} ${tag}`);
     }
   };
   await visit(folder, '', 0);
   return files.sort().join('\n');
-}
-
-async function fingerprintOfFile(source: ModelSource, uri: string, signal: AbortSignal): Promise<string> {
-  const path = source.localPath?.(uri);
-  if (path === undefined) {
-    const { bytes, tag } = await source.stat(uri, signal);
-    return `${bytes} ${tag}`;
-  }
-  try {
-    const { size, mtimeMs, ino } = await stat(path);
-    return `${size} ${mtimeMs} ${ino}`;
-  } catch (error) {
-    // Taken away while the folder was being read: the next look shows it.
-    throw new SourceError('transient', (error as Error).message);
-  }
 }
