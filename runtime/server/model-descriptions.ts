@@ -32,8 +32,19 @@ export function describeModel(model: Servable, versions: readonly Pick<Servable,
     platform: 'onnx_onnxv1',
     inputs: inputs.map(describeTensor),
     outputs: outputs.map(describeTensor),
-    properties: findingProperties(model.findings ?? []),
+    properties: { ...dimensionProperties([...inputs, ...outputs]), ...findingProperties(model.findings ?? []) },
   };
+}
+
+/** What the model calls its free dimensions, which are -1 in shapes: `batch,3,height,width`. */
+function dimensionProperties(tensors: readonly TensorSignature[]): Readonly<Record<string, string>> {
+  const named = tensors.filter(({ shape }) => shape.some((size) => typeof size === 'string' && size !== ''));
+  return Object.fromEntries(
+    named.map(({ name, shape }) => [
+      `slipway.dimensions.${name}`,
+      shape.map((size) => (size === '' ? '-1' : String(size))).join(','),
+    ]),
+  );
 }
 
 function describeTensor({ name, datatype, shape }: TensorSignature): object {

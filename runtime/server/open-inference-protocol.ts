@@ -1,14 +1,19 @@
-import { parseJsonText } from '../onnx/json-text';
 import { ServerError } from './errors';
 import type { Exchange } from './exchange';
 import type { Codec, ModelSelector } from './codec';
-import type { Inference } from './inference';
 import { parseInferRequest } from './infer-request';
 import { encodeInferResponse } from './infer-response';
-import { describeIndex, describeModel, SERVER_METADATA } from './model-descriptions';
+import { parseJsonObject } from './json-body';
+import {
+  describeConfiguration,
+  describeIndex,
+  describeModel,
+  describeStatistics,
+  SERVER_METADATA,
+} from './model-descriptions';
+import type { RouteContext } from './protocols/route-context';
 import { readBody } from './request-body';
 import type { Route } from './router';
-import type { ServedModels } from './served-models';
 
 export type Handler = (exchange: Exchange, parameters: Readonly<Record<string, string>>) => Promise<void> | void;
 
@@ -16,8 +21,11 @@ const HEADER_LENGTH = 'inference-header-content-length';
 
 const MAX_INDEX_BODY_BYTES = 64 * 1_024;
 
-/** The Open Inference Protocol's REST paths, with the models list of KServe and the repository index of Triton. */
-export function openInferenceRoutes(models: () => ServedModels, inference: Inference): readonly Route<Handler>[] {
+/**
+ * The Open Inference Protocol's REST paths, with the models list of KServe and Triton's extensions: repository index,
+ * configuration and statistics.
+ */
+export function openInferenceRoutes({ models, inference, settings }: RouteContext): readonly Route<Handler>[] {
   const metadata: Handler = (exchange, parameters) => {
     const found = models().find(selectorOf(parameters));
     exchange.sendJson(200, describeModel(found, models().versionsOf(found.name)));
@@ -26,11 +34,26 @@ export function openInferenceRoutes(models: () => ServedModels, inference: Infer
     const { name, isReady, reason } = models().find(selectorOf(parameters));
     exchange.sendJson(isReady ? 200 : 503, { name, ready: isReady, ...(isReady ? {} : { reason }) });
   };
+  const configuration: Handler = (exchange, parameters) =>
+    exchange.sendJson(200, describeConfiguration(models().find(selectorOf(parameters)), settings));
+  const statistics: Handler = (exchange, { model, version }) => {
+    const all = model === undefined ? models().all : version === undefined ? models().versionsOf(model) : [];
+    // A version of its own, or a name that nothing has: then this says so.
+    const found = model !== undefined && all.length === 0 ? [models().find({ name: model, version })] : all;
+    exchange.sendJson(200, { model_stats: found.map(describeStatistics) });
+  };
   const infer: Handler = (exchange, parameters) =>
     inference.answer(exchange, selectorOf(parameters), openInferenceCodec(exchange));
   const index: Handler = async (exchange) =>
     exchange.sendJson(200, describeIndex(models(), await readsReadyOnly(exchange)));
   const group = 'metadata' as const;
+  const ofModel = (
+    call: string,
+    route: Pick<Route<Handler>, 'method' | 'group' | 'handler'>,
+  ): readonly Route<Handler>[] => [
+    { ...route, path: `/v2/models/{model}${call}` },
+    { ...route, path: `/v2/models/{model}/versions/{version}${call}` },
+  ];
   return [
     { method: 'GET', path: '/v2', group, handler: (exchange) => exchange.sendJson(200, SERVER_METADATA) },
     {
@@ -39,12 +62,13 @@ export function openInferenceRoutes(models: () => ServedModels, inference: Infer
       group,
       handler: (exchange) => exchange.sendJson(200, { models: models().names }),
     },
-    { method: 'GET', path: '/v2/models/{model}', group, handler: metadata },
-    { method: 'GET', path: '/v2/models/{model}/versions/{version}', group, handler: metadata },
-    { method: 'GET', path: '/v2/models/{model}/ready', group: 'public', handler: ready },
-    { method: 'GET', path: '/v2/models/{model}/versions/{version}/ready', group: 'public', handler: ready },
-    { method: 'POST', path: '/v2/models/{model}/infer', group: 'infer', handler: infer },
-    { method: 'POST', path: '/v2/models/{model}/versions/{version}/infer', group: 'infer', handler: infer },
+    // Before the metadata of a model of this name, as in Triton.
+    { method: 'GET', path: '/v2/models/stats', group, handler: statistics },
+    ...ofModel('', { method: 'GET', group, handler: metadata }),
+    ...ofModel('/ready', { method: 'GET', group: 'public', handler: ready }),
+    ...ofModel('/config', { method: 'GET', group, handler: configuration }),
+    ...ofModel('/stats', { method: 'GET', group, handler: statistics }),
+    ...ofModel('/infer', { method: 'POST', group: 'infer', handler: infer }),
     { method: 'GET', path: '/v2/repository/index', group, handler: index },
     { method: 'POST', path: '/v2/repository/index', group, handler: index },
   ];
@@ -92,11 +116,5 @@ async function readsReadyOnly(exchange: Exchange): Promise<boolean> {
     cancellation: exchange.cancellation,
     onAccept: () => exchange.allowBody(),
   });
-  if (body.byteLength === 0) return false;
-  try {
-    const request = parseJsonText(Buffer.from(body).toString('utf8')) as { ready?: unknown } | null;
-    return request?.ready === true;
-  } catch (error) {
-    throw new ServerError('MALFORMED_REQUEST', `the request must be JSON: ${(error as Error).message}`);
-  }
+  return body.byteLength > 0 && parseJsonObject(body)['ready'] === true;
 }

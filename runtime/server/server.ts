@@ -120,10 +120,11 @@ export class InferenceServer {
       maxBodyBytes: Math.floor(settings.maxBodyMiB * 2 ** 20),
       bodyMemory: new BodyMemory(Math.floor(settings.bodyMemoryMiB * 2 ** 20)),
     });
+    const context = { models, inference, settings, repository: this.lifecycle };
     this.router = new Router([
       ...healthRoutes({ models, isDraining: () => this.isDraining, runStuckSeconds: settings.runStuckSeconds }),
-      ...openInferenceRoutes(models, inference),
-      ...protocolRoutes({ models, inference, settings }),
+      ...openInferenceRoutes(context),
+      ...protocolRoutes(context),
     ]);
     const metricsRouter = new Router<Handler>([
       { method: 'GET', path: PATHS.metrics, group: 'public', handler: (exchange) => this.sendMetrics(exchange) },

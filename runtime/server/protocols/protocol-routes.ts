@@ -1,5 +1,6 @@
 import type { Handler } from '../open-inference-protocol';
 import type { Route } from '../router';
+import { openApiRoutes } from './openapi-routes';
 import { predictRoutes } from './predict-routes';
 import type { RouteContext } from './route-context';
 import { sagemakerRoutes } from './sagemaker-routes';
@@ -14,5 +15,6 @@ export function protocolRoutes(context: RouteContext): readonly Route<Handler>[]
     ...tensorflowServingRoutes(context),
     ...sagemakerRoutes(context),
     ...predictRoutes(context),
+    ...openApiRoutes(context),
   ];
 }
