@@ -55,9 +55,9 @@ async function drain(server: InferenceServer): Promise<void> {
   process.exit(0);
 }
 
-/** A run in a thread cannot be interrupted, and `process.exit` waits for it: only SIGKILL ends the process for certain. */
+/** `process.exit` waits for a run that cannot be interrupted: only SIGKILL ends the process for certain. */
 async function abandon(server: InferenceServer): Promise<void> {
-  await server.abandon();
+  if (await server.abandon()) process.exit(1);
   process.kill(process.pid, 'SIGKILL');
 }
 

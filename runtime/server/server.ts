@@ -7,6 +7,7 @@ import type { Logger } from 'pino';
 import { CONTRACT, PATHS } from '../spec/endpoints';
 import { ENVIRONMENT, type ServerSettings } from '../spec/environment';
 import type { PortLabel } from '../spec/metric-names';
+import { adminRoutes } from './admin-routes';
 import { Authenticator } from './auth/authenticator';
 import { BodyMemory } from './body-memory';
 import { CloudwatchPublisher } from './cloudwatch-publisher';
@@ -27,6 +28,7 @@ import { protocolRoutes } from './protocols/protocol-routes';
 import { Router } from './router';
 import { SaturationMeter } from './saturation-meter';
 import { ServedModels } from './served-models';
+import { SharedLogLevel } from './shared-log-level';
 import { TlsFiles } from './tls-files';
 import { endTrace, traceExchange, traceRoute } from './traced-request';
 import { startTracing, type Tracing } from './tracing';
@@ -43,6 +45,8 @@ export interface Addresses {
   readonly httpPort: number;
   readonly grpcPort: number;
   readonly metricsPort: number;
+  /** Where loading and unloading was asked for. */
+  readonly adminPort?: number;
 }
 
 /** Builds a server without starting anything: no port, no thread, no signal handler. */
@@ -52,6 +56,8 @@ export function buildServer(options: ServerOptions): InferenceServer {
 
 type Phase = 'serving' | 'draining' | 'closing';
 
+/** Whoever loads and unloads models is on the machine, or is let onto it. */
+const ADMIN_HOST = '127.0.0.1';
 const IDLE_POLL_MS = 10;
 /** How long the last answers may take to leave once nothing else is waited for. */
 const FLUSH_MS = 1_000;
@@ -61,6 +67,7 @@ const SLOW_READER_MS = 1_000;
 export class InferenceServer {
   private readonly models = new ServedModels();
   private readonly lifecycle: ModelLifecycle;
+  private readonly adminHttp: Server | SecureServer | undefined;
   private phase: Phase = 'serving';
   private readonly startup = new AbortController();
   private readonly exchanges = new Set<Exchange>();
@@ -132,6 +139,10 @@ export class InferenceServer {
     this.http = this.createHttp('http', this.router, this.tls);
     this.grpc = this.createGrpc(inference);
     this.metricsHttp = this.createHttp('metrics', metricsRouter);
+    const index = openInferenceRoutes(context).filter(({ path }) => path === '/v2/repository/index');
+    const admin = adminRoutes({ repository: this.lifecycle, logLevel: new SharedLogLevel(log), log });
+    this.adminHttp =
+      settings.adminPort === undefined ? undefined : this.createHttp('admin', new Router([...admin, ...index]));
   }
 
   get isDraining(): boolean {
@@ -157,16 +168,28 @@ export class InferenceServer {
       settings.metricsPort,
       ENVIRONMENT.metricsPort.variable,
     );
-    for (const server of [this.http, this.grpc.server, this.metricsHttp]) {
+    const admin =
+      this.adminHttp === undefined
+        ? {}
+        : { adminPort: await listen(this.adminHttp, ADMIN_HOST, settings.adminPort!, ENVIRONMENT.adminPort.variable) };
+    for (const server of [this.http, this.grpc.server, this.metricsHttp, ...(this.adminHttp ? [this.adminHttp] : [])]) {
       // Out of file descriptors, say: the connection is lost, the server goes on.
       server.on('error', (error: Error) => log.error({ reason: error.message }, 'a connection could not be accepted'));
     }
     this.slowReaders = setInterval(() => this.dropSlowReaders(), SLOW_READER_MS).unref();
     log.info(
-      { host: settings.host, httpPort, grpcPort, metricsPort, contract: CONTRACT, nodeVersion: process.version },
+      {
+        host: settings.host,
+        httpPort,
+        grpcPort,
+        metricsPort,
+        ...admin,
+        contract: CONTRACT,
+        nodeVersion: process.version,
+      },
       'listening',
     );
-    return { httpPort, grpcPort, metricsPort };
+    return { httpPort, grpcPort, metricsPort, ...admin };
   }
 
   /**
@@ -205,13 +228,17 @@ export class InferenceServer {
     return this.waitForIdle(settings.requestDeadlineSeconds * 1_000);
   }
 
-  /** Answers everything that waits with 503 and gives the answers a moment to leave. Runs go on: nothing can stop them. */
-  async abandon(): Promise<void> {
+  /**
+   * Answers everything that waits with 503 and gives the answers a moment to leave.
+   * @returns whether nothing runs any more: native executors end a run that nobody waits for, nothing can stop a worker's.
+   */
+  async abandon(): Promise<boolean> {
     this.stopAccepting();
     for (const exchange of this.exchanges) exchange.abort(draining());
     this.grpc.abort(draining());
     const deadline = Date.now() + FLUSH_MS;
     while ((this.exchanges.size > 0 || !this.grpc.isIdle) && Date.now() < deadline) await wait(IDLE_POLL_MS);
+    return this.options.settings.executor === 'native' ? this.waitForIdle(FLUSH_MS) : this.isIdle;
   }
 
   /** Releases ports, timers and threads. Waits for runs. */
@@ -229,6 +256,8 @@ export class InferenceServer {
     this.grpc.close();
     this.metricsHttp.close();
     this.metricsHttp.closeAllConnections();
+    this.adminHttp?.close();
+    this.adminHttp?.closeAllConnections();
     await this.models.close();
     await this.tracing?.close();
   }
