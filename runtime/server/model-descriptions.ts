@@ -29,7 +29,7 @@ export function describeModel(model: Servable, versions: readonly Pick<Servable,
   return {
     name: model.name,
     versions: versions.map(({ version }) => String(version)),
-    platform: 'onnx_onnxv1',
+    platform: model.configuration?.ensemble === undefined ? 'onnx_onnxv1' : 'ensemble',
     inputs: inputs.map(describeTensor),
     outputs: outputs.map(describeTensor),
     properties: { ...dimensionProperties([...inputs, ...outputs]), ...findingProperties(model.findings ?? []) },
@@ -57,7 +57,7 @@ export function describeConfiguration(
   { executors, executionProvider }: Pick<ServerSettings, 'executors' | 'executionProvider'>,
 ): ModelConfigurationJson {
   const { inputs, outputs, maxRows } = model.target ?? model.assertReady().target;
-  return writeModelConfigurationJson(undefined, {
+  return writeModelConfigurationJson(model.configuration, {
     name: model.name,
     inputs,
     outputs,

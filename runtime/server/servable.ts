@@ -1,5 +1,6 @@
 import type { Finding } from '../model/doctor';
 import type { Tensor } from '../onnx/tensor-encoding';
+import type { ModelConfiguration } from '../spec/model-configuration';
 import type { InferCall } from './infer-call';
 import type { InferTarget } from './infer-request';
 import type { ModelStatistics } from './model-statistics';
@@ -18,6 +19,8 @@ export interface Servable {
   /** What requests are checked against; undefined until the model has been opened. */
   readonly target: InferTarget | undefined;
   readonly statistics: ModelStatistics;
+  /** What its author decided. @default - nothing, or nobody wrote a configuration */
+  readonly configuration?: ModelConfiguration | undefined;
   /** What the model doctor found. @default - nobody looked */
   readonly findings?: readonly Finding[];
   /** @throws ServerError MODEL_NOT_READY with the reason. */
