@@ -83,7 +83,7 @@ test('a directory is listed, sized and read, whole or in part', async () => {
   );
 });
 
-test.for([
+const STORES_LIKE_S3: readonly { store: string; endpoint: string; keys: Readonly<Record<string, string>> }[] = [
   {
     store: 's3',
     endpoint: 'AWS_ENDPOINT_URL_S3',
@@ -102,7 +102,9 @@ test.for([
     endpoint: 'COS_ENDPOINT',
     keys: { TENCENTCLOUD_SECRET_ID: 'k', TENCENTCLOUD_SECRET_KEY: 's' },
   },
-])(
+];
+
+test.for(STORES_LIKE_S3)(
   '$store:// is listed, sized and read, whole or in part, with static keys',
   async ({ store, endpoint, keys }, ctx) => {
     const program = findTool('moto_server');
