@@ -1,8 +1,12 @@
-import { defineConfig } from 'vitest/config';
+import { configDefaults, defineConfig } from 'vitest/config';
+
+// What takes a minute or more runs with `npm run test:long` alone.
+const isLong = process.env['SLIPWAY_TEST_LONG'] === '1';
 
 export default defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
+    exclude: isLong ? configDefaults.exclude : [...configDefaults.exclude, 'test/**/*.long.test.ts'],
     environment: 'node',
     testTimeout: 60_000,
     hookTimeout: 120_000,

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { addOneModel, identityModel, slowModel } from '../support/onnx-models';
 import { plainRepository } from './harness/model-repository';
+import { overload, quantile } from './harness/overload';
 import { floats, request, startServer, type Answer, type RunningServer } from './harness/running-server';
 import { sample, until, untilQueued, untilStarted } from './harness/until';
 
@@ -78,6 +79,17 @@ test('requests of a rare shape are not held up behind others, nor others behind 
   answers.forEach((answer, i) => {
     expect(answer.json.outputs[0].data).toEqual(new Array<number>(widths[i]!).fill(i));
   });
+});
+
+test('at three times what the server can answer, some are served soon and the others are told when to come again', async () => {
+  const queueSeconds = 0.3;
+  const { acceptedSeconds, retryAfterSeconds, others, kept } = await overload({ queueSeconds, seconds: 3 });
+  expect(others).toEqual([]);
+  expect(retryAfterSeconds.length, 'refused').toBeGreaterThan(acceptedSeconds.length / 2);
+  expect(retryAfterSeconds.every((seconds) => Number.isInteger(seconds) && seconds >= 1)).toBe(true);
+  expect(kept, 'share of capacity that is still served').toBeGreaterThan(0.4);
+  // Without a bound the last one would wait for twice as long as requests are sent.
+  expect(quantile(acceptedSeconds, 0.99)).toBeLessThan(5 * queueSeconds);
 });
 
 test('the probes answer while a model runs', async () => {
