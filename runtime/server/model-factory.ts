@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import type { ServerSettings } from '../spec/environment';
-import { readCpuQuota } from './cpu-quota';
+import { intraOpThreadsFor, readCpuQuota } from './cpu-quota';
 import { Ensemble } from './ensemble';
 import type { StartExecutor } from './executor';
 import type { Metrics } from './metrics';
@@ -22,8 +22,8 @@ export interface ModelFactoryOptions {
 /** Makes models that share this replica's CPU quota or GPU, and its response cache. Nothing is fetched or opened before a model is loaded. */
 export function modelFactory({ settings, startExecutor, models, metrics, log }: ModelFactoryOptions): CreateModel {
   const resource = new SharedResource(settings.executors);
-  const cpus = readCpuQuota();
-  const intraOpThreads = settings.intraOpThreads ?? Math.max(1, Math.floor(cpus / settings.executors));
+  const intraOpThreads =
+    settings.intraOpThreads ?? intraOpThreadsFor(settings.executor, readCpuQuota(), settings.executors);
   const responseCache = new ResponseCache(settings.responseCacheMiB * 2 ** 20);
   const shared = { settings, intraOpThreads, resource, responseCache, startExecutor, metrics, log };
   return (version, admit) => {
