@@ -66,6 +66,10 @@ export class Exchange {
     return (this.request.url ?? '/').split('?', 1)[0]!;
   }
 
+  get isPlaintext(): boolean {
+    return !('encrypted' in this.request.socket);
+  }
+
   /** The name that a trusted client certificate gives the caller. */
   get certificateName(): string | undefined {
     return certificateNameOf(this.request.socket);

@@ -9,8 +9,10 @@ import {
   type UnauthorizedReason,
 } from '../spec/metric-names';
 import type { RunResult } from './executor';
+import type { GpuReading } from './gpu-metrics';
 import { EventLoopDelay } from './metrics/event-loop-delay';
 import { family, histogramFamily, type Labels, type Sample } from './metrics/family';
+import { gpuFamilies, tritonGpuFamilies } from './metrics/gpu-families';
 import type { Histogram } from './metrics/histogram';
 import { AnswerMetrics, ModelMetrics } from './metrics/model-metrics';
 import { tritonFamilies, type TritonMeasuredModel } from './metrics/triton-metrics';
@@ -34,6 +36,8 @@ export interface GaugeSources {
   readonly models: () => readonly ScrapedModel[];
   /** Open connections by port. */
   readonly connections?: () => Iterable<readonly [port: PortLabel, count: number]>;
+  /** Asked once per scrape. @default - no GPU */
+  readonly gpus?: () => Promise<readonly GpuReading[]>;
 }
 
 /** Everything a replica publishes, in one registry of its own. */
@@ -51,14 +55,18 @@ export class Metrics {
   private readonly refusedConnections = countersOf(PORT_LABELS);
   private readonly unauthorized = countersOf(UNAUTHORIZED_REASONS);
   private readonly eventLoopDelay = new EventLoopDelay();
+  private gpus: readonly GpuReading[] = [];
 
   constructor(
     private readonly service: { readonly cluster: string; readonly service: string },
     private readonly sources: GaugeSources,
   ) {
     collectDefaultMetrics({ register: this.registry });
-    for (const metric of [...this.replicaFamilies(), ...this.modelFamilies()]) this.registry.registerMetric(metric);
-    for (const metric of tritonFamilies(sources.models)) this.tritonRegistry.registerMetric(metric);
+    const gpus = (): readonly GpuReading[] => this.gpus;
+    const ours = [...this.replicaFamilies(), ...this.modelFamilies(), ...gpuFamilies(gpus)];
+    for (const metric of ours) this.registry.registerMetric(metric);
+    const tritons = [...tritonFamilies(sources.models), ...tritonGpuFamilies(gpus)];
+    for (const metric of tritons) this.tritonRegistry.registerMetric(metric);
     this.eventLoopDelay.start();
   }
 
@@ -71,6 +79,7 @@ export class Metrics {
    * @param withTriton Adds Triton's counters, by its names.
    */
   async expose(withTriton: boolean): Promise<string> {
+    this.gpus = (await this.sources.gpus?.()) ?? [];
     const ours = await this.registry.metrics();
     return withTriton ? `${ours}\n${await this.tritonRegistry.metrics()}` : ours;
   }

@@ -19,7 +19,7 @@ export function traceExchange(tracing: Tracing, exchange: Exchange): void {
     attributes: {
       'http.request.method': method,
       'url.path': path.slice(0, MAX_PATH),
-      'url.scheme': 'encrypted' in request.socket ? 'https' : 'http',
+      'url.scheme': exchange.isPlaintext ? 'http' : 'https',
       'network.protocol.version': request.httpVersion,
       'slipway.request.id': requestId,
     },

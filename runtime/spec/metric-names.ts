@@ -22,6 +22,12 @@ export const METRICS = {
   connectionsRefused: 'slipway_connections_refused_total',
   requestsUnauthorized: 'slipway_requests_unauthorized_total',
   eventLoopDelay: 'slipway_event_loop_delay_seconds',
+  gpuUtilization: 'slipway_gpu_utilization_ratio',
+  gpuMemoryUsed: 'slipway_gpu_memory_used_bytes',
+  gpuMemoryTotal: 'slipway_gpu_memory_total_bytes',
+  gpuPower: 'slipway_gpu_power_watts',
+  gpuEnergy: 'slipway_gpu_energy_joules_total',
+  gpuTemperature: 'slipway_gpu_temperature_celsius',
 } as const;
 
 /** Values of the `port` label. */

@@ -63,6 +63,19 @@ test('a key lets its holder into its groups and into no other, and names the ten
   expect(reasons).toEqual(['forbidden', 'forbidden', 'missing', 'refused', 'missing']);
 });
 
+test('a certificate is asked for on top of a key, but not on a port that is plain by design', () => {
+  const both = authenticator({ apiKeys: KEYS, tlsClientCa: 'ca.pem' });
+  const admin = { 'x-api-key': ADMIN };
+  expect(() => both.check(bearing(admin), 'admin')).toThrow('a client certificate is needed');
+  expect(both.check({ ...bearing(admin), certificateName: 'gateway' }, 'admin')).toMatchObject({ name: 'operator' });
+  expect(both.check({ ...bearing(admin), isPlaintext: true }, 'admin')).toMatchObject({ name: 'operator' });
+  expect(() => both.check({ ...bearing({}), isPlaintext: true }, 'admin')).toThrow('an API key');
+  const certificates = authenticator({ tlsClientCa: 'ca.pem' });
+  expect(certificates.check({ ...bearing({}), certificateName: 'job' }, 'infer')).toMatchObject({ tenant: 'job' });
+  expect(() => certificates.check({ ...bearing({}), certificateName: 'job' }, 'admin')).toThrow("group 'admin'");
+  expect(certificates.check({ ...bearing({}), isPlaintext: true }, 'admin')).toMatchObject({ name: '' });
+});
+
 test('a tenant header says nothing where keys do', () => {
   const keys = authenticator({ apiKeys: KEYS });
   const both = bearing({ 'x-api-key': INFER, 'x-tenant-id': 'somebody else' });

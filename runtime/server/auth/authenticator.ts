@@ -14,6 +14,8 @@ export interface Credentials {
   header(name: string): string | undefined;
   /** The common name of the client certificate that was proven; undefined without one. */
   readonly certificateName?: string | undefined;
+  /** Of a port that is plain by design, such as the admin port of this machine: no certificate can come. @default false */
+  readonly isPlaintext?: boolean;
 }
 
 export interface AuthenticatorOptions {
@@ -100,10 +102,12 @@ export class Authenticator {
 
   private identify(credentials: Credentials): Principal | Promise<Principal> {
     const { certificateName } = credentials;
-    if (this.asksForCertificate && certificateName === undefined) {
+    if (this.asksForCertificate && certificateName === undefined && credentials.isPlaintext !== true) {
       throw new Missing('a client certificate');
     }
-    if (this.keys === undefined && this.tokens === undefined) return certified(certificateName!);
+    if (this.keys === undefined && this.tokens === undefined) {
+      return certificateName === undefined ? this.tenantOf(credentials) : certified(certificateName);
+    }
     const secret = credentials.header('x-api-key') ?? BEARER.exec(credentials.header('authorization') ?? '')?.[1];
     if (secret === undefined) throw new Missing(this.wanted);
     const byKey = this.keys?.find(secret);
