@@ -14,6 +14,7 @@ import { CloudwatchPublisher } from './cloudwatch-publisher';
 import { ServerError, StartupError } from './errors';
 import { Exchange } from './exchange';
 import type { StartExecutor } from './executor';
+import { openGpuMetrics, type GpuMetrics } from './gpu-metrics';
 import { grpcMethods } from './grpc/grpc-methods';
 import { GrpcServer } from './grpc/grpc-server';
 import { healthRoutes, whyNotReady } from './health';
@@ -28,6 +29,7 @@ import { protocolRoutes } from './protocols/protocol-routes';
 import { Router } from './router';
 import { SaturationMeter } from './saturation-meter';
 import { ServedModels } from './served-models';
+import { visibleCudaDevices } from './settings';
 import { SharedLogLevel } from './shared-log-level';
 import { TlsFiles } from './tls-files';
 import { endTrace, traceExchange, traceRoute } from './traced-request';
@@ -80,6 +82,7 @@ export class InferenceServer {
   private readonly connections = new Map<PortLabel, Connections>();
   private slowReaders: NodeJS.Timeout | undefined;
   private tracing: Tracing | undefined;
+  private gpu: GpuMetrics | undefined;
   private readonly metrics: Metrics;
   private readonly saturation: SaturationMeter;
   private readonly cloudwatch: CloudwatchPublisher;
@@ -102,6 +105,7 @@ export class InferenceServer {
       saturation: () => this.saturation.value,
       models: () => this.models.all,
       connections: () => Array.from(this.connections, ([port, { count }]) => [port, count] as const),
+      gpus: async () => (await this.gpu?.read()) ?? [],
     });
     this.tls = TlsFiles.open(settings, log);
     this.authenticator = new Authenticator({
@@ -160,6 +164,9 @@ export class InferenceServer {
     await this.authenticator.watch();
     await this.tls?.watch();
     this.tracing = await startTracing(settings, log);
+    if (settings.executionProvider !== 'cpu') {
+      this.gpu = await openGpuMetrics({ visibleDevices: visibleCudaDevices() });
+    }
     const httpPort = await listen(this.http, settings.host, settings.httpPort, ENVIRONMENT.httpPort.variable);
     const grpcPort = await listen(this.grpc.server, settings.host, settings.grpcPort, ENVIRONMENT.grpcPort.variable);
     const metricsPort = await listen(
@@ -260,6 +267,7 @@ export class InferenceServer {
     this.adminHttp?.closeAllConnections();
     await this.models.close();
     await this.tracing?.close();
+    this.gpu?.close();
   }
 
   private async loadModels(signal: AbortSignal): Promise<void> {
