@@ -11,6 +11,7 @@ import { cosClientOptions } from '../../runtime/server/sources/cos-source';
 import { credentialChain } from '../../runtime/server/sources/credential-chain';
 import { ossClientOptions, ossIdentities } from '../../runtime/server/sources/oss-source';
 import { s3Identity } from '../../runtime/server/sources/s3-source';
+import { startFileServer } from '../support/file-server';
 import { startAzurite, AZURITE_ACCOUNT, AZURITE_KEY } from '../support/azurite';
 import { makeLoopbackCertificate } from '../support/loopback-certificate';
 import { addOneModel } from '../support/onnx-models';
@@ -272,4 +273,48 @@ test('a managed identity opens a storage account, though a static key is set', a
   });
   await server.waitFor('ready');
   expect(asked[0]).toBe('header');
+});
+
+test('a federated token opens Google Cloud Storage', async (ctx) => {
+  const openssl = findTool('openssl');
+  if (openssl === undefined) return ctx.skip('openssl is not on the PATH');
+  const tls = makeLoopbackCertificate(openssl);
+  const model = Buffer.from(addOneModel());
+  const asked: string[] = [];
+  const store = await startFileServer({
+    tls,
+    fault: ({ headers, url }, response) => {
+      asked.push(`${headers.authorization} ${url}`);
+      const facts = { size: String(model.byteLength), generation: '7' };
+      if (url!.endsWith('?fields=size%2Cgeneration')) response.end(JSON.stringify(facts));
+      else if (url!.endsWith('?alt=media&ifGenerationMatch=7')) response.end(model);
+      else response.writeHead(404).end();
+      return true;
+    },
+  });
+  const sts = await serve((request, response) => {
+    void bodyOf(request).then((body) => {
+      const access_token = new URLSearchParams(body).get('subject_token') === 'jwt' ? 'exchanged' : 'wrong';
+      response.setHeader('Content-Type', 'application/json');
+      const issued_token_type = 'urn:ietf:params:oauth:token-type:access_token';
+      response.end(JSON.stringify({ access_token, issued_token_type, token_type: 'Bearer', expires_in: 3_600 }));
+    });
+  });
+  const credentials = {
+    type: 'external_account',
+    audience: '//iam.googleapis.com/projects/1/locations/global/workloadIdentityPools/pool/providers/cluster',
+    subject_token_type: 'urn:ietf:params:oauth:token-type:jwt',
+    token_url: `${sts}/v1/token`,
+    credential_source: { file: file('jwt') },
+  };
+  const server = await startServerProcess({
+    SLIPWAY_MODELS: JSON.stringify([{ name: 'addone', version: 1, folder: 'gs://models/addone/1/' }]),
+    CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE: `${store.url}/storage/v1/`,
+    GOOGLE_APPLICATION_CREDENTIALS: file(JSON.stringify(credentials)),
+    NODE_EXTRA_CA_CERTS: tls.certificateFile,
+  });
+  await server.waitFor('ready');
+  expect(asked.at(-1)).toBe(
+    'Bearer exchanged /storage/v1/b/models/o/addone%2F1%2Fmodel.onnx?alt=media&ifGenerationMatch=7',
+  );
 });

@@ -1,7 +1,8 @@
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import { SourceError, type ModelSource, type SourceEntry } from '../model-source';
-import { cloudVariables } from '../settings';
+import { cloudVariables, type Variables } from '../settings';
 import { failureOfSocket, failureOfStatus, httpRequest, readBody } from './http-request';
+import { storeEndpoint } from './store-endpoint';
 
 const READ_ONLY = 'https://www.googleapis.com/auth/devstorage.read_only';
 
@@ -9,7 +10,8 @@ const READ_ONLY = 'https://www.googleapis.com/auth/devstorage.read_only';
  * Objects in Google Cloud Storage, at `gs://<bucket>/<object>`, over its JSON API
  * (https://cloud.google.com/storage/docs/json_api/v1). Who we are is Application Default Credentials' matter: the file of
  * `GOOGLE_APPLICATION_CREDENTIALS` (workload identity federation), gcloud's login, the metadata server of GKE, Cloud Run or
- * the machine. `STORAGE_EMULATOR_HOST` names an emulator, which is asked without any token.
+ * the machine. `STORAGE_EMULATOR_HOST` names an emulator, which is asked without any token;
+ * `CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE`, as in gcloud, a private endpoint of Google's.
  * Reading needs `storage.objects.get`, listing `storage.objects.list`.
  */
 export const gcsSource: ModelSource = {
@@ -96,12 +98,9 @@ async function ask(
   query: Readonly<Record<string, string>>,
   headers: OutgoingHttpHeaders = {},
 ): Promise<IncomingMessage> {
-  const emulator = emulatorUrl(cloudVariables()['STORAGE_EMULATOR_HOST'], uri);
-  const url = new URL(
-    `storage/v1/${path}?${new URLSearchParams(query).toString()}`,
-    emulator ?? 'https://storage.googleapis.com/',
-  );
-  const identity = emulator === undefined ? await authorization(uri) : {};
+  const { api, isEmulator } = apiAddress(cloudVariables(), uri);
+  const url = new URL(`${path}?${new URLSearchParams(query).toString()}`, api);
+  const identity = isEmulator ? {} : await authorization(uri);
   let response: IncomingMessage;
   try {
     response = await httpRequest(url, signal, { headers: { ...headers, ...identity } });
@@ -117,17 +116,24 @@ async function ask(
   throw new SourceError(failure, `${uri} ${what} (${statusCode})`);
 }
 
-/** With or without a scheme, as Google's own clients take it. */
-function emulatorUrl(host: string | undefined, uri: string): URL | undefined {
-  if (host === undefined || host === '') return undefined;
-  try {
-    return new URL(`${/^https?:\/\//.test(host) ? host : `http://${host}`}/`.replace(/\/+$/, '/'));
-  } catch {
-    throw new SourceError(
-      'permanent',
-      `${uri} cannot be read: STORAGE_EMULATOR_HOST must be a host and port, got ${host}`,
-    );
+function apiAddress(variables: Variables, uri: string): { readonly api: URL; readonly isEmulator: boolean } {
+  const emulator = variables['STORAGE_EMULATOR_HOST'];
+  if (emulator) {
+    // With or without a scheme, as Google's own clients take it.
+    const text = /^https?:/.test(emulator) ? emulator : `http://${emulator}`;
+    if (!URL.canParse(text)) {
+      throw new SourceError(
+        'permanent',
+        `${uri} cannot be read: STORAGE_EMULATOR_HOST must be a host and port, got '${emulator}'`,
+      );
+    }
+    return { api: new URL('/storage/v1/', text), isEmulator: true };
   }
+  const named = storeEndpoint(
+    variables['CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE'],
+    'CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE',
+  );
+  return { api: new URL('/storage/v1/', named?.url ?? 'https://storage.googleapis.com'), isEmulator: false };
 }
 
 async function readJson<T>(response: IncomingMessage, uri: string): Promise<T> {
