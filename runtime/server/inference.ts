@@ -4,6 +4,7 @@ import { largestBody } from './body-limit';
 import type { BodyMemory } from './body-memory';
 import type { Cancellation } from './cancellation';
 import type { Codec, DecodedRequest, ModelSelector } from './codec';
+import { compressAnswer, inflateBody, parseContentEncoding } from './content-encoding';
 import { Deadlines, type Deadline } from './deadlines';
 import { ServerError, toServerError } from './errors';
 import type { Exchange } from './exchange';
@@ -55,7 +56,7 @@ export class Inference {
 
   /** Answers a request that came over HTTP. */
   async answer(exchange: Exchange, selector: ModelSelector, codec: Codec): Promise<void> {
-    const { headers, parts } = await this.run({
+    const answer = await this.run({
       selector,
       protocol: codec.protocol,
       startedAt: exchange.startedAt,
@@ -65,6 +66,8 @@ export class Inference {
       trace: exchange.trace,
       decode: async (target) => codec.decode(await this.readBody(exchange, codec, target), target, exchange),
     });
+    const compressed = compressAnswer(answer, exchange.header('accept-encoding'));
+    const { headers, parts } = compressed === undefined ? answer : await compressed;
     exchange.send(200, headers, parts);
   }
 
@@ -129,21 +132,19 @@ export class Inference {
 
   private async readBody(exchange: Exchange, codec: Codec, target: InferTarget): Promise<Uint8Array> {
     const { maxBodyBytes, bodyMemory } = this.options;
-    const encoding = exchange.header('content-encoding');
-    if (encoding !== undefined && encoding !== 'identity') {
-      throw new ServerError('CONTENT_ENCODING', `Content-Encoding must be identity, got '${encoding}'`);
-    }
+    const encoding = parseContentEncoding(exchange.header('content-encoding'));
     const lease = bodyMemory.lease();
     exchange.onClose(() => lease.release());
     const isBound = codec.isBoundByModel ?? true;
+    const limits = {
+      maxBytes: isBound ? Math.min(maxBodyBytes, largestBody(target)) : maxBodyBytes,
+      headerLength: codec.headerLength,
+      cancellation: exchange.cancellation,
+      take: (bytes: number) => lease.take(bytes),
+    };
     try {
-      return await readBody(exchange.request, {
-        maxBytes: isBound ? Math.min(maxBodyBytes, largestBody(target)) : maxBodyBytes,
-        headerLength: codec.headerLength,
-        cancellation: exchange.cancellation,
-        take: (bytes) => lease.take(bytes),
-        onAccept: () => exchange.allowBody(),
-      });
+      const body = await readBody(exchange.request, { ...limits, onAccept: () => exchange.allowBody() });
+      return encoding === undefined ? body : await inflateBody(body, encoding, limits);
     } catch (error) {
       if (exchange.cancellation.reason?.code !== 'DEADLINE') throw error;
       throw new ServerError('BODY_TOO_SLOW', `the body did not arrive within ${this.options.requestDeadlineSeconds} s`);
