@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 import type { ServerSettings } from '../../runtime/spec/environment';
 import { temporaryFolder } from './harness/model-repository';
 import { floats, request, startServer, type Answer, type RunningServer } from './harness/running-server';
+import { until } from './harness/until';
 import { addModel, indexOf, putVersion, stepOf } from './harness/versions';
 
 const INFER = '/v2/models/m/infer';
@@ -70,7 +71,7 @@ describe('unload', () => {
     await server.admin('/v2/repository/models/m/unload');
     putVersion(server.repository, 'm', 2, addModel(2));
     putVersion(server.repository, 'late', 1, addModel(3));
-    while ((await stepOf(server, '/v2/models/late/infer')) !== 3);
+    await until('the new model serves', async () => (await stepOf(server, '/v2/models/late/infer')) === 3);
     expect(await stepOf(server, INFER)).toMatch(/^503 /);
     await server.admin('/v2/repository/models/m/load');
     expect(await stepOf(server, INFER)).toBe(2);
@@ -87,7 +88,7 @@ describe('load', () => {
     putVersion(server.repository, 'm', 2, addModel(2));
     expect((await server.admin('/v2/repository/models/m/load')).status).toBe(200);
     expect(await stepOf(server, INFER)).toBe(2);
-    expect(await indexOf(server, 'm')).toEqual({ '2': 'READY' });
+    await until('version 1 is closed', async () => Object.keys(await indexOf(server, 'm')).join() === '2');
   });
 
   test('takes a configuration for as long as the model is loaded', async () => {
