@@ -4,7 +4,7 @@ import type { ServerSettings } from '../spec/environment';
 import { parseModelReferences, type ModelReference } from '../spec/model-reference';
 import { MODEL_FILE } from '../spec/model-repository';
 import { StartupError } from './errors';
-import { SourceError } from './model-source';
+import { shownUri, SourceError } from './model-source';
 import { scanRepository, type FoundModel, type ScanOptions } from './repository/scan-repository';
 
 /** How a model repository is asked: until the signal aborts, telling of each failure that may pass. */
@@ -58,10 +58,10 @@ export async function findRepositoryModels(repository: string, options: ScanOpti
     if (models.length > 0) return models;
   } catch (error) {
     if (!(error instanceof SourceError)) throw error;
-    throw new StartupError('MODEL_REPOSITORY_UNREADABLE', `model repository ${repository}: ${error.message}`);
+    throw new StartupError('MODEL_REPOSITORY_UNREADABLE', `model repository ${shownUri(repository)}: ${error.message}`);
   }
   throw new StartupError(
     'NO_MODEL',
-    `no model found in ${repository}: expected <model>/<version>/${MODEL_FILE}, as slipway model publish lays it out`,
+    `no model found in ${shownUri(repository)}: expected <model>/<version>/${MODEL_FILE}, as slipway model publish lays it out`,
   );
 }

@@ -56,7 +56,7 @@ export const ENVIRONMENT = {
     type: 'string',
     since: 1,
     description:
-      'by hand: serve the newest version of every model of this model repository (a directory, file:// or s3://)',
+      'by hand: serve the newest version of every model of this model repository (a directory, file://, s3://, gs://, az://, oss:// or cos://)',
   },
   versionPolicy: {
     variable: 'SLIPWAY_VERSION_POLICY',

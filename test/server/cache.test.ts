@@ -13,6 +13,7 @@ import {
 } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { pathToFileURL } from 'node:url';
 import { expect, onTestFinished, test } from 'vitest';
 import { fetchModel, type FetchedModel, type FetchOptions } from '../../runtime/server/fetch-model';
 import type { ModelFileReference, ModelReference } from '../../runtime/spec/model-reference';
@@ -88,6 +89,24 @@ test('a large file comes in parts of one object, and a hit reads none of it agai
   expect(second.folder).toBe(first.folder);
   expect(store.requests).toHaveLength(asked);
   expect(bytesRead() - before).toBeLessThan(MIB);
+});
+
+test('a local model is hashed once, and used where it lies', async () => {
+  const folder = temporaryFolder();
+  const weights = randomBytes(8 * MIB);
+  const file = (at: string, bytes: Buffer): ModelFileReference => {
+    writeFileSync(path.join(folder, at), bytes);
+    const uri = pathToFileURL(path.join(folder, at)).href;
+    return { path: at, uri, bytes: bytes.byteLength, sha256: sha256(bytes) };
+  };
+  const reference = { name: 'm', version: 1, files: [file('model.onnx', MODEL), file('weights.bin', weights)] };
+  const cache = temporaryFolder();
+  expect((await fetchIt(reference, cache)).folder).toBe(`${folder}/`);
+  const before = bytesRead();
+  await fetchIt(reference, cache);
+  expect(bytesRead() - before).toBeLessThan(MIB);
+  writeFileSync(path.join(folder, 'weights.bin'), Buffer.from(weights).reverse());
+  await expect(fetchIt(reference, cache)).rejects.toThrow(/'weights\.bin' has SHA-256/);
 });
 
 test('parts that break off or are refused are asked for again, and only they', async () => {
