@@ -3,6 +3,8 @@ import { Admission } from './admission';
 import { paddedRows, type BatchPolicy } from './batch-policy';
 import { sliceRows } from './batch';
 import { BatchQueue } from './batch-queue';
+import type { BatchObserver } from './batch-observer';
+import { describeRunError } from './describe-run-error';
 import { ServerError } from './errors';
 import { ExecutorExit, RunError, type Executor, type RunResult } from './executor';
 import type { ExecutorPool } from './executor-pool';
@@ -28,31 +30,6 @@ export interface BatcherOptions {
   readonly observe: BatchObserver;
   /** @default - the event loop's */
   readonly scheduler?: Scheduler;
-}
-
-/** What happens to requests and batches. All times of day are milliseconds on the scheduler's clock. */
-export interface BatchObserver {
-  /** A request left the queue for an executor. */
-  queued(seconds: number): void;
-  /** A batch is handed to an executor. */
-  began(nowMs: number): void;
-  /** And is back. @param runSeconds Time inside the runtime; 0 for a run that failed. */
-  ended(begunAtMs: number, runSeconds: number): void;
-  /** A batch was handed over or came back, or an empty queue got its first request: so many batches run and wait. */
-  changed(nowMs: number, running: number, waiting: number): void;
-  ran(run: BatchRun): void;
-}
-
-/** A run that succeeded. */
-export interface BatchRun {
-  /** Rows of requests. */
-  readonly rows: number;
-  /** Rows that ran, with those that the batch was padded with. */
-  readonly executedRows: number;
-  readonly requests: number;
-  readonly result: RunResult;
-  /** How much of an executor the run had, up to 1. */
-  readonly share: number;
 }
 
 /** How often a request is handed to executors that turn out to be gone. */
@@ -102,7 +79,7 @@ export class Batcher {
    * Runs one request, with others where possible. A cancellation takes it out of the queue; once it runs, its answer is
    * given up, and the run with it when nobody else waits for that.
    * @returns all outputs in the model's order, as views of memory that other requests share.
-   * @throws ServerError QUEUE_FULL, DEADLINE when a queue timeout passes, RUN_REFUSED, RUN_FAILED, or the reason of the
+   * @throws ServerError QUEUE_FULL, DEADLINE when a queue timeout passes, RUN_REFUSED, RUN_FAILED, EXECUTOR_LOST, or the reason of the
    * cancellation.
    */
   run(call: InferCall): Promise<readonly Tensor[]> {
@@ -227,7 +204,7 @@ export class Batcher {
       const half = Math.ceil(wanted.length / 2);
       this.next(batch, [wanted.slice(0, half), wanted.slice(half), ...batch.rest]);
     } else {
-      for (const call of wanted) this.fail(call, this.describe(error));
+      for (const call of wanted) this.fail(call, describeRunError(this.options.model, error));
       this.next(batch, batch.rest);
     }
   }
@@ -239,9 +216,9 @@ export class Batcher {
     for (const call of again.reverse()) {
       call.returns += 1;
       if (call.returns <= MAX_RETURNS) this.queue.putBack(call);
-      else this.fail(call, this.describe(error));
+      else this.fail(call, describeRunError(this.options.model, error));
     }
-    if (error.hadBegun) for (const call of wanted) this.fail(call, this.describe(error));
+    if (error.hadBegun) for (const call of wanted) this.fail(call, describeRunError(this.options.model, error));
     this.next(batch, []);
   }
 
@@ -362,22 +339,4 @@ export class Batcher {
     this.delayEndsAt = at;
     this.scheduler.after(Math.floor(at - now), () => this.scheduleDispatch());
   }
-
-  private describe(error: Error): Error {
-    const { model } = this.options;
-    if (error instanceof ExecutorExit) {
-      return new ServerError('RUN_FAILED', `the executor of model '${model}' was lost while it ran this request`);
-    }
-    if (error instanceof RangeError) {
-      return new ServerError('RUN_FAILED', `no memory for a batch of model '${model}': ${error.message}`);
-    }
-    if (!(error instanceof RunError)) return error;
-    // Names, datatypes and shapes were right and the model has proven that it runs: what is left is the values (an
-    // index outside a table, sizes that do not go together), unless the machine is to blame.
-    return OUT_OF_RESOURCES.test(error.message)
-      ? new ServerError('RUN_FAILED', `model '${model}' ran out of resources: ${error.message}`)
-      : new ServerError('RUN_REFUSED', `model '${model}' cannot run these inputs: ${error.message}`);
-  }
 }
-
-const OUT_OF_RESOURCES = /allocate memory|out of memory|bad_alloc|CUDA|CUDNN|CUBLAS|TensorRT/i;

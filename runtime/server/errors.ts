@@ -37,6 +37,8 @@ export const ERRORS = {
   INTERNAL: { status: 500, grpcStatus: 13, outcome: 'error' },
   // What a protocol has and this server has not; the only 5xx that asking again does not change.
   NOT_IMPLEMENTED: { status: 501, grpcStatus: 12, outcome: 'client_error' },
+  // The request may have been what ended the executor: it is the client's decision to send it again.
+  EXECUTOR_LOST: { status: 503, grpcStatus: 14, outcome: 'error', retry: true },
   MODEL_NOT_READY: { status: 503, grpcStatus: 14, outcome: 'unavailable', retry: true },
   AUTHENTICATION_UNAVAILABLE: { status: 503, grpcStatus: 14, outcome: 'unavailable', retry: true },
   DRAINING: { status: 503, grpcStatus: 14, outcome: 'unavailable', retry: true },

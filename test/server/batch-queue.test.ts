@@ -348,13 +348,13 @@ test('what was running on a lost executor fails, and an executor that is always 
   const lost = new VirtualBatcher({ fate: () => 'lost' });
   const outcome = lost.outcome([1]);
   await lost.time.run();
-  expect(await outcome).toBe('RUN_FAILED');
+  expect(await outcome).toBe('EXECUTOR_LOST');
   expect(lost.runs).toHaveLength(1);
 
   const never = new VirtualBatcher({ fate: () => 'refused' });
   const given = never.outcome([1]);
   await never.time.run();
-  expect(await given).toBe('RUN_FAILED');
+  expect(await given).toBe('EXECUTOR_LOST');
 });
 
 test('rows that were joined come apart again, for numbers and for text', () => {

@@ -37,7 +37,7 @@ test('an executor that dies fails only what it ran, the replica is not ready unt
   expect((await ask(server, 1)).status).toBe(200);
   const lost = await ask(server, DEADLY);
   expect(lost).toMatchObject({
-    status: 500,
+    status: 503,
     json: { error: "the executor of model 'addone' was lost while it ran this request" },
   });
 
@@ -60,7 +60,7 @@ test('with two executors a replica stays ready when one dies, and the queue is s
     { workerUrl: await mortalWorker() },
   );
   const answers = await Promise.all([ask(server, DEADLY), wait(20).then(() => ask(server, 1))]);
-  expect(answers.map(({ status }) => status)).toEqual([500, 200]);
+  expect(answers.map(({ status }) => status)).toEqual([503, 200]);
   expect((await server.get('/readyz')).status).toBe(200);
 });
 

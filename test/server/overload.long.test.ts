@@ -18,7 +18,8 @@ test('a minute of three times what the server can answer: who is let in waits no
   expect(others).toEqual([]);
   expect(retryAfterSeconds.every((seconds) => seconds >= 1)).toBe(true);
   expect(kept).toBeGreaterThan(0.7);
-  // The bound is on the wait, and the answer comes a run later; the machine is also the clients'.
-  expect(p99).toBeLessThan(1.5 * queueSeconds);
+  // Whoever was let in was promised a wait by what runs took until then: the machine, which is also the clients', may have
+  // become slower since. Without a bound p99 would be two minutes.
+  expect(p99).toBeLessThan(4 * queueSeconds);
   expect(after! - before!).toBeLessThan(40);
 }, 120_000);

@@ -157,7 +157,7 @@ test('a request whose run fails for its own reasons does not fail those that wai
   await virtual.time.run(1);
   const outcomes = [ask(7, undefined, 50), ask(7), ask(7)];
   await virtual.time.run();
-  expect(await Promise.all(outcomes)).toEqual(['DEADLINE', 'RUN_FAILED', 'ok 7']);
+  expect(await Promise.all(outcomes)).toEqual(['DEADLINE', 'EXECUTOR_LOST', 'ok 7']);
 });
 
 test('values that the model refuses are refused for everybody by one run', async () => {

@@ -1,5 +1,6 @@
 import { planBatching, type BatchPolicy } from '../../../runtime/server/batch-policy';
-import { Batcher, type BatchRun } from '../../../runtime/server/batcher';
+import type { BatchRun } from '../../../runtime/server/batch-observer';
+import { Batcher } from '../../../runtime/server/batcher';
 import { Cancellation } from '../../../runtime/server/cancellation';
 import type { ServerError } from '../../../runtime/server/errors';
 import { ExecutorExit, RunError, type Executor, type RunResult } from '../../../runtime/server/executor';
