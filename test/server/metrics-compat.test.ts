@@ -1,0 +1,129 @@
+import { spawnSync } from 'node:child_process';
+import { expect, test, type TestContext } from 'vitest';
+import { OUTCOMES, PROTOCOLS } from '../../runtime/spec/metric-names';
+import { addOneModel } from '../support/onnx-models';
+import { findTool } from '../support/tools';
+import { plainRepository } from './harness/model-repository';
+import { floats, request, startServer } from './harness/running-server';
+
+interface Family {
+  readonly name: string;
+  readonly type: string;
+  readonly help: string;
+  readonly samples: readonly (readonly [name: string, labels: Readonly<Record<string, string>>, value: number])[];
+}
+
+// The parser of Prometheus' own Python client.
+const PARSE = `
+import json, sys
+from prometheus_client.parser import text_string_to_metric_families
+families = text_string_to_metric_families(sys.stdin.read())
+print(json.dumps([[f.name, f.type, f.documentation, [[s.name, s.labels, s.value] for s in f.samples]] for f in families]))
+`;
+
+function python(ctx: TestContext): string {
+  for (const program of ['.venv/bin/python3', findTool('python3')]) {
+    if (program === undefined) continue;
+    if (spawnSync(program, ['-c', 'import prometheus_client'], { stdio: 'ignore' }).status === 0) return program;
+  }
+  return ctx.skip('no python3 with prometheus-client');
+}
+
+function parse(program: string, exposition: string): readonly Family[] {
+  const { status, stdout, stderr } = spawnSync(program, ['-c', PARSE], { input: exposition, encoding: 'utf8' });
+  expect(stderr).toBe('');
+  expect(status).toBe(0);
+  // Python writes infinities and NaN as no JSON has them.
+  const list = JSON.parse(stdout.replace(/\b(-?Infinity|NaN)\b/g, 'null')) as [
+    string,
+    string,
+    string,
+    Family['samples'],
+  ][];
+  return list.map(([name, type, help, samples]) => ({ name, type, help, samples }));
+}
+
+const NAME = 'Id_2.x-y';
+
+async function scrape(query: string): Promise<string> {
+  const server = await startServer({
+    modelRepository: plainRepository({ addone: addOneModel(), [NAME]: addOneModel() }),
+  });
+  for (let i = 0; i < 3; i++) await server.infer('addone', floats('input', [2, 4], new Array<number>(8).fill(i)));
+  await server.infer('addone', {});
+  const { text, headers } = await request(`${server.metricsUrl}/metrics${query}`);
+  expect(headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8');
+  return text;
+}
+
+test('an independent parser reads what is exposed, and finds sound histograms and closed labels', async (ctx) => {
+  const program = python(ctx);
+  const families = parse(program, await scrape(''));
+  const named = new Map(families.map((family) => [family.name, family]));
+  expect(named.size).toBe(families.length);
+  for (const { name, type, help } of families) {
+    expect(['counter', 'gauge', 'histogram'], name).toContain(type);
+    expect(help, name).not.toBe('');
+  }
+  const ours = families.filter(({ name }) => name.startsWith('slipway_'));
+  expect(ours.length).toBeGreaterThan(20);
+  for (const { samples } of ours) {
+    for (const [, { protocol, outcome, model }] of samples) {
+      if (protocol !== undefined) expect(PROTOCOLS).toContain(protocol);
+      if (outcome !== undefined) expect([...OUTCOMES, 'failed']).toContain(outcome);
+      if (model !== undefined) expect(['addone', NAME, '']).toContain(model);
+    }
+  }
+  for (const { name, samples } of families.filter(({ type }) => type === 'histogram')) {
+    const labelsOf = (sample: Family['samples'][number]): string =>
+      JSON.stringify(Object.entries(sample[1]).filter(([label]) => label !== 'le'));
+    for (const labels of new Set(samples.map(labelsOf))) {
+      const group = samples.filter((sample) => labelsOf(sample) === labels);
+      const buckets = group.filter(([sample]) => sample === `${name}_bucket`).map(([, , value]) => value);
+      const count = group.find(([sample]) => sample === `${name}_count`)![2];
+      expect(buckets, `${name}${labels}`).toEqual([...buckets].sort((a, b) => a - b));
+      expect(buckets.at(-1), `${name}${labels}`).toBe(count);
+    }
+  }
+  const answered = named.get('slipway_request_duration_seconds')!.samples;
+  const ok = { model: 'addone', version: '1', protocol: 'oip-json', outcome: 'ok' };
+  expect(answered).toContainEqual(['slipway_request_duration_seconds_count', ok, 3]);
+  const efficiency = named.get('slipway_efficiency_ratio')!.samples.map(([, { model }, value]) => [model, value]);
+  expect(efficiency).toEqual([['addone', expect.any(Number)]]);
+  expect(efficiency[0]![1]).toBeGreaterThan(0);
+  expect(efficiency[0]![1]).toBeLessThanOrEqual(1);
+  expect(named.has('nv_inference_count')).toBe(false);
+});
+
+test("with ?compat=triton the counters of Triton's are there as well, and agree with ours", async (ctx) => {
+  const program = python(ctx);
+  const families = parse(program, await scrape('?compat=triton'));
+  const value = (name: string, more: object = {}): number | undefined =>
+    families
+      .flatMap(({ samples }) => samples)
+      .find(([sample, labels]) => {
+        const wanted = { model: 'addone', version: '1', ...more };
+        return (
+          sample === name &&
+          JSON.stringify(Object.entries(labels).sort()) === JSON.stringify(Object.entries(wanted).sort())
+        );
+      })?.[2];
+  // The parser appends what the client's counters are called by there.
+  const counter = (name: string, more?: object): number | undefined =>
+    value(name, more) ?? value(`${name}_total`, more);
+  expect(counter('nv_inference_request_success')).toBe(3);
+  expect(counter('nv_inference_count')).toBe(6);
+  expect(counter('nv_inference_exec_count')).toBe(3);
+  expect(value('nv_inference_pending_request_count')).toBe(0);
+  for (const part of ['request', 'queue', 'compute_infer']) {
+    const microseconds = counter(`nv_inference_${part}_duration_us`)!;
+    expect(Number.isInteger(microseconds), part).toBe(true);
+    expect(microseconds, part).toBeGreaterThan(0);
+  }
+  expect(counter('nv_inference_compute_infer_duration_us')).toBeLessThan(counter('nv_inference_request_duration_us')!);
+  const failed = ['REJECTED', 'CANCELED', 'BACKEND', 'OTHER'].map((reason) =>
+    counter('nv_inference_request_failure', { reason })!,
+  );
+  expect(failed.every((count) => count >= 0)).toBe(true);
+  expect(families.find(({ name }) => name === 'slipway_batch_rows')).toBeDefined();
+});
