@@ -30,7 +30,7 @@ export async function openBindingSession(options: ExecutorOptions): Promise<Thre
 /** The binding drops what it does not know without a word. */
 function assertBindingCan({ tuning = {} }: ExecutorOptions): void {
   const { cuda, tensorrt, arenaShrinkage } = tuning;
-  if (cuda === undefined && tensorrt === undefined && arenaShrinkage !== true) return;
+  if (cuda === undefined && tensorrt === undefined && arenaShrinkage === undefined) return;
   throw new Error("provider options and arena shrinkage need the executor 'native', got 'worker'");
 }
 
@@ -51,7 +51,9 @@ async function createSession(ort: typeof Runtime, options: ExecutorOptions): Pro
     intraOpNumThreads: options.intraOpThreads,
     interOpNumThreads: tuning.interOpThreads ?? 1,
     graphOptimizationLevel: tuning.graphOptimization ?? 'all',
+    executionMode: tuning.parallelExecution === true ? 'parallel' : 'sequential',
     enableCpuMemArena: tuning.cpuMemoryArena ?? true,
+    enableMemPattern: tuning.memoryPattern ?? true,
     logSeverityLevel: FATAL_ONLY,
     extra: nest(sessionConfig(options)),
   });

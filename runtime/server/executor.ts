@@ -29,10 +29,17 @@ export interface ExecutorTuning {
    * @default false
    */
   readonly disablePrepacking?: boolean;
+  /** Runs independent operators at the same time, on the inter-op threads. @default false */
+  readonly parallelExecution?: boolean;
   /** False allocates anew for every run. @default true */
   readonly cpuMemoryArena?: boolean;
-  /** Gives memory back after each run that needed more than ever before; runs take longer. @default false */
-  readonly arenaShrinkage?: boolean;
+  /** False forgets between runs which memory a run of one shape needs. @default true */
+  readonly memoryPattern?: boolean;
+  /**
+   * Arenas that give back after each run what they grew by, such as `cpu:0;gpu:0`; runs take longer. `native` alone.
+   * @default none
+   */
+  readonly arenaShrinkage?: string;
   /** Session configuration entries, such as `session.use_device_allocator_for_initializers`. */
   readonly sessionConfig?: Readonly<Record<string, string>>;
   /** CUDA provider options, such as `gpu_mem_limit` in bytes; `native` alone. */

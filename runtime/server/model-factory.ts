@@ -1,8 +1,9 @@
 import type { Logger } from 'pino';
 import type { ServerSettings } from '../spec/environment';
-import { intraOpThreadsFor, readCpuQuota } from './cpu-quota';
+import { readCpuQuota } from './cpu-quota';
 import { Ensemble } from './ensemble';
 import type { StartExecutor } from './executor';
+import type { StartHooks } from './hooks/hook-thread';
 import type { Metrics } from './metrics';
 import type { CreateModel } from './repository/model-version';
 import { ResponseCache } from './response-cache';
@@ -13,6 +14,7 @@ import { SharedResource } from './shared-resource';
 export interface ModelFactoryOptions {
   readonly settings: ServerSettings;
   readonly startExecutor: StartExecutor;
+  readonly startHooks: StartHooks;
   /** What the factory's models become part of: where ensembles look for their steps. */
   readonly models: () => ServedModels;
   readonly metrics: Metrics;
@@ -20,12 +22,10 @@ export interface ModelFactoryOptions {
 }
 
 /** Makes models that share this replica's CPU quota or GPU, and its response cache. Nothing is fetched or opened before a model is loaded. */
-export function modelFactory({ settings, startExecutor, models, metrics, log }: ModelFactoryOptions): CreateModel {
+export function modelFactory({ settings, startExecutor, startHooks, models, metrics, log }: ModelFactoryOptions): CreateModel {
   const resource = new SharedResource(settings.executors);
-  const intraOpThreads =
-    settings.intraOpThreads ?? intraOpThreadsFor(settings.executor, readCpuQuota(), settings.executors);
   const responseCache = new ResponseCache(settings.responseCacheMiB * 2 ** 20);
-  const shared = { settings, intraOpThreads, resource, responseCache, startExecutor, metrics, log };
+  const shared = { settings, cpus: readCpuQuota(), resource, responseCache, startExecutor, startHooks, metrics, log };
   return (version, admit) => {
     const { configuration, reference } = version;
     return configuration?.ensemble === undefined

@@ -3,20 +3,26 @@ import type { Logger } from 'pino';
 import { rowsNotIndependent, type Finding } from '../model/doctor';
 import type { Tensor } from '../onnx/tensor-encoding';
 import type { ServerSettings } from '../spec/environment';
+import type { ModelConfiguration } from '../spec/model-configuration';
 import { planBatching, warmUpSizes, type BatchPolicy } from './batch-policy';
 import { Batcher } from './batcher';
 import { EfficiencyMeter } from './efficiency';
 import { ServerError, StartupError } from './errors';
 import { ExecutorExit, SessionError, type Executor, type StartExecutor } from './executor';
 import { ExecutorPool } from './executor-pool';
+import { applyConfiguration, reshapes, toClientShapes, toModelShapes } from './configured-shapes';
 import { fetchModel, type FetchedModel } from './fetch-model';
+import type { StartHooks } from './hooks/hook-thread';
+import { openHooks, type ModelHooks } from './hooks/model-hooks';
 import type { InferTarget } from './infer-request';
 import type { Metrics } from './metrics';
 import { ModelError } from './model-error';
-import { proveModel, type ModelProof } from './prove-model';
+import { planExecutors, type ExecutorPlan } from './plan-executors';
+import type { ModelProof } from './prove-model';
 import { RunCost } from './run-cost';
 import type { InferCall } from './infer-call';
 import { examineFetched } from './model-findings';
+import { ModelProver } from './model-prover';
 import { ModelStatistics } from './model-statistics';
 import type { Admit, LoadableModel, ModelVersion } from './repository/model-version';
 import { RepeatedRequests } from './repeated-requests';
@@ -28,11 +34,13 @@ export interface ServedModelOptions extends ModelVersion {
   /** Asked once the model has been fetched, before a session is opened. @default - nobody is asked */
   readonly admit?: Admit | undefined;
   readonly settings: ServerSettings;
-  readonly intraOpThreads: number;
+  /** That the process may use. */
+  readonly cpus: number;
   /** What all models of the replica run on. */
   readonly resource: SharedResource;
   readonly responseCache: ResponseCache;
   readonly startExecutor: StartExecutor;
+  readonly startHooks: StartHooks;
   readonly metrics: Metrics;
   readonly log: Logger;
 }
@@ -44,11 +52,12 @@ export class ServedModel implements LoadableModel {
   private failure: string | undefined;
   private progress = 'loading';
   private fetched: FetchedModel | undefined;
+  private hooks: ModelHooks | undefined;
   private pool: ExecutorPool | undefined;
   private serving: Serving | undefined;
   private readonly log: Logger;
   private readonly cost = new RunCost();
-  private readonly efficiencyMeter: EfficiencyMeter;
+  private efficiencyMeter = new EfficiencyMeter(1);
   readonly statistics = new ModelStatistics();
   /** What the doctor says about the model, and what running it with one and two rows showed. */
   findings: readonly Finding[] = [];
@@ -59,7 +68,6 @@ export class ServedModel implements LoadableModel {
     this.name = options.reference.name;
     this.version = options.reference.version;
     this.log = options.log.child({ model: this.name, version: this.version });
-    this.efficiencyMeter = new EfficiencyMeter(options.settings.executors);
   }
 
   get state(): ModelState {
@@ -117,7 +125,8 @@ export class ServedModel implements LoadableModel {
       this.fetched = model;
       await this.options.admit?.(model);
       this.findings = examineFetched(model, this.options.settings.executionProvider, this.log);
-      this.serving = await this.open(model);
+      this.hooks = await this.openHooks(model);
+      this.serving = await this.open(model, signal);
       const seconds = secondsSince(start);
       this.options.metrics.modelLoaded(this, seconds);
       this.log.info({ seconds, maxBatchRows: this.target?.maxRows ?? 1 }, 'model ready');
@@ -135,6 +144,10 @@ export class ServedModel implements LoadableModel {
     return repeated === undefined ? this.run(batcher, call) : repeated.infer(call);
   }
 
+  get configuration(): ModelConfiguration | undefined {
+    return this.options.configuration;
+  }
+
   /** @throws ServerError MODEL_NOT_READY with the reason. */
   assertReady(): Serving {
     if (this.serving !== undefined && this.isReady) return this.serving;
@@ -147,13 +160,29 @@ export class ServedModel implements LoadableModel {
   async close(): Promise<void> {
     this.serving?.repeated?.close();
     await this.pool?.close();
+    await this.hooks?.close();
     await this.fetched?.release();
     this.options.metrics.forget(this);
   }
 
   private run(batcher: Batcher, call: InferCall): Promise<readonly Tensor[]> {
     this.arrivedRows += call.rows;
-    return batcher.run(call);
+    const { hooks } = this;
+    if (hooks === undefined) return this.runReshaped(batcher, call);
+    return hooks.infer(call, this.serving!.modelTarget, (inner) => this.runReshaped(batcher, inner));
+  }
+
+  private async runReshaped(batcher: Batcher, call: InferCall): Promise<readonly Tensor[]> {
+    const { configuration } = this;
+    if (configuration === undefined || !reshapes(configuration)) return batcher.run(call);
+    const outputs = await batcher.run({ ...call, inputs: toModelShapes(call.inputs, configuration) });
+    return toClientShapes(outputs, configuration);
+  }
+
+  private openHooks({ folder }: FetchedModel): Promise<ModelHooks | undefined> {
+    const { name, version, configuration, log } = this;
+    const { settings, startHooks } = this.options;
+    return openHooks({ name, version, folder, configuration, settings, start: startHooks, log });
   }
 
   private async fetch(signal: AbortSignal): Promise<FetchedModel> {
@@ -177,16 +206,27 @@ export class ServedModel implements LoadableModel {
     return model;
   }
 
-  private async open(model: FetchedModel): Promise<Serving> {
-    const { settings, metrics } = this.options;
+  private async open(model: FetchedModel, signal: AbortSignal): Promise<Serving> {
+    const { settings, metrics, configuration, cpus } = this.options;
+    const plan = planExecutors(settings, configuration, cpus);
+    this.efficiencyMeter = new EfficiencyMeter(plan.length);
+    let starts = 0;
     let proof: ModelProof | undefined;
     let signature: Executor | undefined;
     // Bound below: the pool tells the batcher that an executor is free, and the batcher takes it from the pool.
     const onChange = (): void => this.serving?.batcher.scheduleDispatch();
+    const prover = new ModelProver({
+      model,
+      batchSizes: warmUpSizes(this.planBatching(true)),
+      samples: configuration?.warmup ?? [],
+      modelFolder: this.options.modelFolder,
+      signal,
+      log: this.log,
+    });
     const pool = new ExecutorPool({
-      size: settings.executors,
+      size: plan.length,
       start: async () => {
-        const started = await this.startProven(model);
+        const started = await this.startProven(model, plan[starts++ % plan.length]!, prover);
         proof ??= started.proof;
         signature ??= started.executor;
         return started.executor;
@@ -202,7 +242,7 @@ export class ServedModel implements LoadableModel {
       await pool.close();
       throw error;
     }
-    const { inputs, outputs } = signature!;
+    const { inputs } = signature!;
     const { reason } = proof!;
     if (reason !== undefined) this.findings = [rowsNotIndependent(reason), ...this.findings];
     const takesRows = proof!.takesRows && this.maxBatchSize > 0;
@@ -234,12 +274,23 @@ export class ServedModel implements LoadableModel {
         },
       },
     });
-    return { pool, batcher, repeated: this.reuse(batcher), target: { name: this.name, inputs, outputs, maxRows } };
+    const modelTarget = { ...this.configured(signature!), name: this.name, maxRows };
+    const target = this.hooks === undefined ? modelTarget : this.hooks.target(modelTarget);
+    return { pool, batcher, repeated: this.reuse(batcher), target, modelTarget };
+  }
+
+  /** What clients see of the model: its graph, with the dims of its configuration laid over it. */
+  private configured(graph: Pick<Executor, 'inputs' | 'outputs'>): Pick<InferTarget, 'inputs' | 'outputs'> {
+    const { inputs, outputs } =
+      this.configuration === undefined ? graph : applyConfiguration(this.configuration, graph);
+    return { inputs, outputs };
   }
 
   /** @returns undefined when every request is run for itself. */
   private reuse(batcher: Batcher): RepeatedRequests | undefined {
     const { settings, configuration, responseCache, metrics } = this.options;
+    // What hooks make of a request may depend on more than its inputs.
+    if (this.hooks !== undefined) return undefined;
     const keepsAnswers = settings.responseCacheMiB > 0 && configuration?.responseCache === true;
     if (!keepsAnswers && !settings.singleFlight) return undefined;
     return new RepeatedRequests({
@@ -260,28 +311,25 @@ export class ServedModel implements LoadableModel {
     });
   }
 
-  private async startProven(model: FetchedModel): Promise<{ readonly executor: Executor; readonly proof: ModelProof }> {
-    const { settings, intraOpThreads, startExecutor } = this.options;
+  private async startProven(
+    model: FetchedModel,
+    options: ExecutorPlan[number],
+    prover: ModelProver,
+  ): Promise<{ readonly executor: Executor; readonly proof: ModelProof }> {
     const opening = performance.now();
-    const executor = await startExecutor({
-      modelPath: model.modelPath,
-      kind: settings.executor,
-      executionProvider: settings.executionProvider,
-      cudaDevice: settings.cudaDevice,
-      intraOpThreads,
-    });
+    const executor = await this.options.startExecutor({ ...options, modelPath: model.modelPath });
     this.log.info(
       {
         seconds: secondsSince(opening),
         executor: executor.kind,
-        intraOpThreads,
+        intraOpThreads: options.intraOpThreads,
         onnxRuntime: executor.onnxRuntimeVersion,
       },
       'session opened',
     );
     try {
       const proving = performance.now();
-      const proof = await proveModel(executor, model, warmUpSizes(this.planBatching(true)), this.log);
+      const proof = await prover.prove(executor);
       this.log.info(
         { seconds: secondsSince(proving), golden: model.manifest?.golden !== undefined },
         'model proven and warm',
@@ -309,7 +357,10 @@ export interface Serving {
   readonly pool: ExecutorPool;
   readonly batcher: Batcher;
   readonly repeated: RepeatedRequests | undefined;
+  /** What clients send and get. */
   readonly target: InferTarget;
+  /** What the model takes and gives, between its hooks. */
+  readonly modelTarget: InferTarget;
 }
 
 function secondsSince(start: number): number {

@@ -56,9 +56,9 @@ test('every position of the C API that is used answers as its name says', async 
     modelPath: '',
     executionProvider: 'cpu',
     intraOpThreads: 1,
-    tuning: { arenaShrinkage: true },
+    tuning: { arenaShrinkage: 'cpu:0' },
   } as const;
-  const noArena = { ...cpu, tuning: { cpuMemoryArena: false } } as const;
+  const noArena = { ...cpu, tuning: { cpuMemoryArena: false, memoryPattern: false, parallelExecution: true } } as const;
   await withSessionOptions(api, noArena, () => Promise.resolve());
   const created = new BigUint64Array(1);
   await withSessionOptions(api, cpu, (options) =>

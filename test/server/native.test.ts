@@ -299,13 +299,14 @@ test('every tuning option that the CPU knows is taken, and an error of provider 
   const tuned = await startNative(matmulModel(), {
     tuning: {
       interOpThreads: 2,
+      parallelExecution: true,
       graphOptimization: 'basic',
       disablePrepacking: true,
-      arenaShrinkage: true,
+      arenaShrinkage: 'cpu:0',
       sessionConfig: { 'session.use_device_allocator_for_initializers': '1' },
     },
   });
-  const plain = await startNative(matmulModel(), { tuning: { cpuMemoryArena: false } });
+  const plain = await startNative(matmulModel(), { tuning: { cpuMemoryArena: false, memoryPattern: false } });
   // Packed and unpacked weights are multiplied in another order, which rounds the last bits differently.
   const ask = async (executor: Executor): Promise<string[]> => {
     const [output] = (await executor.run([floats('input', [1, 4], [1, 2, 3, 4])])).outputs;

@@ -19,6 +19,8 @@ const STATUS_CALLS = {
   CreateSessionFromArray: [8, [POINTER, POINTER, 'size_t', POINTER, POINTER]],
   Run: [9, [POINTER, POINTER, POINTER, POINTER, 'size_t', POINTER, 'size_t', POINTER]],
   CreateSessionOptions: [10, [POINTER]],
+  SetSessionExecutionMode: [13, [POINTER, 'int']],
+  DisableMemPattern: [17, [POINTER]],
   DisableCpuMemArena: [19, [POINTER]],
   SetSessionLogSeverityLevel: [22, [POINTER, 'int']],
   SetSessionGraphOptimizationLevel: [23, [POINTER, 'int']],

@@ -5,6 +5,9 @@ import { OrtError, type OrtApi } from './ort-api';
 // Errors reach us as statuses; ONNX Runtime would also print each of them, and a client could fill the log.
 export const FATAL_ONLY = 4;
 
+/** Of `ExecutionMode`. */
+const PARALLEL = 1;
+
 const OPTIMIZATION_LEVELS: Record<GraphOptimization, number> = { disabled: 0, basic: 1, extended: 2, all: 99 };
 
 /**
@@ -32,7 +35,9 @@ export async function withSessionOptions<T>(
     api.call.SetIntraOpNumThreads(session, options.intraOpThreads);
     api.call.SetInterOpNumThreads(session, tuning.interOpThreads ?? 1);
     api.call.SetSessionGraphOptimizationLevel(session, OPTIMIZATION_LEVELS[tuning.graphOptimization ?? 'all']);
+    if (tuning.parallelExecution === true) api.call.SetSessionExecutionMode(session, PARALLEL);
     if (tuning.cpuMemoryArena === false) api.call.DisableCpuMemArena(session);
+    if (tuning.memoryPattern === false) api.call.DisableMemPattern(session);
     for (const [key, value] of Object.entries(sessionConfig(options))) {
       api.call.AddSessionConfigEntry(session, key, value);
     }
@@ -44,16 +49,11 @@ export async function withSessionOptions<T>(
 }
 
 /** Run options that all runs of one executor share. The caller releases them. */
-export function createRunOptions(api: OrtApi, { executionProvider, cudaDevice = 0, tuning }: ExecutorOptions): bigint {
+export function createRunOptions(api: OrtApi, { tuning }: ExecutorOptions): bigint {
   const run = api.pointer((out) => api.call.CreateRunOptions(out));
   api.call.RunOptionsSetRunLogSeverityLevel(run, FATAL_ONLY);
-  if (tuning?.arenaShrinkage === true) {
-    // ONNX Runtime refuses the run when one of them does not exist.
-    const arenas = [
-      ...(tuning.cpuMemoryArena === false ? [] : ['cpu:0']),
-      ...(executionProvider === 'cpu' ? [] : [`gpu:${cudaDevice}`]),
-    ];
-    if (arenas.length > 0) api.call.AddRunConfigEntry(run, 'memory.enable_memory_arena_shrinkage', arenas.join(';'));
+  if (tuning?.arenaShrinkage !== undefined) {
+    api.call.AddRunConfigEntry(run, 'memory.enable_memory_arena_shrinkage', tuning.arenaShrinkage);
   }
   return run;
 }

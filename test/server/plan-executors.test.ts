@@ -1,0 +1,96 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import { planExecutors } from '../../runtime/server/plan-executors';
+import { readEnvironment } from '../../runtime/spec/environment';
+import { readModelConfiguration, type ModelConfiguration } from '../../runtime/spec/model-configuration';
+import { addOneModel } from '../support/onnx-models';
+import { plainRepository } from './harness/model-repository';
+import { floats, startServer } from './harness/running-server';
+
+const settings = (variables: Record<string, string> = {}): ReturnType<typeof readEnvironment> =>
+  readEnvironment({ SLIPWAY_MODEL_REPOSITORY: 'file:///models', ...variables });
+
+const configured = (text: string): ModelConfiguration => readModelConfiguration(text, 'config.pbtxt');
+
+const plan = (
+  text: string | undefined,
+  variables: Record<string, string> = {},
+  cpus = 8,
+): ReturnType<typeof planExecutors> =>
+  planExecutors(settings(variables), text === undefined ? undefined : configured(text), cpus);
+
+test('without a configuration the settings hold, and executors share the CPUs', () => {
+  const worker = { kind: 'worker', executionProvider: 'cpu', cudaDevice: 0, intraOpThreads: 4 };
+  expect(plan(undefined, { SLIPWAY_EXECUTORS: '2' })).toEqual([worker, worker]);
+  expect(plan(undefined, { SLIPWAY_EXECUTORS: '2', SLIPWAY_EXECUTOR: 'native' })[0]).toMatchObject({
+    kind: 'native',
+    intraOpThreads: 7,
+  });
+  expect(plan(undefined, { SLIPWAY_INTRA_OP_THREADS: '3' })[0]).toMatchObject({ intraOpThreads: 3 });
+});
+
+test('instance groups say how many executors there are, and on which GPUs', () => {
+  expect(plan('instance_group [{ count: 2 kind: KIND_CPU }, { count: 1 }]')).toHaveLength(3);
+  const gpus = plan('instance_group [{ count: 2 kind: KIND_GPU gpus: [1, 3] }, { count: 1 kind: KIND_CPU }]', {
+    SLIPWAY_EXECUTION_PROVIDER: 'cuda',
+  });
+  expect(gpus.map(({ executionProvider, cudaDevice }) => `${executionProvider} ${cudaDevice}`)).toEqual([
+    'cuda 1',
+    'cuda 1',
+    'cuda 3',
+    'cuda 3',
+    'cpu 0',
+  ]);
+  expect(() => plan('instance_group [{ kind: KIND_GPU }]')).toThrow('KIND_GPU needs the execution provider cuda');
+  expect(() => plan('instance_group [{ count: 65 }]')).toThrow('at most 64');
+});
+
+test("a model's session parameters become the session's, those of a GPU only where there is one", () => {
+  const text = `
+    optimization { graph { level: -1 } }
+    parameters [
+      { key: "intra_op_thread_count" value: { string_value: "5" } },
+      { key: "execution_mode" value: { string_value: "1" } },
+      { key: "enable_mem_arena" value: { string_value: "0" } },
+      { key: "gpu_mem_limit" value: { string_value: "1000000" } },
+      { key: "cudnn_conv_algo_search" value: { string_value: "0" } }
+    ]`;
+  const tuning = {
+    interOpThreads: 1,
+    parallelExecution: true,
+    graphOptimization: 'basic',
+    cpuMemoryArena: false,
+    memoryPattern: true,
+  };
+  expect(plan(text)).toEqual([{ kind: 'worker', executionProvider: 'cpu', cudaDevice: 0, intraOpThreads: 5, tuning }]);
+  expect(plan(text, { SLIPWAY_EXECUTION_PROVIDER: 'cuda' })[0]!.tuning).toEqual({
+    ...tuning,
+    cuda: { gpu_mem_limit: '1000000', cudnn_conv_algo_search: 'EXHAUSTIVE' },
+  });
+});
+
+test('the TensorRT accelerator turns CUDA into TensorRT, with its options in the words of onnxruntime', () => {
+  const text = `optimization { execution_accelerators { gpu_execution_accelerator [{
+    name: "tensorrt"
+    parameters { key: "precision_mode" value: "FP16" }
+    parameters { key: "trt_engine_cache_enable" value: "1" }
+  }] } }`;
+  expect(plan(text)[0]).toMatchObject({ executionProvider: 'cpu' });
+  expect(plan(text, { SLIPWAY_EXECUTION_PROVIDER: 'cuda' })[0]).toMatchObject({
+    executionProvider: 'tensorrt',
+    tuning: { tensorrt: { trt_fp16_enable: '1', trt_engine_cache_enable: '1' } },
+  });
+  expect(() => plan('optimization { cuda { graphs: true } }', { SLIPWAY_EXECUTION_PROVIDER: 'cuda' })).toThrow(
+    'optimization.cuda.graphs is not supported',
+  );
+});
+
+test('a server opens as many sessions as the configuration of a model asks for', async () => {
+  const repository = plainRepository({ addone: addOneModel() });
+  mkdirSync(path.join(repository, 'addone'), { recursive: true });
+  writeFileSync(path.join(repository, 'addone', 'config.pbtxt'), 'instance_group [{ count: 3 kind: KIND_CPU }]');
+  const server = await startServer({ modelRepository: repository });
+  expect(server.log.filter(({ msg }) => msg === 'session opened')).toHaveLength(3);
+  expect((await server.infer('addone', floats('input', [1, 4], [1, 2, 3, 4]))).status).toBe(200);
+});
