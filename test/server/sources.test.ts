@@ -1,9 +1,11 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { CreateBucketCommand, PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { BlobServiceClient } from '@azure/storage-blob';
 import { expect, onTestFinished, test, vi } from 'vitest';
+import { fetchModel } from '../../runtime/server/fetch-model';
 import { SourceError } from '../../runtime/server/model-source';
 import { sourceOf } from '../../runtime/server/source-of';
 import { AZURITE_ACCOUNT, azuriteConnection, startAzurite } from '../support/azurite';
@@ -75,6 +77,18 @@ async function expectRefusalOfReplaced(folder: string, put: (name: string, bytes
   expect(await failureOf(read(uri, { tag: tag! }))).toBe('changed');
 }
 
+/** A model without a manifest, large enough to be fetched in parts, and only once. */
+async function expectLargeModel(folder: string, put: (name: string, bytes: Buffer) => unknown): Promise<void> {
+  const model = randomBytes(33 * 2 ** 20);
+  await put('large/1/model.onnx', model);
+  const cacheDirectory = temporaryFolder();
+  const reference = { name: 'large', version: 1, folder: `${folder}large/1/` };
+  const fetching = { cacheDirectory, signal, onRetry: (error: Error) => expect.fail(error.message) };
+  const first = await fetchModel(reference, fetching);
+  expect(readFileSync(first.modelPath).equals(model)).toBe(true);
+  expect((await fetchModel(reference, fetching)).folder).toBe(first.folder);
+}
+
 test('a directory is listed, sized and read, whole or in part', async () => {
   const directory = temporaryFolder();
   mkdirSync(path.join(directory, '1'));
@@ -120,6 +134,7 @@ test.for(STORES_LIKE_S3)(
     const folder = `${store}://models-1250000000/team/`;
     await expectSource(folder, put);
     await expectRefusalOfReplaced(folder, put);
+    await expectLargeModel(folder, put);
   },
 );
 
@@ -147,6 +162,7 @@ test('gs:// is listed, sized and read, whole or in part', async (ctx) => {
     );
   await expectSource('gs://models/team/', put);
   await expectRefusalOfReplaced('gs://models/team/', put);
+  await expectLargeModel('gs://models/team/', put);
 });
 
 test('az:// is listed, sized and read, whole or in part', async (ctx) => {
@@ -163,4 +179,5 @@ test('az:// is listed, sized and read, whole or in part', async (ctx) => {
   const folder = `az://${AZURITE_ACCOUNT}/models/team/`;
   await expectSource(folder, put);
   await expectRefusalOfReplaced(folder, put);
+  await expectLargeModel(folder, put);
 });
