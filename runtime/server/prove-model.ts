@@ -20,6 +20,8 @@ export interface ModelProof {
   readonly reason?: string;
   /** Measured after the first runs, which are slower; undefined when warm-up could not run the model. */
   readonly cost?: { readonly oneRowSeconds: number; readonly rows: number; readonly allRowsSeconds: number };
+  /** An input that the model runs; undefined when none was found. */
+  readonly sample?: SampleInput;
 }
 
 /**
@@ -51,6 +53,23 @@ export async function proveModel(
   }
   log.warn('no warm-up input runs, so requests are not joined into batches; publish the model with a golden input');
   return { takesRows: false, reason: 'no generated input runs; publish the model with a golden input' };
+}
+
+/**
+ * Runs on one more executor what live traffic will run on it. What another executor of the model has proven need not be
+ * proven again: they have the same file.
+ */
+export async function warmUp(
+  executor: Executor,
+  { takesRows, sample }: ModelProof,
+  batchSizes: readonly number[],
+): Promise<void> {
+  if (sample === undefined) return;
+  if (!takesRows) {
+    await executor.run(sample.whole());
+    return;
+  }
+  for (const size of new Set([1, ...batchSizes])) await executor.run(sample.rows(batchOf(size)));
 }
 
 async function proveGolden(
@@ -107,7 +126,7 @@ async function warmUpWhole(executor: Executor, samples: readonly SampleInput[], 
     try {
       await executor.run(sample.whole());
       const { seconds } = await executor.run(sample.whole());
-      return { takesRows: false, cost: { oneRowSeconds: seconds, rows: 1, allRowsSeconds: seconds } };
+      return { takesRows: false, cost: { oneRowSeconds: seconds, rows: 1, allRowsSeconds: seconds }, sample };
     } catch (error) {
       log.warn({ reason: (error as Error).message }, 'the model does not run on this warm-up input');
     }
@@ -132,12 +151,16 @@ async function warmUpRows(
   );
   if (difference !== undefined) {
     log.warn({ reason: difference }, 'a row comes out differently beside another one, so requests are not joined');
-    return { takesRows: false, reason: `a row comes out differently beside another one: ${difference}`, cost };
+    return { takesRows: false, reason: `a row comes out differently beside another one: ${difference}`, cost, sample };
   }
-  const batchOf = (size: number): readonly number[] => Array.from({ length: size }, (_, i) => i);
   for (const size of batchSizes) await run(batchOf(size));
   const rows = batchSizes.at(-1) ?? 1;
-  return { takesRows: true, cost: { oneRowSeconds, rows, allRowsSeconds: (await run(batchOf(rows))).seconds } };
+  const { seconds } = await run(batchOf(rows));
+  return { takesRows: true, cost: { oneRowSeconds, rows, allRowsSeconds: seconds }, sample };
+}
+
+function batchOf(size: number): readonly number[] {
+  return Array.from({ length: size }, (_, i) => i);
 }
 
 /** How the rows of a shared run differ from the same rows run alone. */

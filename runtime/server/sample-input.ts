@@ -35,7 +35,8 @@ export function generateInput(signatures: readonly TensorSignature[], rows: numb
   );
 }
 
-function fillWithFractions(data: Float32Array): void {
+/** Small numbers between 0 and 1, the same each time. */
+export function fillWithFractions(data: Float32Array): void {
   // A step of 7 modulo 11: rows of any length but a multiple of 11 differ from each other.
   for (let i = 0; i < data.length; i++) data[i] = ((i * 7 + 3) % 11) / 11;
 }
