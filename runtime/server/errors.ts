@@ -33,6 +33,8 @@ export const ERRORS = {
   BODY_MEMORY_FULL: { status: 429, grpcStatus: 8, outcome: 'queue_full', retry: true },
   // Nobody reads this answer; 499 is what logs of proxies call a client that went away.
   CLIENT_GONE: { status: 499, grpcStatus: 1, outcome: 'cancelled' },
+  // A model's own hooks, not the client: a hook that finds the request at fault declines it instead.
+  HOOK_FAILED: { status: 500, grpcStatus: 13, outcome: 'error' },
   RUN_FAILED: { status: 500, grpcStatus: 13, outcome: 'error' },
   INTERNAL: { status: 500, grpcStatus: 13, outcome: 'error' },
   // What a protocol has and this server has not; the only 5xx that asking again does not change.

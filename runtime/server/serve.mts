@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { SpecError } from '../spec/errors.js';
 import { StartupError } from './errors.js';
+import { startHookWorker } from './hooks/hook-thread.js';
 import { createOutput } from './log.js';
 import { startNativeOrWorker } from './native/native-or-worker.js';
 import { buildServer, type InferenceServer } from './server.js';
@@ -21,6 +22,7 @@ async function start(workerUrl: URL): Promise<void> {
     settings,
     ...output,
     startExecutor: startNativeOrWorker(workerUrl, output.log),
+    startHooks: (options) => startHookWorker(workerUrl, options),
   });
   drainOnSignals(server);
   await server.listen();

@@ -328,6 +328,7 @@ export class ServedModel implements LoadableModel {
       'session opened',
     );
     try {
+      this.configured(executor);
       const proving = performance.now();
       const proof = await prover.prove(executor);
       this.log.info(

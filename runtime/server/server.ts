@@ -18,6 +18,7 @@ import { openGpuMetrics, type GpuMetrics } from './gpu-metrics';
 import { grpcMethods } from './grpc/grpc-methods';
 import { GrpcServer } from './grpc/grpc-server';
 import { healthRoutes, whyNotReady } from './health';
+import type { StartHooks } from './hooks/hook-thread';
 import { Inference } from './inference';
 import { assertWellFormed, createListener, limitConnections, listen, type Connections } from './listener';
 import { Metrics } from './metrics';
@@ -38,6 +39,7 @@ import { startTracing, type Tracing } from './tracing';
 export interface ServerOptions {
   readonly settings: ServerSettings;
   readonly startExecutor: StartExecutor;
+  readonly startHooks: StartHooks;
   readonly log: Logger;
   /** Where lines that are no log lines go: CloudWatch's metrics. */
   readonly writeLine: (line: string) => void;

@@ -1,6 +1,7 @@
 import pino from 'pino';
 import { onTestFinished } from 'vitest';
 import type { StartExecutor } from '../../../runtime/server/executor';
+import { startHookWorker } from '../../../runtime/server/hooks/hook-thread';
 import { buildServer, type InferenceServer } from '../../../runtime/server/server';
 import { startWorkerExecutor } from '../../../runtime/server/worker-executor';
 import { readEnvironment, writeEnvironment, type ServerSettings } from '../../../runtime/spec/environment';
@@ -59,6 +60,7 @@ export async function startServer(
       ...settings,
     },
     startExecutor: options.startExecutor ?? ((executor) => startWorkerExecutor(workerUrl, executor)),
+    startHooks: (hooks) => startHookWorker(workerUrl, hooks),
     log: pino(
       { level: 'debug', formatters: { level: (level) => ({ level }) } },
       { write: (line) => log.push(JSON.parse(line) as LogLine) },
