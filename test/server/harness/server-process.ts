@@ -20,13 +20,18 @@ export interface ServerProcess {
   readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
 }
 
-/** The bundle in a process of its own. It is killed with the test if it still runs. */
+/**
+ * The bundle in a process of its own. It is killed with the test if it still runs.
+ * @param wrapper A command that runs the command that follows it, in its own place: signals must reach the server.
+ */
 export async function startServerProcess(
   environment: Readonly<Record<string, string>>,
   bundleUrl?: URL,
+  wrapper: readonly string[] = [],
 ): Promise<ServerProcess> {
   const bundle = fileURLToPath(bundleUrl ?? (await bundleServer()));
-  const child = spawn(process.execPath, [bundle], {
+  const command = [...wrapper, process.execPath, bundle];
+  const child = spawn(command[0]!, command.slice(1), {
     env: {
       PATH: process.env['PATH'],
       HOME: temporaryFolder(),
