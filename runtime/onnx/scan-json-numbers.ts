@@ -1,4 +1,5 @@
 import { NumberList } from './json-numbers';
+import { KERNEL_STOP, NumberKernel } from './number-kernel';
 
 const TAB = 9;
 const NEWLINE = 10;
@@ -24,6 +25,8 @@ const NONFINITE = [
 
 /** Deeper than any tensor. */
 const MAX_DEPTH = 16;
+/** Shorter lists are not worth a copy into the kernel's memory. */
+const FIRST_NUMBERS = 16;
 const FIRST_CAPACITY = 256;
 /** As in `parseJsonText`: no 64-bit integer is longer. */
 const MAX_INTEGER_LENGTH = 20;
@@ -57,6 +60,7 @@ export function scanJsonNumbers(bytes: Buffer, start: number, isFlat: boolean): 
   const counts: number[] = [];
   let values = new Float64Array(FIRST_CAPACITY);
   let exact: Map<number, bigint> | undefined;
+  let kernel: NumberKernel | undefined;
   let length = 0;
   let depth = 0;
   let at = start;
@@ -172,6 +176,19 @@ export function scanJsonNumbers(bytes: Buffer, start: number, isFlat: boolean): 
       while (c === SPACE || c === NEWLINE || c === RETURN || c === TAB) c = bytes[++at]!;
       if (c === COMMA) {
         at++;
+        if (length < FIRST_NUMBERS || depth !== dims.length) break;
+        kernel ??= NumberKernel.for(bytes);
+        at = kernel.read(at);
+        const { outputs } = kernel;
+        if (length + outputs.length > values.length) {
+          const larger = new Float64Array((length + outputs.length) * 2);
+          larger.set(values);
+          values = larger;
+        }
+        values.set(outputs, length);
+        length += outputs.length;
+        counts[depth - 1]! += outputs.length;
+        if (kernel.stop === KERNEL_STOP.ended) continue;
         break;
       }
       if (c !== CLOSE) return undefined;

@@ -98,6 +98,28 @@ test('reads lists of numbers as the exact reader of text does, whatever is in th
   );
 });
 
+test('lists longer than what is read at a time come out the same, wherever they are cut and however far apart', () => {
+  const gap = fc.oneof(
+    { weight: 30, arbitrary: space },
+    { weight: 1, arbitrary: fc.nat({ max: 120 }).map((n) => ' '.repeat(n)) },
+  );
+  const items = fc.array(fc.tuple(gap, validNumber, gap), { minLength: 20, maxLength: 60 });
+  fc.assert(
+    fc.property(fc.array(items, { minLength: 1, maxLength: 4 }), fc.nat({ max: 80 }), (pieces, shift) => {
+      const piece = pieces.map((list) => list.map((parts) => parts.join('')).join(',')).join(',');
+      const text = `${' '.repeat(shift)}[${Array.from({ length: Math.ceil(150_000 / piece.length) }, () => piece).join(',')}]`;
+      const { list, end } = scanJsonNumbers(Buffer.from(`${text} `), shift, false)!;
+      expect(end).toBe(text.length);
+      const expected = parseJsonText(text) as (number | bigint)[];
+      expect(list.values).toEqual(Float64Array.from(expected, Number));
+      for (const [i, value] of expected.entries()) {
+        if (typeof value === 'bigint') expect(list.exact!.get(i)).toBe(value);
+      }
+    }),
+    { numRuns: 40 },
+  );
+});
+
 test('reads every double and every float back bit by bit', () => {
   const bits = fc.oneof(
     fc
