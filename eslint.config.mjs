@@ -9,6 +9,7 @@ const IMPORT_RULE = {
     folders: ['runtime/spec', 'runtime/onnx'],
     packages: ['node:', '@aws-sdk/client-s3', 'onnxruntime-node'],
   },
+  'runtime/conformance': { folders: ['runtime/spec', 'runtime/onnx'], packages: ['node:', '@bufbuild/protobuf'] },
   'runtime/image': { folders: ['runtime/spec'], packages: ['node:'] },
   'runtime/server': {
     folders: ['runtime/spec', 'runtime/onnx'],

@@ -36,6 +36,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./model-publish.js')).modelPublish,
   },
   {
+    name: 'conformance',
+    summary: 'hold a server against the protocols it speaks',
+    load: async () => (await import('./conformance.js')).conformance,
+  },
+  {
     name: 'image build',
     summary: 'build the server image',
     load: async () => (await import('./image-build.js')).imageBuild,
