@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { callInPool, loadKoffi, type ForeignFunction } from './native/koffi';
 
 /** What one GPU says of itself; what it does not measure (a part of a GPU, most of it) is absent. */
@@ -36,11 +37,16 @@ export interface GpuMetricsOptions {
 
 const DEFAULT_LIBRARY = 'libnvidia-ml.so.1';
 
+/** What NVIDIA's driver is spoken to through, on Linux and on Windows' Linux. */
+const DEVICES = ['/dev/nvidiactl', '/dev/dxg'];
+
 /**
  * Opens NVIDIA's management library. Untested on a GPU: tests call a library of their own that has the same functions.
  * @returns undefined where the library, its driver or koffi is missing.
  */
 export async function openGpuMetrics(options: GpuMetricsOptions = {}): Promise<GpuMetrics | undefined> {
+  // To look for the library itself would load the foreign-function interface, on every machine without a GPU, too.
+  if (options.library === undefined && !DEVICES.some((device) => existsSync(device))) return undefined;
   try {
     const nvml = await loadNvml(options.library ?? DEFAULT_LIBRARY);
     if ((await callInPool(nvml.init, [])) !== SUCCESS) return undefined;

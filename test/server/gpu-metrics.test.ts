@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { writeFileSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { openGpuMetrics, type GpuMetrics, type GpuMetricsOptions } from '../../runtime/server/gpu-metrics';
@@ -100,4 +100,5 @@ test.for([
 
 test('without the library there are no GPU metrics, and no error', async () => {
   expect(await openGpuMetrics({ library: '/nowhere/libnvidia-ml.so.1' })).toBeUndefined();
+  if (!existsSync('/dev/nvidiactl')) expect(await openGpuMetrics()).toBeUndefined();
 });
