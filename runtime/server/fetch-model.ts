@@ -8,7 +8,7 @@ import { MANIFEST_FILE, MODEL_FILE } from '../spec/model-repository';
 import { ModelCache, type CachedFiles } from './cache/model-cache';
 import { assertDigest, chunksOf, statFile, wrongSize, type DownloadOptions, type WantedFile } from './download-file';
 import { StartupError } from './errors';
-import { forEachLimited } from './for-each-limited';
+import { forEachTogether } from './for-each-limited';
 import { ModelError } from './model-error';
 import { shownUri, SourceError } from './model-source';
 import { retry } from './retry';
@@ -162,9 +162,9 @@ async function takeCached(
 ): Promise<CachedFiles> {
   // A file without a digest is known again by what its source says of it.
   const asked = [...files];
-  await forEachLimited([...files.keys()], STATS_AT_ONCE, async (i) => {
+  await forEachTogether([...files.keys()], STATS_AT_ONCE, signal, async (i, together) => {
     const file = files[i]!;
-    if (file.sha256 === undefined) asked[i] = { ...file, stat: await statFile(file, { signal, onRetry }) };
+    if (file.sha256 === undefined) asked[i] = { ...file, stat: await statFile(file, { signal: together, onRetry }) };
   });
   try {
     return await ModelCache.at(cacheDirectory).take({

@@ -1,3 +1,5 @@
+import { setMaxListeners } from 'node:events';
+
 /** Does something with every item, so many at a time. The first failure is thrown; what has begun by then goes on. */
 export async function forEachLimited<T>(
   items: readonly T[],
@@ -20,6 +22,8 @@ export async function forEachTogether<T>(
 ): Promise<void> {
   const failed = new AbortController();
   const either = AbortSignal.any([signal, failed.signal]);
+  // Each item may listen several times; Node takes more than ten for a leak.
+  setMaxListeners(0, either);
   await forEachLimited(items, limit, async (item) => {
     if (either.aborted) return;
     await act(item, either).catch((error: unknown) => failed.abort(error));

@@ -8,6 +8,7 @@ import {
   readFileSync,
   rmSync,
   statSync,
+  symlinkSync,
   utimesSync,
   writeFileSync,
 } from 'node:fs';
@@ -238,6 +239,41 @@ test('a bounded cache removes what was used longest ago, and never what is in us
   await expect(fetchIt(models[0]!, cache, { cacheMiB: 2 })).rejects.toThrow(
     /need 4 MiB, the cache may hold 2 MiB; set/,
   );
+});
+
+test('users that come and go never lose a file that they use, and leave no more than the bound', async () => {
+  const store = await startFileServer();
+  const models = ['a', 'b', 'c', 'd', 'e'].map((name) => {
+    const weights = randomBytes(MIB + 100 * name.charCodeAt(0));
+    return { reference: referenceTo(store, weights, name), weights };
+  });
+  const cache = temporaryFolder();
+  mkdirSync(path.join(cache, 'volume'));
+  let served = 0;
+  let refused = 0;
+  const user = async (i: number): Promise<void> => {
+    // By another path each is a user of its own, as another process would be.
+    const mount = path.join(cache, `mount-${i}`);
+    symlinkSync(path.join(cache, 'volume'), mount);
+    for (let round = 0; round < 15; round++) {
+      const { reference, weights } = models[(i * 7 + round * round) % models.length]!;
+      try {
+        const model = await fetchIt(reference, mount, { cacheMiB: 4 });
+        await wait(5 * (round % 4));
+        expect(readFileSync(path.join(model.folder, 'weights.bin')).equals(weights)).toBe(true);
+        await model.release();
+        served += 1;
+      } catch (error) {
+        expect((error as Error).message).toMatch(/of which models that are being served hold/);
+        refused += 1;
+      }
+    }
+  };
+  await Promise.all([0, 1, 2, 3].map(user));
+  expect({ all: served + refused, isMostServed: served > refused }).toEqual({ all: 60, isMostServed: true });
+  expect(readdirSync(path.join(cache, 'volume', 'models')).filter((name) => /^(lock|removing)/.test(name))).toEqual([]);
+  const bytes = filesIn(path.join(cache, 'volume')).map((name) => statSync(path.join(cache, 'volume', name)).size);
+  expect(bytes.reduce((sum, size) => sum + size, 0)).toBeLessThan(4 * MIB + 10_000);
 });
 
 test('what is written down of digests counts for nothing where others could have written it', async () => {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { readdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
+import { readdir, readFile, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { processSpace, processStart } from '../machine';
 
@@ -16,9 +16,8 @@ interface User {
 }
 
 /**
- * The processes that share a cache, each with a file that says which entries it uses. A process of this container or
- * machine is looked up by its number and start time; one of another container is known by how fresh its file is, by the
- * clock of the volume.
+ * The processes that share a cache, each with a file that says which entries it uses. One lives as long as it keeps its file
+ * fresh, by the clock of the volume; one of this container or machine that is not there any more is dead at once.
  */
 export class CacheUsers {
   /** This process. */
@@ -45,13 +44,24 @@ export class CacheUsers {
   /** Shows this process to the others, from now on as long as it lives. */
   async appear(): Promise<void> {
     await this.write();
-    this.heartbeat ??= setInterval(() => {
-      // A cache whose folder is gone has no users.
-      this.write().catch(() => {
-        clearInterval(this.heartbeat);
-        this.heartbeat = undefined;
-      });
-    }, HEARTBEAT_MS).unref();
+    this.heartbeat ??= setInterval(() => void this.beat(), HEARTBEAT_MS).unref();
+  }
+
+  private async beat(): Promise<void> {
+    try {
+      await this.write();
+    } catch (error) {
+      const now = new Date();
+      // A full disk takes no file, but still a time. A cache whose folder is gone has no users.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT')
+        await utimes(this.fileOf(this.id), now, now).catch(() => {});
+      else this.stop();
+    }
+  }
+
+  private stop(): void {
+    clearInterval(this.heartbeat);
+    this.heartbeat = undefined;
   }
 
   /** The living processes, and which entries each uses. Files of dead ones are removed. */
@@ -71,7 +81,8 @@ export class CacheUsers {
   }
 
   private async isAlive(id: string, user: User, now: number): Promise<boolean> {
-    if (user.space === processSpace()) return processStart(user.pid) === user.start;
+    if (user.space === processSpace() && processStart(user.pid) !== user.start) return false;
+    // A container that was started again may have the number and the start time of the one before.
     const seen = await stat(this.fileOf(id)).catch(() => undefined);
     return seen !== undefined && now - seen.mtimeMs < SILENCE_MS;
   }

@@ -92,7 +92,16 @@ export class ModelCache {
       await this.users.leave(name);
       throw error;
     }
-    return { folder: path.join(entry, 'files'), release: once(() => this.users.leave(name)) };
+    const release = once(async () => {
+      try {
+        // So far it was not to be removed; from now on it is the one that was used last.
+        await markUsed(entry);
+        await this.users.leave(name);
+      } catch {
+        // A cache that cannot be written any more removes nothing either.
+      }
+    });
+    return { folder: path.join(entry, 'files'), release };
   }
 
   /** Whether every file is there as it was fetched. A file that changed since is hashed again. */
