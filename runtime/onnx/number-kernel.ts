@@ -48,23 +48,34 @@ const MEMORY_PAGES = Math.ceil((OUTPUT_AT + MAX_OUTPUTS * 8) / PAGE_BYTES);
 const MARGIN_BYTES = 64;
 const LARGEST_POWER = 22;
 
+type Run = (at: number, limit: number) => number;
+
+/** What is used of it; its own types come with those of the browser alone. */
+interface WebAssemblyApi {
+  readonly Module: new (bytes: Uint8Array) => object;
+  readonly Instance: new (module: object) => {
+    readonly exports: { readonly run: Run; readonly memory: { readonly buffer: ArrayBuffer } };
+  };
+}
+
 /** Reads runs of numbers that commas separate, from one text. */
 export class NumberKernel {
   /** Numbers of the last run. */
   outputs = new Float64Array();
   stop: number = KERNEL_STOP.unread;
-  private readonly memory: Uint8Array;
+  private readonly memory: Uint8Array<ArrayBuffer>;
   private readonly words: Int32Array;
-  private readonly run: (at: number, limit: number) => number;
+  private readonly run: Run;
   private text: Uint8Array = new Uint8Array();
   /** Which part of the text lies in memory. */
   private from = 0;
   private to = 0;
 
   private constructor() {
-    const { exports } = new WebAssembly.Instance(new WebAssembly.Module(assembleKernel()));
-    const { buffer } = exports['memory'] as WebAssembly.Memory;
-    this.run = exports['run'] as (at: number, limit: number) => number;
+    const { Module, Instance } = (globalThis as unknown as { readonly WebAssembly: WebAssemblyApi }).WebAssembly;
+    const { run, memory } = new Instance(new Module(assembleKernel())).exports;
+    const { buffer } = memory;
+    this.run = run;
     this.memory = new Uint8Array(buffer);
     this.words = new Int32Array(buffer);
     writeTables(buffer);
