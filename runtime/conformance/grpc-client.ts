@@ -1,4 +1,10 @@
-import { connect, constants, type ClientHttp2Session } from 'node:http2';
+import {
+  connect,
+  constants,
+  type ClientHttp2Session,
+  type IncomingHttpHeaders,
+  type IncomingHttpStatusHeader,
+} from 'node:http2';
 import { ConformanceFailure } from './conformance-case';
 
 export interface GrpcAnswer {
@@ -10,14 +16,8 @@ export interface GrpcAnswer {
 }
 
 const TIMEOUT_MS = 30_000;
-const {
-  HTTP2_HEADER_METHOD,
-  HTTP2_HEADER_PATH,
-  HTTP2_HEADER_STATUS,
-  HTTP2_HEADER_CONTENT_TYPE,
-  HTTP2_HEADER_TE,
-  NGHTTP2_NO_ERROR,
-} = constants;
+const { HTTP2_HEADER_METHOD, HTTP2_HEADER_PATH, HTTP2_HEADER_CONTENT_TYPE, HTTP2_HEADER_TE, NGHTTP2_NO_ERROR } =
+  constants;
 
 /** A gRPC client of a few lines, so that cases can send what generated clients cannot. Cleartext with prior knowledge, or TLS. */
 export class GrpcClient {
@@ -47,14 +47,15 @@ export class GrpcClient {
       const chunks: Buffer[] = [];
       let status: string | undefined;
       let message = '';
-      const read = (fields: Record<string, unknown>): void => {
-        if (fields['grpc-status'] !== undefined) status = String(fields['grpc-status']);
-        if (fields['grpc-message'] !== undefined) message = decodeURIComponent(String(fields['grpc-message']));
+      const read = (fields: IncomingHttpHeaders): void => {
+        if (fields['grpc-status'] !== undefined) status = fields['grpc-status'] as string;
+        if (fields['grpc-message'] !== undefined) message = decodeURIComponent(fields['grpc-message'] as string);
       };
       stream.setTimeout(TIMEOUT_MS, () => stream.close());
       stream.on('response', (fields) => {
-        if (fields[":status"] !== 200) {
-          reject(new ConformanceFailure(`expected HTTP status 200 beneath gRPC, got ${fields[HTTP2_HEADER_STATUS]}`));
+        const httpStatus = (fields as IncomingHttpStatusHeader)[':status'];
+        if (httpStatus !== 200) {
+          reject(new ConformanceFailure(`expected HTTP status 200 beneath gRPC, got ${httpStatus}`));
         }
         read(fields);
       });

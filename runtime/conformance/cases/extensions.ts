@@ -155,6 +155,23 @@ export const EXTENSION_CASES: readonly ConformanceCase[] = [
   },
 ];
 
+interface SignatureAnswer {
+  readonly metadata: {
+    readonly signature_def: {
+      readonly signature_def: {
+        readonly serving_default: {
+          readonly inputs: Readonly<
+            Record<
+              string,
+              { readonly dtype: string; readonly tensor_shape: { readonly dim: readonly { readonly size: string }[] } }
+            >
+          >;
+        };
+      };
+    };
+  };
+}
+
 const PREDICT = '/v1/models/identity_fp32:predict';
 
 export const TENSORFLOW_SERVING_CASES: readonly ConformanceCase[] = [
@@ -252,14 +269,10 @@ export const TENSORFLOW_SERVING_CASES: readonly ConformanceCase[] = [
     source: `${SOURCES.tfs}: Model Metadata API`,
     title: 'a model tells its signature',
     run: async ({ http }) => {
-      const { metadata } = (await http.get('/v1/models/simple/metadata')).json() as any;
-      const { inputs } = metadata.signature_def.signature_def.serving_default;
-      assertEqual(inputs.INPUT0.dtype, 'DT_INT32', 'dtype');
-      assertEqual(
-        inputs.INPUT0.tensor_shape.dim.map(({ size }: { size: string }) => size),
-        ['-1', '16'],
-        'sizes',
-      );
+      const { metadata } = (await http.get('/v1/models/simple/metadata')).json() as SignatureAnswer;
+      const input = metadata.signature_def.signature_def.serving_default.inputs['INPUT0']!;
+      const sizes = input.tensor_shape.dim.map(({ size }) => size);
+      assertEqual([input.dtype, sizes], ['DT_INT32', ['-1', '16']], 'INPUT0');
     },
   },
   {

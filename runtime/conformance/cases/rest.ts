@@ -133,7 +133,7 @@ export const METADATA_CASES: readonly ConformanceCase[] = [
     run: async ({ http }) => {
       const answer = await http.get('/v2/models/simple');
       assertStatus(answer, 200);
-      const { name, platform, inputs, outputs } = answer.json() as Record<string, any>;
+      const { name, platform, inputs, outputs } = answer.json() as Record<string, unknown>;
       assertEqual(name, 'simple', 'name');
       assert(typeof platform === 'string', 'platform must be a string');
       const tensors = (names: readonly string[]): unknown =>
