@@ -115,7 +115,11 @@ export class ModelGroup {
     for (const { model } of this.retiring) {
       rows.set(model.version, { name: this.name, version: model.version, state: 'UNLOADING', reason: '' });
     }
-    for (const { model } of this.candidates.values()) rows.set(model.version, rowOf(model));
+    for (const { model } of this.candidates.values()) {
+      // Ready by itself, and not yet found by requests.
+      const row = rowOf(model);
+      rows.set(model.version, row.state === 'READY' ? { ...row, state: 'LOADING' } : row);
+    }
     for (const { model } of this.serving) {
       // Where the files of a loaded version were changed and cannot be served, the old ones are, and the row says why.
       const failure = this.candidates.get(model.version)?.model.reason ?? '';
