@@ -10,6 +10,7 @@ import { EfficiencyMeter } from './efficiency';
 import { ServerError, StartupError } from './errors';
 import { ExecutorExit, SessionError, type Executor, type StartExecutor } from './executor';
 import { ExecutorPool } from './executor-pool';
+import { readClassLabels } from './class-labels';
 import { applyConfiguration, reshapes, toClientShapes, toModelShapes } from './configured-shapes';
 import { fetchModel, type FetchedModel } from './fetch-model';
 import type { StartHooks } from './hooks/hook-thread';
@@ -125,6 +126,7 @@ export class ServedModel implements LoadableModel {
       this.fetched = model;
       await this.options.admit?.(model);
       this.findings = examineFetched(model, this.options.settings.executionProvider, this.log);
+      for (const note of this.configuration?.notes ?? []) this.log.warn({ reason: note }, 'configuration');
       this.hooks = await this.openHooks(model);
       this.serving = await this.open(model, signal);
       const seconds = secondsSince(start);
@@ -208,6 +210,7 @@ export class ServedModel implements LoadableModel {
 
   private async open(model: FetchedModel, signal: AbortSignal): Promise<Serving> {
     const { settings, metrics, configuration, cpus } = this.options;
+    const labels = await readClassLabels(configuration, this.options.modelFolder, signal);
     const plan = planExecutors(settings, configuration, cpus);
     this.efficiencyMeter = new EfficiencyMeter(plan.length);
     let starts = 0;
@@ -274,7 +277,7 @@ export class ServedModel implements LoadableModel {
         },
       },
     });
-    const modelTarget = { ...this.configured(signature!), name: this.name, maxRows };
+    const modelTarget = { ...this.configured(signature!), name: this.name, maxRows, labels };
     const target = this.hooks === undefined ? modelTarget : this.hooks.target(modelTarget);
     return { pool, batcher, repeated: this.reuse(batcher), target, modelTarget };
   }
