@@ -3,9 +3,13 @@ import { configDefaults, defineConfig } from 'vitest/config';
 // What takes a minute or more runs with `npm run test:long` alone.
 const isLong = process.env['SLIPWAY_TEST_LONG'] === '1';
 
+const isLong = process.env['TEST_LONG'] === '1';
+
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
+    // Long tests take minutes each: npm run test:long.
+    include: isLong ? ['test/**/*.long.test.ts'] : ['test/**/*.test.ts'],
+    exclude: ['**/node_modules/**', ...(isLong ? [] : ['test/**/*.long.test.ts'])],
     exclude: isLong ? configDefaults.exclude : [...configDefaults.exclude, 'test/**/*.long.test.ts'],
     environment: 'node',
     testTimeout: 60_000,

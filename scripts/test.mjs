@@ -1,4 +1,5 @@
-// `npm test`: installs what is missing, builds, and runs every test. Arguments go to the test runner.
+// `npm test`: installs what is missing, builds, and runs every test but the long ones; `--long` runs those alone. Other
+// arguments go to the test runner.
 import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -15,8 +16,10 @@ try {
   process.exit(1);
 }
 const vitest = join(root, 'node_modules/vitest/vitest.mjs');
-const { status } = spawnSync(process.execPath, [vitest, 'run', ...process.argv.slice(2)], {
+const given = process.argv.slice(2);
+const { status } = spawnSync(process.execPath, [vitest, 'run', ...given.filter((word) => word !== '--long')], {
   cwd: root,
   stdio: 'inherit',
+  env: { ...process.env, ...(given.includes('--long') ? { TEST_LONG: '1' } : {}) },
 });
 process.exit(status ?? 1);
