@@ -1,7 +1,4 @@
-import { configDefaults, defineConfig } from 'vitest/config';
-
-// What takes a minute or more runs with `npm run test:long` alone.
-const isLong = process.env['SLIPWAY_TEST_LONG'] === '1';
+import { defineConfig } from 'vitest/config';
 
 const isLong = process.env['TEST_LONG'] === '1';
 
@@ -10,7 +7,6 @@ export default defineConfig({
     // Long tests take minutes each: npm run test:long.
     include: isLong ? ['test/**/*.long.test.ts'] : ['test/**/*.test.ts'],
     exclude: ['**/node_modules/**', ...(isLong ? [] : ['test/**/*.long.test.ts'])],
-    exclude: isLong ? configDefaults.exclude : [...configDefaults.exclude, 'test/**/*.long.test.ts'],
     environment: 'node',
     testTimeout: 60_000,
     hookTimeout: 120_000,
