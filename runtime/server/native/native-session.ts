@@ -5,7 +5,7 @@ import { datatypeOf, ELEMENT_TYPES } from './element-type';
 import type { ThreadSession } from '../executor-worker';
 import { loadOrtApi, OrtError, type OrtApi } from './ort-api';
 import type { SessionSignature } from './session-signature';
-import { textArray, type TextArray } from './session-options';
+import { textArray } from './session-options';
 
 type Numbers = Exclude<TensorData, readonly string[]>;
 
@@ -37,8 +37,8 @@ export async function openNativeSession(libraryPath: string, handle: SessionHand
  * keeps to its shapes and writes where it is told; if not, that run is made again, and all later ones copy.
  */
 export class NativeSession {
-  private readonly inputNames: TextArray;
-  private readonly outputNames: TextArray;
+  private readonly inputNames: BigUint64Array;
+  private readonly outputNames: BigUint64Array;
   private readonly predictions: readonly (ShapePrediction | undefined)[];
   private predicts = true;
   /** Whether a run has written all that was allocated for it. */
@@ -71,7 +71,7 @@ export class NativeSession {
       const names = new BigUint64Array(inputs.length);
       const given = new BigUint64Array(inputs.length);
       inputs.forEach((input, i) => {
-        names[i] = this.inputNames.addresses[this.indexOfInput(input.name)]!;
+        names[i] = this.inputNames[this.indexOfInput(input.name)]!;
         given[i] = values.add(input);
       });
       return this.predicts ? this.runPredicted(values, names, given, inputs) : this.runOnce(values, names, given, []);
@@ -123,16 +123,7 @@ export class NativeSession {
       if (tensor !== undefined) results[i] = values.add(tensor);
     });
     const start = performance.now();
-    this.api.call.Run(
-      session,
-      runOptions,
-      names,
-      given,
-      given.length,
-      this.outputNames.addresses,
-      outputs.length,
-      results,
-    );
+    this.api.call.Run(session, runOptions, names, given, given.length, this.outputNames, outputs.length, results);
     const seconds = (performance.now() - start) / 1_000;
     outputs.forEach((_, i) => prepared[i] === undefined && values.own(results[i]!));
     return { seconds, outputs: outputs.map(({ name }, i) => prepared[i] ?? values.read(name, results[i]!)) };
@@ -203,7 +194,7 @@ class Values {
       const value = this.own(
         this.api.pointer((out) => call.CreateTensorAsOrtValue(this.allocator, sizes, shape.length, type, out)),
       );
-      call.FillStringTensor(value, data.length === 0 ? NOTHING : texts.addresses, data.length);
+      call.FillStringTensor(value, data.length === 0 ? NOTHING : texts, data.length);
       return value;
     }
     // A short array lies inside the JavaScript heap, where it moves, until somebody asks for its buffer.

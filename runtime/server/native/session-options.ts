@@ -101,7 +101,7 @@ function append(
     const keys = textArray(api, Object.keys(values));
     const texts = textArray(api, Object.values(values));
     try {
-      api.call[calls.update](options, keys.addresses, texts.addresses, keys.addresses.length);
+      api.call[calls.update](options, keys, texts, keys.length);
     } catch (error) {
       if (!(error instanceof OrtError)) throw error;
       throw new SessionError(`${provider} provider options ${JSON.stringify(values)}: ${error.message}`);
@@ -123,19 +123,18 @@ export function availableProviders(api: OrtApi): readonly string[] {
   return names;
 }
 
-/** C strings and the array of their addresses. Both must be kept for as long as the addresses are used. */
-export interface TextArray {
-  readonly bytes: Uint8Array;
-  readonly addresses: BigUint64Array;
-}
+/** What the addresses of `textArray` point at: it lives as long as they do. */
+const pointedAt = new WeakMap<BigUint64Array, Uint8Array>();
 
-export function textArray(api: OrtApi, texts: readonly string[]): TextArray {
+/** The addresses of C strings. These are valid for as long as the array is kept, so pass the array itself to calls. */
+export function textArray(api: OrtApi, texts: readonly string[]): BigUint64Array {
   const bytes = Buffer.from(texts.map((text) => `${text}\0`).join(''), 'utf8');
   const addresses = new BigUint64Array(texts.length);
+  pointedAt.set(addresses, bytes);
   let at = bytes.byteLength === 0 ? 0n : api.address(bytes);
   texts.forEach((text, i) => {
     addresses[i] = at;
     at += BigInt(Buffer.byteLength(text) + 1);
   });
-  return { bytes, addresses };
+  return addresses;
 }
