@@ -329,6 +329,7 @@ export class InferenceServer {
       keepAliveSeconds: settings.keepAliveSeconds,
       tls: this.tls,
       authorize: (credentials, group) => this.authenticator.check(credentials, group),
+      tracing: () => this.tracing,
       log,
     });
     this.limitConnections('grpc', grpc.server);

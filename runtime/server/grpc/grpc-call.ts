@@ -5,6 +5,7 @@ import { Cancellation } from '../cancellation';
 import type { Deadline } from '../deadlines';
 import { ServerError, toServerError } from '../errors';
 import { requestIdOf } from '../request-id';
+import type { RequestTrace } from '../tracing';
 import { certificateNameOf } from '../tls-files';
 import { encodeGrpcMessage, parseGrpcTimeout } from './call-metadata';
 import type { Frame } from './infer-codec';
@@ -35,6 +36,8 @@ export interface CallContext {
   /** Cancelled with the reason when the answer is no longer wanted, or can no longer be had. */
   readonly cancellation: Cancellation;
   readonly tenant: string;
+  /** undefined while traces are off. */
+  readonly trace?: RequestTrace | undefined;
   /** Metadata, by its name in lower case. */
   header(name: string): string | undefined;
 }
@@ -47,6 +50,7 @@ export class GrpcCall implements CallContext, Credentials {
   tenant = '';
   /** Who calls; empty when nobody was asked. */
   caller = '';
+  trace: RequestTrace | undefined;
   /** The status it ended with; undefined before, and when the client went away first. */
   status: number | undefined;
   deadline: Deadline | undefined;
@@ -156,7 +160,7 @@ export class GrpcCall implements CallContext, Credentials {
   }
 
   private answerHeaders(): OutgoingHttpHeaders {
-    return { ...ANSWER_HEADERS, 'x-request-id': this.requestId };
+    return { ...ANSWER_HEADERS, 'x-request-id': this.requestId, ...this.trace?.headers };
   }
 
   private begin(): void {

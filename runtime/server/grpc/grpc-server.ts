@@ -18,11 +18,13 @@ import { Deadlines } from '../deadlines';
 import { ServerError } from '../errors';
 import type { RouteGroup } from '../router';
 import type { TlsFiles } from '../tls-files';
+import type { Tracing } from '../tracing';
 import { decompress } from './decompress';
 import { ACCEPTED_ENCODINGS, GrpcCall } from './grpc-call';
 import type { GrpcMethod, GrpcMethods } from './grpc-method';
 import { serveUnary, serveWatch, type MessageOptions } from './single-message-call';
 import { StreamingCall } from './streaming-call';
+import { endCallTrace, isServerFault, traceCall } from './traced-call';
 
 type Caller = Pick<Principal, 'name' | 'tenant'>;
 
@@ -37,6 +39,8 @@ export interface GrpcServerOptions {
   readonly tls?: TlsFiles | undefined;
   /** @throws ServerError when the caller may not call. @default - anybody may, and nobody is told apart */
   readonly authorize?: (credentials: Credentials, group: RouteGroup) => Caller | Promise<Caller>;
+  /** Asked for each call: what follows it through the server. @default - nothing */
+  readonly tracing?: () => Tracing | undefined;
   readonly log: Logger;
 }
 
@@ -160,7 +164,10 @@ export class GrpcServer {
     this.calls.set(call, CLOSED_BY_ITSELF);
     try {
       const method = this.methodOf(call);
-      if (method !== undefined) this.admit(call, method);
+      if (method === undefined) return;
+      const tracing = this.options.tracing?.();
+      if (tracing !== undefined) traceCall(tracing, call);
+      this.admit(call, method);
     } catch (error) {
       call.fail(error);
     }
@@ -220,11 +227,24 @@ export class GrpcServer {
   private closed(call: GrpcCall): void {
     this.calls.delete(call);
     if (call.deadline !== undefined) this.deadlines.remove(call.deadline);
+    endCallTrace(call);
     const { log } = this.options;
-    if (!log.isLevelEnabled('debug')) return;
     const { requestId, path, caller, status } = call;
+    const level = isServerFault(status) ? 'info' : 'debug';
+    if (!log.isLevelEnabled(level)) return;
+    const traceId = call.trace?.context.traceId;
     const seconds = (performance.now() - call.startedAt) / 1_000;
-    log.debug({ requestId, path, grpcStatus: status, seconds, ...(caller === '' ? {} : { caller }) }, 'call');
+    log[level](
+      {
+        requestId,
+        path,
+        grpcStatus: status,
+        seconds,
+        ...(caller === '' ? {} : { caller }),
+        ...(traceId && { traceId }),
+      },
+      'call',
+    );
   }
 
   // Only a client that went away without a word is silent; its calls would hold their memory for ever.

@@ -53,6 +53,7 @@ function infer(
     timeoutMs: call.timeoutMs,
     cancellation: call.cancellation,
     tenant: call.tenant,
+    trace: call.trace,
     decode: (target) => decodeInferRequest(message, target, { isStream }),
   });
 }
