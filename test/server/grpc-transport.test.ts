@@ -190,7 +190,7 @@ describe('a deadline', () => {
   test('that the client sends is kept by the server', async () => {
     const server = await start({ slow: slowModel() }, { maxBatchSize: 1 });
     const session = connectRaw(server.grpcPort);
-    const running = send(session, INFER, [frame(slowMessage(20_000))]);
+    const running = send(session, INFER, [frame(slowMessage(8_000))]);
     await untilStarted(server.metricsUrl, 1);
     const headers = { 'grpc-timeout': '150m' };
     const answer = await send(session, INFER, [frame(slowMessage(0))], { headers });

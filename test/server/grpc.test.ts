@@ -163,7 +163,7 @@ describe('inference', () => {
 
   test('drops what waits in the queue when its client cancels, and counts it as cancelled', async () => {
     const { client, server } = await start({ slow: slowModel() }, { maxBatchSize: 1 });
-    const running = infer(client, slow(20_000));
+    const running = infer(client, slow(8_000));
     await untilStarted(server.metricsUrl, 1);
     const waiting = client['ModelInfer'](slow(0), () => {});
     await untilQueued(server.metricsUrl, 1);
@@ -176,7 +176,7 @@ describe('inference', () => {
 
   test('passes a deadline on to the queue', async () => {
     const { client, server } = await start({ slow: slowModel() }, { maxBatchSize: 1 });
-    const running = infer(client, slow(20_000));
+    const running = infer(client, slow(8_000));
     await untilStarted(server.metricsUrl, 1);
     const error = await refusal(infer(client, slow(0), { deadline: Date.now() + 200 }));
     expect(error.code).toBe(STATUS.DEADLINE_EXCEEDED);
@@ -186,7 +186,7 @@ describe('inference', () => {
 
   test('gives the queue back as exhausted, with the time to wait', async () => {
     const { client, server } = await start({ slow: slowModel() }, { maxBatchSize: 1, queueDepthRows: 1 });
-    const running = infer(client, slow(20_000));
+    const running = infer(client, slow(8_000));
     await untilStarted(server.metricsUrl, 1);
     const waiting = infer(client, slow(0));
     await untilQueued(server.metricsUrl, 1);
@@ -239,7 +239,7 @@ describe('a stream of inference', () => {
     const { client, server } = await start({ slow: slowModel() }, { maxBatchSize: 1 });
     const stream = client['ModelStreamInfer']();
     stream.on('error', () => {});
-    stream.write(slow(20_000));
+    stream.write(slow(8_000));
     await untilStarted(server.metricsUrl, 1);
     stream.write(slow(0));
     await untilQueued(server.metricsUrl, 1);
@@ -447,7 +447,7 @@ describe('a server that drains', () => {
 
   test('answers what waits with UNAVAILABLE when it is abandoned', async () => {
     const { client, server } = await start({ slow: slowModel() }, { requestDeadlineSeconds: 0.3, maxBatchSize: 1 });
-    const calls = [refusal(infer(client, slow(20_000))), refusal(infer(client, slow(0)))];
+    const calls = [refusal(infer(client, slow(8_000))), refusal(infer(client, slow(0)))];
     await untilQueued(server.metricsUrl, 1);
     await server.server.abandon();
     for (const { code } of await Promise.all(calls))
