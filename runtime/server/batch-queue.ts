@@ -23,8 +23,8 @@ type QueuePolicy = Pick<BatchPolicy, 'maxBatchRows' | 'preferredBatchSizes' | 'm
  */
 export class BatchQueue {
   private readonly buckets: ShapeBuckets;
-  private readonly shares: readonly FairShares[];
-  /** By level. */
+  /** By level, each once it is used. */
+  private readonly shares: FairShares[] = [];
   private readonly waitingRows: number[];
   private readonly waitingCalls: number[];
   private allRows = 0;
@@ -39,8 +39,7 @@ export class BatchQueue {
     private readonly levels: number,
     hasOneShape: boolean,
   ) {
-    this.buckets = new ShapeBuckets(levels, hasOneShape);
-    this.shares = Array.from({ length: levels }, () => new FairShares());
+    this.buckets = new ShapeBuckets(hasOneShape);
     this.waitingRows = new Array<number>(levels).fill(0);
     this.waitingCalls = new Array<number>(levels).fill(0);
   }
@@ -74,7 +73,7 @@ export class BatchQueue {
   }
 
   shareOf(tenant: string, level: number): Share {
-    return this.shares[level]!.of(tenant);
+    return this.sharesAt(level).of(tenant);
   }
 
   /** Rows that will be served before the last of so many more of this tenant, as things stand. */
@@ -84,7 +83,7 @@ export class BatchQueue {
     const here = this.waitingRows[level]!;
     if (here === share.waitingRows) return ahead + here;
     const fair = share.waitingRows + rows;
-    for (const other of this.shares[level]!.all()) ahead += Math.min(other.waitingRows, fair);
+    for (const other of this.sharesAt(level).all()) ahead += Math.min(other.waitingRows, fair);
     return ahead;
   }
 
@@ -105,7 +104,7 @@ export class BatchQueue {
     else lane.first.previous = call;
     lane.first = call;
     this.count(call, lane);
-    this.shares[call.level]!.givesBack(lane.share, call.countedRows);
+    this.sharesAt(call.level).givesBack(lane.share, call.countedRows);
   }
 
   /** @returns false when the call does not wait. */
@@ -123,7 +122,7 @@ export class BatchQueue {
     this.calls -= 1;
     this.waitingRows[level]! -= rows;
     this.waitingCalls[level]! -= 1;
-    this.shares[level]!.leaves(lane.share, rows);
+    this.sharesAt(level).leaves(lane.share, rows);
     this.buckets.left(lane, rows);
     return true;
   }
@@ -154,7 +153,7 @@ export class BatchQueue {
     this.delayEndsAt = Infinity;
     for (const bucket of this.buckets.waiting()) {
       if (!this.isDue(bucket, now)) continue;
-      const first = this.firstOf(bucket);
+      const first = firstOf(bucket);
       if (best === undefined || comesBefore(first, best)) best = first;
     }
     return best?.lane!.bucket;
@@ -165,17 +164,14 @@ export class BatchQueue {
     const limit = this.batchRowsOf(bucket);
     const batch: QueuedCall[] = [];
     let rows = 0;
-    for (const lanes of bucket.levels) {
-      while (lanes.length > 0) {
-        const call = firstOf(lanes);
-        const { share } = call.lane!;
-        rows += call.countedRows;
-        if (batch.length > 0 && rows > limit) return batch;
-        this.remove(call);
-        this.shares[call.level]!.serves(share, call.countedRows);
-        batch.push(call);
-        if (rows === limit) return batch;
-      }
+    while (bucket.levels.length > 0 && rows < limit) {
+      const call = firstOf(bucket);
+      const { share } = call.lane!;
+      rows += call.countedRows;
+      if (batch.length > 0 && rows > limit) break;
+      this.remove(call);
+      this.sharesAt(call.level).serves(share, call.countedRows);
+      batch.push(call);
     }
     return batch;
   }
@@ -188,7 +184,7 @@ export class BatchQueue {
     for (let l = this.levels - 1; l >= level; l--) {
       if (this.waitingRows[l] === 0) continue;
       let heaviest: Share | undefined;
-      for (const other of this.shares[l]!.all()) {
+      for (const other of this.sharesAt(l).all()) {
         if (other.waitingRows > (heaviest?.waitingRows ?? 0)) heaviest = other;
       }
       if (l === level && (heaviest === share || heaviest!.waitingRows <= share.waitingRows + rows)) continue;
@@ -203,7 +199,7 @@ export class BatchQueue {
   }
 
   private laneOf({ call, level }: QueuedCall): Lane {
-    return this.buckets.lane(call.inputs, level, this.shares[level]!.of(call.tenant));
+    return this.buckets.lane(call.inputs, level, this.sharesAt(level).of(call.tenant));
   }
 
   private count(call: QueuedCall, lane: Lane): void {
@@ -214,7 +210,7 @@ export class BatchQueue {
     this.calls += 1;
     this.waitingRows[lane.level]! += rows;
     this.waitingCalls[lane.level]! += 1;
-    this.shares[lane.level]!.waits(lane.share, rows);
+    this.sharesAt(lane.level).waits(lane.share, rows);
     this.pastAt = Math.min(this.pastAt, call.expiresAt, call.call.deadlineAt);
   }
 
@@ -222,7 +218,7 @@ export class BatchQueue {
     const { maxQueueDelayMs, preferredBatchSizes, maxBatchRows } = this.policy;
     if (maxQueueDelayMs === 0 || bucket.rows >= (preferredBatchSizes[0] ?? maxBatchRows)) return true;
     let oldest = Infinity;
-    for (const lanes of bucket.levels) for (const { first } of lanes) oldest = Math.min(oldest, first!.enqueuedAt);
+    for (const { lanes } of bucket.levels) for (const { first } of lanes) oldest = Math.min(oldest, first!.enqueuedAt);
     const endsAt = oldest + maxQueueDelayMs;
     if (endsAt <= now) return true;
     this.delayEndsAt = Math.min(this.delayEndsAt, endsAt);
@@ -234,12 +230,14 @@ export class BatchQueue {
     return preferredBatchSizes.findLast((size) => size <= bucket.rows) ?? maxBatchRows;
   }
 
-  private firstOf(bucket: Bucket): QueuedCall {
-    return firstOf(bucket.levels.find((lanes) => lanes.length > 0)!);
+  private sharesAt(level: number): FairShares {
+    return (this.shares[level] ??= new FairShares());
   }
 }
 
-function firstOf(lanes: readonly Lane[]): QueuedCall {
+/** Of a bucket that has something in it. */
+function firstOf({ levels }: Bucket): QueuedCall {
+  const { lanes } = levels[0]!;
   let best = lanes[0]!.first!;
   for (let i = 1; i < lanes.length; i++) {
     const first = lanes[i]!.first!;

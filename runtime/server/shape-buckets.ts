@@ -6,11 +6,17 @@ import type { Share } from './fair-shares';
 export interface Bucket {
   readonly hash: number;
   readonly shape: readonly Pick<Tensor, 'name' | 'shape'>[];
-  /** Lanes with something in them, by level. */
-  readonly levels: Lane[][];
+  /** Levels that have something waiting, the highest priority first. */
+  readonly levels: LevelLanes[];
   rows: number;
   /** Another bucket with the same hash. */
   next: Bucket | undefined;
+}
+
+interface LevelLanes {
+  readonly level: number;
+  /** Each of them with something in it. */
+  readonly lanes: Lane[];
 }
 
 /** The lanes of a queue, by shape. Shapes are compared as numbers: a text for each would cost more than queueing itself. */
@@ -19,10 +25,7 @@ export class ShapeBuckets {
   private count = 0;
 
   /** @param hasOneShape Whether all inputs have the same shape, dimension 0 aside: then nothing is compared. */
-  constructor(
-    private readonly levels: number,
-    private readonly hasOneShape: boolean,
-  ) {}
+  constructor(private readonly hasOneShape: boolean) {}
 
   /** Buckets with something in them. */
   get size(): number {
@@ -32,7 +35,7 @@ export class ShapeBuckets {
   /** The lane for these inputs; a new one is empty until something is put into it. */
   lane(inputs: readonly Tensor[], level: number, share: Share): Lane {
     const bucket = this.find(inputs);
-    const lanes = bucket.levels[level]!;
+    const lanes = lanesAt(bucket, level);
     for (const lane of lanes) if (lane.share === share) return lane;
     const lane: Lane = { bucket, level, share, index: lanes.length, first: undefined, last: undefined };
     if (bucket.rows === 0) this.count += 1;
@@ -45,12 +48,14 @@ export class ShapeBuckets {
     const { bucket, index } = lane;
     bucket.rows -= rows;
     if (lane.first !== undefined) return;
-    const lanes = bucket.levels[lane.level]!;
+    const at = bucket.levels.findIndex(({ level }) => level === lane.level);
+    const { lanes } = bucket.levels[at]!;
     const last = lanes.pop()!;
     if (last !== lane) {
       lanes[index] = last;
       last.index = index;
     }
+    if (lanes.length === 0) bucket.levels.splice(at, 1);
     if (bucket.rows > 0) return;
     this.count -= 1;
     if (!this.hasOneShape) this.forget(bucket);
@@ -64,7 +69,7 @@ export class ShapeBuckets {
   }
 
   *lanes(): Iterable<Lane> {
-    for (const { levels } of this.waiting()) for (const lanes of levels) yield* lanes;
+    for (const { levels } of this.waiting()) for (const { lanes } of levels) yield* lanes;
   }
 
   private find(inputs: readonly Tensor[]): Bucket {
@@ -73,10 +78,9 @@ export class ShapeBuckets {
     for (let bucket = first; bucket !== undefined; bucket = bucket.next) {
       if (this.hasOneShape || haveSameShape(bucket.shape, inputs)) return bucket;
     }
-    const levels = Array.from({ length: this.levels }, (): Lane[] => []);
     // Not the inputs themselves: their data would be kept for as long as the bucket.
     const shape = inputs.map(({ name, shape }) => ({ name, shape }));
-    const bucket: Bucket = { hash, shape, levels, rows: 0, next: first };
+    const bucket: Bucket = { hash, shape, levels: [], rows: 0, next: first };
     this.byHash.set(hash, bucket);
     return bucket;
   }
@@ -94,6 +98,16 @@ export class ShapeBuckets {
       return;
     }
   }
+}
+
+function lanesAt({ levels }: Bucket, level: number): Lane[] {
+  let at = 0;
+  while (at < levels.length && levels[at]!.level < level) at++;
+  const found = levels[at];
+  if (found?.level === level) return found.lanes;
+  const lanes: Lane[] = [];
+  levels.splice(at, 0, { level, lanes });
+  return lanes;
 }
 
 /** Of the number of inputs and of every dimension behind the first. */

@@ -162,7 +162,7 @@ class Play {
   }
 }
 
-const runs = process.env['SLIPWAY_TEST_LONG'] === '1' ? 6_000 : 600;
+const RUNS = 600;
 
 test('no row is lost, doubled or given to another request, and no expired one is run, whatever comes', async () => {
   const seen = new Set<string>();
@@ -214,7 +214,7 @@ test('no row is lost, doubled or given to another request, and no expired one is
         if (outcome.startsWith('ok') && arrivals[i]!.rows > 0) expect(succeeded.has(i)).toBe(true);
       }
     }),
-    { numRuns: runs },
+    { numRuns: RUNS },
   );
   expect([...seen].sort()).toEqual(['CLIENT_GONE', 'DEADLINE', 'EXECUTOR_LOST', 'QUEUE_FULL', 'RUN_REFUSED', 'ok']);
 });
@@ -247,7 +247,7 @@ test('requests of one client, priority and shape begin in the order in which the
         }
       }
     }),
-    { numRuns: runs / 3 },
+    { numRuns: RUNS / 3 },
   );
 });
 
@@ -282,7 +282,7 @@ test('nobody who is let in waits longer than the queue may be, when runs take wh
       const longest = Math.max(...virtual.queuedSeconds);
       expect(longest).toBeLessThanOrEqual(queueSeconds + (8 + maxBatchRows) / 1_000);
     }),
-    { numRuns: runs / 6 },
+    { numRuns: RUNS / 6 },
   );
   expect(refused).toBeGreaterThan(0);
 });
