@@ -12,7 +12,8 @@ test('what the doctor found stands in the metadata of the model and, if it warns
     /^requests cannot be joined into batches: input 'input' has the fixed first dimension 1/,
   );
   const free = (await get('/v2/models/free')).json.properties as Record<string, string>;
-  expect(Object.keys(free)).toEqual(['slipway.doctor.memory']);
+  const doctors = Object.keys(free).filter((name) => name.startsWith('slipway.doctor.'));
+  expect(doctors).toEqual(['slipway.doctor.memory']);
   const warnings = log.filter(({ finding, level }) => finding !== undefined && level === 'warn');
   expect(warnings.map(({ model, finding }) => [model, finding])).toEqual([['fixed', 'first-dimension-fixed']]);
 });

@@ -1,0 +1,56 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { slipway } from '../cli/terminal';
+import { buildModel, identityModel, matmulModel, node, value } from '../support/onnx-models';
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'slipway-inspect-'));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function write(bytes: Uint8Array): string {
+  const path = join(folder, 'model.onnx');
+  writeFileSync(path, bytes);
+  return path;
+}
+
+test('inspect tells what the doctor found, for people and as JSON', async () => {
+  const path = write(identityModel({ shape: [1, 4] }));
+  const { status, stdout } = await slipway('model', 'inspect', path);
+  expect(status).toBe(0);
+  expect(stdout.replace(/\s+/g, ' ')).toContain(
+    "warning requests cannot be joined into batches: input 'input' has the fixed first dimension 1, and likewise 'output'; export",
+  );
+  const { findings } = JSON.parse((await slipway('model', 'inspect', path, '--json')).stdout) as { findings: unknown };
+  expect(findings).toMatchObject([{ code: 'first-dimension-fixed', severity: 'warning' }, { code: 'memory' }]);
+});
+
+test('inspect asks the doctor about the provider that is named', async () => {
+  const path = write(identityModel({ shape: ['batch', 'width'] }));
+  expect((await slipway('model', 'inspect', path)).stdout).not.toContain('CUDA');
+  expect((await slipway('model', 'inspect', path, '--execution-provider', 'cuda')).stdout).toContain('CUDA chooses');
+  const wrong = await slipway('model', 'inspect', path, '--execution-provider', 'tpu');
+  expect(wrong).toMatchObject({ status: 2, stderr: expect.stringContaining("got 'tpu'") as string });
+});
+
+test('a model that cannot be served is examined all the same, and the command fails', async () => {
+  const path = write(
+    buildModel({
+      node: [node('ZipMap', ['scores'], ['probabilities'], [], 'ai.onnx.ml')],
+      input: [value('scores', 'FP32', ['batch', 3])],
+      output: [{ name: 'probabilities', type: { value: { case: 'sequenceType', value: {} } } }],
+    }),
+  );
+  const { status, stdout, stderr } = await slipway('model', 'inspect', path);
+  expect(status).toBe(1);
+  expect(stdout.replace(/\s+/g, ' ')).toContain("error output 'probabilities' is a sequence");
+  expect(stderr).toContain('zipmap=False');
+});
+
+test('a model with nothing to warn of gets no warning', async () => {
+  const { stdout } = await slipway('model', 'inspect', write(matmulModel()));
+  expect(stdout).not.toMatch(/^ {2}(warning|error)/m);
+});
