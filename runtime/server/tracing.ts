@@ -56,7 +56,7 @@ export interface Tracing {
 }
 
 const FLUSH_MS = 2_000;
-const EXPORT_MS = 5_000;
+const EXPORT_MS = 10_000;
 const EXPORT_EVERY_MS = 1_000;
 /** More are dropped: the server never waits for a collector. */
 const MAX_QUEUED_SPANS = 8_192;

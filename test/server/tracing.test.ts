@@ -1,5 +1,7 @@
+import { once } from 'node:events';
+import { connect } from 'node:http2';
 import pino from 'pino';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { startTracing } from '../../runtime/server/tracing';
 import { readEnvironment } from '../../runtime/spec/environment';
 import { addOneModel } from '../support/onnx-models';
@@ -108,7 +110,7 @@ test('a caller that decided against recording is followed, and so is one that se
   const later = await send(`01-${TRACE}-${PARENT}-01-what-a-later-version-adds`);
   expect(later.headers.get('traceparent')).toContain(TRACE);
   await until('seven traces arrive', () => collector.spans.filter(({ kind }) => kind === 2).length >= 7);
-  expect(collector.spans.filter(({ traceId }) => traceId === TRACE && traceId !== '')).toHaveLength(3);
+  expect(collector.spans.filter(({ traceId }) => traceId === TRACE)).toHaveLength(3);
 });
 
 test('a ratio of 0 records nothing that begins here, and an error of the server is marked', async () => {
@@ -157,4 +159,54 @@ test('no address means no traces, and plain HTTP to another machine must be allo
   await expect(start({ tracesEndpoint: 'collector:4318' })).rejects.toThrow('SLIPWAY_TRACES_ENDPOINT');
   const allowed = await start({ tracesEndpoint: 'http://collector:4318/v1/traces', tracesPlaintext: true });
   await allowed!.close();
+});
+
+test('a gRPC call is followed in the same way, and its caller is told which trace it is', async () => {
+  const collector = await startTraceCollector();
+  const server = await startServer({
+    modelRepository: plainRepository({ addone: addOneModel() }),
+    tracesEndpoint: collector.endpoint,
+  });
+  const session = connect(`http://127.0.0.1:${server.grpcPort}`);
+  onTestFinished(() => session.destroy());
+  const call = session.request({
+    ':method': 'POST',
+    ':path': '/inference.GRPCInferenceService/ModelInfer',
+    'content-type': 'application/grpc',
+    te: 'trailers',
+    traceparent: `00-${TRACE}-${PARENT}-01`,
+    'x-request-id': 'over-grpc',
+  });
+  // model_name "addone", one input of FP32 [1, 4] as raw bytes.
+  const input = '0a05696e7075741204465033321a020104';
+  const message = Buffer.from(`0a066164646f6e652a${(input.length / 2).toString(16).padStart(2, '0')}${input}`, 'hex');
+  const raw = Buffer.concat([Buffer.from('3a10', 'hex'), Buffer.from(new Float32Array([1, 2, 3, 4]).buffer)]);
+  const prefix = Buffer.alloc(5);
+  prefix.writeUInt32BE(message.length + raw.length, 1);
+  call.end(Buffer.concat([prefix, message, raw]));
+  call.resume();
+  const [[headers], [trailers]] = await Promise.all([once(call, 'response'), once(call, 'trailers')]);
+  expect(trailers['grpc-status']).toBe('0');
+  await until('three spans arrive', () => collector.spans.length >= 3);
+  const root = collector.spans.find(({ kind }) => kind === 2)!;
+  expect(root).toMatchObject({
+    traceId: TRACE,
+    parentId: PARENT,
+    name: 'inference.GRPCInferenceService/ModelInfer',
+    statusCode: 0,
+    attributes: {
+      'rpc.system': 'grpc',
+      'rpc.service': 'inference.GRPCInferenceService',
+      'rpc.method': 'ModelInfer',
+      'rpc.grpc.status_code': 0,
+      'slipway.request.id': 'over-grpc',
+      'slipway.model.name': 'addone',
+    },
+  });
+  expect(collector.spans.filter(({ parentId }) => parentId === root.spanId).map(({ name }) => name)).toEqual([
+    'queue',
+    'run',
+  ]);
+  expect(headers['traceparent']).toBe(`00-${TRACE}-${root.spanId}-01`);
+  expect(headers['x-request-id']).toBe('over-grpc');
 });
