@@ -8,7 +8,10 @@ import { ModelError } from './model-error';
 /** What each executor of one model version is started with, but for the file; there is at least one. */
 export type ExecutorPlan = readonly Omit<ExecutorOptions, 'modelPath'>[];
 
-type Settings = Pick<ServerSettings, 'executor' | 'executors' | 'executionProvider' | 'cudaDevice' | 'intraOpThreads'>;
+type Settings = Pick<
+  ServerSettings,
+  'executor' | 'executors' | 'executionProvider' | 'cudaDevice' | 'intraOpThreads' | 'weights'
+>;
 
 /**
  * The server's settings, and above them the model's own configuration: its instance groups, session parameters and
@@ -28,13 +31,14 @@ export function planExecutors(
     intraOpThreadsFor(settings.executor, cpus, slots.length);
   return slots.map(({ executionProvider, cudaDevice }) => {
     const provider = withAccelerator(executionProvider, configuration);
-    const tuning = configuration === undefined ? undefined : planTuning(provider, configuration);
+    const disablePrepacking = configuration?.sessionParameters.disablePrepacking ?? settings.weights === 'mapped';
+    const tuning = configuration === undefined ? {} : planTuning(provider, configuration);
     return {
       kind: settings.executor,
       executionProvider: provider,
       intraOpThreads,
       cudaDevice,
-      ...(tuning === undefined ? {} : { tuning }),
+      tuning: { ...tuning, ...(disablePrepacking ? { disablePrepacking } : {}) },
     };
   });
 }

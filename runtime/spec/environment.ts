@@ -269,6 +269,15 @@ export const ENVIRONMENT = {
     since: 1,
     description: 'threads of one session; by default the CPU quota of the container divided by the executors',
   },
+  weights: {
+    variable: 'SLIPWAY_WEIGHTS',
+    type: 'choice',
+    choices: ['packed', 'mapped'],
+    default: 'packed',
+    since: 1,
+    description:
+      'packed: copied into the layout that runs fastest; mapped: used as they lie in the file, so that a model with external data opens at once and replicas of a machine share the pages, while matrix products take up to a third longer',
+  },
   maxBatchSize: {
     variable: 'SLIPWAY_MAX_BATCH_SIZE',
     type: 'integer',
@@ -509,6 +518,7 @@ export interface ServerSettings {
   readonly cudaDevice: number;
   readonly executors: number;
   readonly intraOpThreads?: number;
+  readonly weights: 'packed' | 'mapped';
   readonly maxBatchSize: number;
   readonly allowedBatchSizes?: string;
   readonly maxQueueDelayMicroseconds: number;

@@ -21,13 +21,22 @@ const plan = (
   planExecutors(settings(variables), text === undefined ? undefined : configured(text), cpus);
 
 test('without a configuration the settings hold, and executors share the CPUs', () => {
-  const worker = { kind: 'worker', executionProvider: 'cpu', cudaDevice: 0, intraOpThreads: 4 };
+  const worker = { kind: 'worker', executionProvider: 'cpu', cudaDevice: 0, intraOpThreads: 4, tuning: {} };
   expect(plan(undefined, { SLIPWAY_EXECUTORS: '2' })).toEqual([worker, worker]);
   expect(plan(undefined, { SLIPWAY_EXECUTORS: '2', SLIPWAY_EXECUTOR: 'native' })[0]).toMatchObject({
     kind: 'native',
     intraOpThreads: 7,
   });
   expect(plan(undefined, { SLIPWAY_INTRA_OP_THREADS: '3' })[0]).toMatchObject({ intraOpThreads: 3 });
+});
+
+test('weights stay as they lie in the file where the server or the model says so, the model before the server', () => {
+  const mapped = { SLIPWAY_WEIGHTS: 'mapped' };
+  const parameter = (value: number): string =>
+    `parameters { key: "session.disable_prepacking" value: { string_value: "${value}" } }`;
+  expect(plan(undefined, mapped)[0]!.tuning).toEqual({ disablePrepacking: true });
+  expect(plan(parameter(1))[0]!.tuning).toMatchObject({ disablePrepacking: true });
+  expect(plan(parameter(0), mapped)[0]!.tuning).not.toHaveProperty('disablePrepacking');
 });
 
 test('instance groups say how many executors there are, and on which GPUs', () => {

@@ -116,6 +116,8 @@ export interface Accelerator {
 export interface SessionParameters {
   readonly intraOpThreadCount?: number;
   readonly interOpThreadCount?: number;
+  /** ONNX Runtime's session entry of that name: weights are used as they lie in the file. @default - the server's */
+  readonly disablePrepacking?: boolean;
   readonly executionMode?: 'sequential' | 'parallel';
   readonly enableMemArena?: boolean;
   readonly enableMemPattern?: boolean;

@@ -18,6 +18,7 @@ function choice<T extends string>(...values: readonly T[]): Parse<T> {
 const PARAMETERS = {
   intra_op_thread_count: ['intraOpThreadCount', count(1_024), 'a whole number up to 1024'],
   inter_op_thread_count: ['interOpThreadCount', count(1_024), 'a whole number up to 1024'],
+  'session.disable_prepacking': ['disablePrepacking', flag, '0 or 1'],
   execution_mode: ['executionMode', choice('sequential', 'parallel'), '0 (sequential) or 1 (parallel)'],
   enable_mem_arena: ['enableMemArena', flag, '0 or 1'],
   enable_mem_pattern: ['enableMemPattern', flag, '0 or 1'],
