@@ -94,18 +94,16 @@ export class EnsembleRun {
   }
 
   /**
-   * A tensor for one reader. A run takes the whole buffer of each input with it, so whoever is not the last reader gets a
-   * copy, and so does the reader of a tensor that shares its buffer with the answers of other requests.
+   * A tensor for one reader. A run takes the buffers of its inputs with it. What a step made may be shared with the answers
+   * of other requests or lie in a response cache, so its readers get copies; what the request brought is its own, and the
+   * last reader gets it as it is.
    */
   private take(tensor: Tensor, name: string, as: string): Tensor {
     const left = this.readersLeft.get(name)! - 1;
     this.readersLeft.set(name, left);
-    return { ...tensor, name: as, data: left > 0 || !ownsBuffer(tensor.data) ? copyOf(tensor.data) : tensor.data };
+    const isOwn = left === 0 && this.call.inputs.includes(tensor);
+    return { ...tensor, name: as, data: isOwn ? tensor.data : copyOf(tensor.data) };
   }
-}
-
-function ownsBuffer(data: TensorData): boolean {
-  return !ArrayBuffer.isView(data) || data.byteLength === data.buffer.byteLength;
 }
 
 function copyOf(data: TensorData): TensorData {

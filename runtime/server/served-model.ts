@@ -133,6 +133,7 @@ export class ServedModel implements LoadableModel {
       this.options.metrics.modelLoaded(this, seconds);
       this.log.info({ seconds, maxBatchRows: this.target?.maxRows ?? 1 }, 'model ready');
     } catch (error) {
+      await this.hooks?.close();
       if (error instanceof StartupError || signal.aborted) throw error;
       this.failure = (error as Error).message;
       const isExpected = [ModelError, SessionError, ExecutorExit].some((kind) => error instanceof kind);

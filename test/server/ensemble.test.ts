@@ -81,6 +81,21 @@ test('many requests at once keep their own tensors, though their steps share run
   }
 });
 
+test('steps whose models answer from a cache, or share runs of equal requests, stay right', async () => {
+  const folder = repository(MODELS, { diamond: DIAMOND });
+  for (const name of Object.keys(MODELS)) {
+    writeFileSync(path.join(folder, name, 'config.pbtxt'), 'response_cache { enable: true }');
+  }
+  const { infer } = await startServer({ modelRepository: folder, responseCacheMiB: 16, singleFlight: true });
+  for (let round = 0; round < 5; round++) {
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, (_, i) => infer('diamond', floats('x', [1, 4], [i % 3, 1, 2, 3]))),
+    );
+    const got = answers.map(({ json }) => json.outputs?.[0]?.data as unknown);
+    expect(got).toEqual(answers.map((_, i) => [3 * (i % 3) + 1, 4, 7, 10]));
+  }
+});
+
 test('the models of the steps answer on their own as well, and count what the ensemble ran', async () => {
   const { server, infer } = await startServer({ modelRepository: repository(MODELS, { diamond: DIAMOND }) });
   expect((await infer('one', floats('input', [1, 4], [1, 2, 3, 4]))).status).toBe(200);
