@@ -101,6 +101,12 @@ export class Inference {
     }
   }
 
+  /** Counts a request that was refused before it was known which model it is for. */
+  countRefused(protocol: Protocol, startedAt: number, error: unknown): void {
+    const seconds = (performance.now() - startedAt) / 1_000;
+    this.options.metrics.answered(undefined, protocol, toServerError(error).outcome, seconds);
+  }
+
   private async infer<A>(model: Servable, request: RunRequest<A>, deadlineAt: number): Promise<A> {
     const { cancellation, tenant, trace } = request;
     trace?.annotate({ 'slipway.model.name': model.name, 'slipway.model.version': model.version });

@@ -330,6 +330,7 @@ export class InferenceServer {
       tls: this.tls,
       authorize: (credentials, group) => this.authenticator.check(credentials, group),
       tracing: () => this.tracing,
+      onUnheard: (reason, startedAt) => inference.countRefused('oip-grpc', startedAt, reason),
       log,
     });
     this.limitConnections('grpc', grpc.server);

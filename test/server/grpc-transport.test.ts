@@ -10,7 +10,7 @@ import { addOneModel, identityModel, slowModel } from '../support/onnx-models';
 import { call, connectInference, packages } from './grpc/grpc-client';
 import { connectRaw, frame, send } from './grpc/raw-client';
 import { plainRepository } from './harness/model-repository';
-import { startServer, type RunningServer } from './harness/running-server';
+import { request, startServer, type RunningServer } from './harness/running-server';
 import { until, untilQueued, untilStarted } from './harness/until';
 
 const INFER = '/inference.GRPCInferenceService/ModelInfer';
@@ -218,6 +218,19 @@ describe('a deadline', () => {
     const answer = await send(connectRaw(grpcPort), LIVE, [], { headers: { 'grpc-timeout': timeout } });
     expect(answer.grpcStatus).toBe(3);
   });
+});
+
+test('counts what was refused before anybody knew the model', async () => {
+  const server = await start({ plus: addOneModel() }, { maxBodyMiB: 1, requestDeadlineSeconds: 0.3 });
+  const session = connectRaw(server.grpcPort);
+  await send(session, INFER, [frame(Buffer.of(0xff))]);
+  await send(session, INFER, [frame(Buffer.alloc(10), { length: 2 ** 30 })]);
+  await send(session, INFER, [Buffer.alloc(2)], { end: false });
+  await send(session, LIVE, [frame(Buffer.alloc(0)), frame(Buffer.alloc(0))]);
+  const { text } = await request(`${server.metricsUrl}/metrics`);
+  const count = (outcome: string): string | undefined =>
+    new RegExp(`^slipway_requests_total\\{.*protocol="oip-grpc",outcome="${outcome}"\\} (\\d+)$`, 'm').exec(text)?.[1];
+  expect([count('client_error'), count('deadline')]).toEqual(['2', '1']);
 });
 
 test('gives back the name that the client gave its call', async () => {

@@ -53,6 +53,10 @@ export class GrpcCall implements CallContext, Credentials {
   trace: RequestTrace | undefined;
   /** The status it ended with; undefined before, and when the client went away first. */
   status: number | undefined;
+  /** What it failed with; undefined when it did not. */
+  failure: unknown;
+  /** Whether its message is still to come that would have been handed to its method. */
+  isUnheard = false;
   deadline: Deadline | undefined;
   private hasRequestEnded = false;
 
@@ -140,6 +144,7 @@ export class GrpcCall implements CallContext, Credentials {
   /** Ends the call with the status of an error, unless it has ended. */
   fail(error: unknown): void {
     if (this.isOver) return;
+    this.failure = error;
     const { grpcStatus, message, headers } = toServerError(error);
     const retryAfter = headers['Retry-After'];
     const trailers = {

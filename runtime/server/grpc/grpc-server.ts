@@ -21,7 +21,7 @@ import type { TlsFiles } from '../tls-files';
 import type { Tracing } from '../tracing';
 import { decompress } from './decompress';
 import { ACCEPTED_ENCODINGS, GrpcCall } from './grpc-call';
-import type { GrpcMethod, GrpcMethods } from './grpc-method';
+import type { Answer, GrpcMethod, GrpcMethods } from './grpc-method';
 import { serveUnary, serveWatch, type MessageOptions } from './single-message-call';
 import { StreamingCall } from './streaming-call';
 import { endCallTrace, isServerFault, traceCall } from './traced-call';
@@ -41,6 +41,8 @@ export interface GrpcServerOptions {
   readonly authorize?: (credentials: Credentials, group: RouteGroup) => Caller | Promise<Caller>;
   /** Asked for each call: what follows it through the server. @default - nothing */
   readonly tracing?: () => Tracing | undefined;
+  /** A request for inference ended before it was there as a whole: too large, too slow, or given up. @default - not told */
+  readonly onUnheard?: (reason: unknown, startedAt: number) => void;
   readonly log: Logger;
 }
 
@@ -215,7 +217,12 @@ export class GrpcServer {
     }
     const messages = call.header('grpc-encoding') === 'gzip' ? this.zipped : this.plain;
     if (method.kind === 'unary') {
-      serveUnary(call, method.answer, messages);
+      call.isUnheard = method.group === 'infer';
+      const answer: Answer = (bytes, context) => {
+        call.isUnheard = false;
+        return method.answer(bytes, context);
+      };
+      serveUnary(call, answer, messages);
     } else if (method.kind === 'watch') {
       this.calls.set(call, { isBusy: false, drain: () => call.fail(draining()) });
       serveWatch(call, method.answer, messages);
@@ -228,8 +235,12 @@ export class GrpcServer {
     this.calls.delete(call);
     if (call.deadline !== undefined) this.deadlines.remove(call.deadline);
     endCallTrace(call);
-    const { log } = this.options;
-    const { requestId, path, caller, status } = call;
+    const { log, onUnheard } = this.options;
+    const { requestId, path, caller, status, failure } = call;
+    if (call.isUnheard) onUnheard?.(failure ?? call.cancellation.reason, call.startedAt);
+    if (failure !== undefined && !(failure instanceof ServerError)) {
+      log.error({ err: failure, requestId, path }, 'call failed');
+    }
     const level = isServerFault(status) ? 'info' : 'debug';
     if (!log.isLevelEnabled(level)) return;
     const traceId = call.trace?.context.traceId;

@@ -10,6 +10,8 @@ import { ProtobufWriter } from './protobuf-writer';
 
 export const INFERENCE_SERVICE = 'inference.GRPCInferenceService';
 
+const PROTOCOL = 'oip-grpc';
+
 export interface InferenceMethodsContext extends RouteContext {
   readonly isLive: () => boolean;
   readonly isReady: () => boolean;
@@ -25,7 +27,7 @@ export function inferenceMethods(context: InferenceMethodsContext): Readonly<Rec
     ModelInfer: {
       kind: 'unary',
       group: 'infer',
-      answer: (bytes, call) => infer(readInferRequestMessage(bytes), call, context, false),
+      answer: (bytes, call) => infer(readMessage(bytes, call, context), call, context, false),
     },
     ModelStreamInfer: {
       kind: 'stream',
@@ -40,6 +42,15 @@ export function selectorOf(name: string, version: string): ModelSelector {
   return version === '' ? { name } : { name, version };
 }
 
+function readMessage(bytes: Buffer, { startedAt }: CallContext, { inference }: RouteContext): InferRequestMessage {
+  try {
+    return readInferRequestMessage(bytes);
+  } catch (error) {
+    inference.countRefused(PROTOCOL, startedAt, error);
+    throw error;
+  }
+}
+
 function infer(
   message: InferRequestMessage,
   call: CallContext,
@@ -48,7 +59,7 @@ function infer(
 ): Promise<Frame> {
   return inference.run<Frame>({
     selector: selectorOf(message.modelName, message.modelVersion),
-    protocol: 'oip-grpc',
+    protocol: PROTOCOL,
     startedAt: call.startedAt,
     timeoutMs: call.timeoutMs,
     cancellation: call.cancellation,
@@ -62,7 +73,7 @@ function infer(
 async function inferInStream(bytes: Buffer, call: CallContext, context: RouteContext): Promise<Frame> {
   let id = '';
   try {
-    const message = readInferRequestMessage(bytes);
+    const message = readMessage(bytes, call, context);
     id = message.id;
     return await infer(message, call, context, true);
   } catch (error) {
