@@ -228,6 +228,64 @@ test('a repository that cannot be read, or is empty all at once, unloads nothing
   expect(await indexOf(server, 'm')).toEqual({ '1': 'READY' });
 });
 
+test('a model that cannot be read keeps no other from being followed, and is served as it was', async () => {
+  const repository = temporaryFolder();
+  putVersion(repository, 'm', 1, addModel(1));
+  putVersion(repository, 'other', 1, addModel(5));
+  const server = await start(repository);
+  writeFileSync(path.join(repository, 'm', 'config.json'), `{${' '.repeat(2 ** 21)}}`);
+  putVersion(repository, 'other', 2, addModel(6));
+  await until('the other model is followed', async () => (await stepOf(server, '/v2/models/other/infer')) === 6);
+  expect(await stepOf(server, INFER)).toBe(1);
+  await until('it is said which model cannot be read', () =>
+    server.log.some(
+      ({ reason }) => String(reason).startsWith("model 'm': ") && String(reason).includes('config.json has more than'),
+    ),
+  );
+});
+
+test('an ensemble that comes together with the model of its step is served with it', async () => {
+  const repository = temporaryFolder();
+  putVersion(repository, 'm', 1, addModel(1));
+  const server = await start(repository);
+  const folder = path.join(temporaryFolder(), 'all');
+  mkdirSync(path.join(folder, '1'), { recursive: true });
+  writeFileSync(
+    path.join(folder, 'config.pbtxt'),
+    `platform: "ensemble" max_batch_size: 4
+     input [ { name: "input" data_type: TYPE_FP32 dims: [ 4 ] } ]
+     output [ { name: "output" data_type: TYPE_FP32 dims: [ 4 ] } ]
+     ensemble_scheduling { step [ { model_name: "step" model_version: -1
+       input_map { key: "input" value: "input" } output_map { key: "output" value: "output" } } ] }`,
+  );
+  putVersion(repository, 'step', 1, addModel(30));
+  renameSync(folder, path.join(repository, 'all'));
+  await until('the ensemble serves', async () => (await stepOf(server, '/v2/models/all/infer')) === 30);
+  putVersion(repository, 'step', 2, addModel(31));
+  await until('the ensemble runs the new step', async () => (await stepOf(server, '/v2/models/all/infer')) === 31);
+});
+
+test('a version that is being copied when the server starts is waited for', async () => {
+  const repository = temporaryFolder();
+  const folder = path.join(repository, 'm', '1');
+  mkdirSync(folder, { recursive: true });
+  const { model, weights } = externalDataModel();
+  writeFileSync(path.join(folder, 'model.onnx'), model);
+  const file = path.join(folder, 'weights.bin');
+  writeFileSync(file, Buffer.alloc(weights.byteLength));
+  const copying = (async () => {
+    for (let bytes = 64; bytes <= weights.byteLength; bytes += 1) {
+      const soFar = Buffer.alloc(weights.byteLength);
+      soFar.set(weights.subarray(0, bytes));
+      writeFileSync(file, soFar);
+      await wait(30);
+    }
+  })();
+  const server = await start(repository, { reloadSeconds: 0.3 });
+  await copying;
+  expect((await server.infer('m', ZEROS)).json.outputs[0].data).toEqual([1, 2, 3, 4]);
+});
+
 test('a request that is running on the old version gets its answer from it, and then its threads end', async () => {
   const repository = temporaryFolder();
   putVersion(repository, 'm', 1, addModel(1));

@@ -1,6 +1,8 @@
+import { readdir, stat } from 'node:fs/promises';
+import path from 'node:path';
 import type { Asking } from '../find-models';
 import type { ModelSource } from '../model-source';
-import { childUri } from '../source-of';
+import { childUri, sourceOf } from '../source-of';
 
 /** Deeper and larger version folders than any exporter writes; beyond them a change may go unnoticed. */
 const MAX_DEPTH = 4;
@@ -26,4 +28,18 @@ export async function fingerprintOfFolder(source: ModelSource, folder: string, {
   };
   await visit(folder, '', 0);
   return files.sort().join('\n');
+}
+
+/** Whether a file of a folder of this machine was written in the last seconds, or, by another clock, will be. */
+export async function wasJustWritten(folder: string, seconds: number, { signal }: Asking): Promise<boolean> {
+  const local = sourceOf(folder).localPath?.(folder);
+  if (local === undefined) return false;
+  signal.throwIfAborted();
+  const names = await readdir(local, { recursive: true }).catch(() => []);
+  const times = await Promise.all(
+    names
+      .slice(0, MAX_FILES)
+      .map(async (name) => (await stat(path.join(local, name)).catch(() => undefined))?.mtimeMs ?? 0),
+  );
+  return Date.now() - Math.max(0, ...times) < seconds * 1_000;
 }

@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { ServerSettings } from '../../spec/environment';
 import { SpecError } from '../../spec/errors';
@@ -8,6 +9,7 @@ import { forEachLimited } from '../for-each-limited';
 import type { ModelMemory } from '../model-memory';
 import { SourceError } from '../model-source';
 import type { ServedModels } from '../served-models';
+import { wasJustWritten } from './file-fingerprint';
 import type { CreateModel, ModelVersion } from './model-version';
 import { RepositoryReconciler, versionOf } from './repository-reconciler';
 import { RepositoryWatcher } from './repository-watcher';
@@ -158,8 +160,17 @@ export class ModelLifecycle implements RepositoryControl {
     version: FoundModel['versions'][number],
     asking: Asking,
   ): Promise<string> {
-    const { hotReload, adminPort } = this.options.settings;
-    return hotReload || adminPort !== undefined ? this.reconciler.fingerprint(model, version, asking) : '';
+    const { hotReload, reloadSeconds, adminPort } = this.options.settings;
+    if (!hotReload) return adminPort === undefined ? '' : this.reconciler.fingerprint(model, version, asking);
+    let fingerprint = await this.reconciler.fingerprint(model, version, asking);
+    // Somebody may be copying at this very moment. What was published is known by its digests, and an object is there whole.
+    while (!version.hasManifest && (await wasJustWritten(version.folder, 2 * reloadSeconds, asking))) {
+      await wait(1_000 * reloadSeconds, undefined, { signal: asking.signal });
+      const before = fingerprint;
+      fingerprint = await this.reconciler.fingerprint(model, version, asking);
+      if (fingerprint === before) break;
+    }
+    return fingerprint;
   }
 
   private async loadAll(versions: readonly StartedVersion[], signal: AbortSignal): Promise<void> {
@@ -174,18 +185,27 @@ export class ModelLifecycle implements RepositoryControl {
 
   private async look(repository: string): Promise<boolean> {
     const signal = AbortSignal.any([this.closing.signal, AbortSignal.timeout(LOOK_TIMEOUT_MS)]);
-    const asking = this.asking(signal);
-    const found = await scanRepository(repository, this.scanOptions(asking));
+    const unreadable = new Map<string, SourceError>();
+    const onUnreadable = (name: string, error: SourceError): void => void unreadable.set(name, error);
+    const found = await scanRepository(repository, { ...this.scanOptions(this.asking(signal)), onUnreadable });
     // A volume that was not mounted looks just so.
-    if (found.length === 0) throw new SourceError('missing', `${repository} holds no model any more`);
-    const names = new Set(found.map(({ name }) => name));
+    if (found.length + unreadable.size === 0) {
+      throw new SourceError('missing', `${repository} holds no model any more`);
+    }
+    const names = new Set([...found.map(({ name }) => name), ...unreadable.keys()]);
     const vanished = this.reconciler.names.filter((name) => !names.has(name)).map(vanishedModel);
     let isSettled = true;
-    for (const model of [...found, ...vanished]) {
+    for (const model of [...inOrder(found), ...vanished]) {
       if (this.unloaded.has(model.name)) continue;
       this.closing.signal.throwIfAborted();
-      isSettled &&= (await this.reconcile(model, false)).isSettled;
+      try {
+        isSettled = (await this.reconcile(model, false)).isSettled && isSettled;
+      } catch (error) {
+        if (!(error instanceof SourceError)) throw error;
+        unreadable.set(model.name, error);
+      }
     }
+    for (const [name, error] of unreadable) throw new SourceError(error.failure, `model '${name}': ${error.message}`);
     return isSettled;
   }
 
@@ -249,6 +269,12 @@ export class ModelLifecycle implements RepositoryControl {
 interface StartedVersion {
   readonly version: ModelVersion;
   readonly done?: () => void;
+}
+
+/** Ensembles last: they are ready when the models of their steps are. */
+function inOrder(models: readonly FoundModel[]): readonly FoundModel[] {
+  const isEnsemble = ({ configuration }: FoundModel): number => (configuration?.ensemble === undefined ? 0 : 1);
+  return [...models].sort((a, b) => isEnsemble(a) - isEnsemble(b));
 }
 
 /** A model whose folder is gone: nothing of it is asked for any more. */

@@ -13,6 +13,8 @@ import type { VersionLoader } from './version-loader';
 
 /** A version that failed is tried again as soon as it changes; after this long also unchanged, for the machine may have. */
 const RETRY_MS = 300_000;
+/** An ensemble costs nothing to load, and may only have come before the models of its steps. */
+const RETRY_ENSEMBLE_MS = 10_000;
 
 export interface RepositoryReconcilerOptions {
   readonly models: ServedModels;
@@ -39,6 +41,7 @@ interface Wanted {
   readonly found: FoundVersion;
   readonly key: string;
   readonly fingerprint: string;
+  readonly isEnsemble: boolean;
 }
 
 /** Makes what is served follow what lies in a model repository, one model at a time. */
@@ -129,6 +132,7 @@ export class RepositoryReconciler {
         found,
         key: keyOf(model, found),
         fingerprint: await this.fingerprint(model, found, asking),
+        isEnsemble: model.configuration?.ensemble !== undefined,
       })),
     );
   }
@@ -140,9 +144,10 @@ export class RepositoryReconciler {
     return isExplicit || (this.seen.get(key) === fingerprint && !this.hasFailed(version));
   }
 
-  private hasFailed({ key, fingerprint }: Wanted): boolean {
+  private hasFailed({ key, fingerprint, isEnsemble }: Wanted): boolean {
     const failure = this.failed.get(key);
-    return failure?.fingerprint === fingerprint && performance.now() - failure.at < RETRY_MS;
+    const retryMs = isEnsemble ? RETRY_ENSEMBLE_MS : RETRY_MS;
+    return failure?.fingerprint === fingerprint && performance.now() - failure.at < retryMs;
   }
 
   private async load(

@@ -11,7 +11,7 @@ import {
   VERSION_LABELS_FILE,
 } from '../../spec/model-repository';
 import type { Asking } from '../find-models';
-import type { ModelSource } from '../model-source';
+import { SourceError, type ModelSource } from '../model-source';
 import { retry } from '../retry';
 import { childUri, sourceOf } from '../source-of';
 import { readSmallFile } from './read-small-file';
@@ -47,6 +47,8 @@ export interface ScanOptions {
   /** For models that bring none of their own. */
   readonly versionPolicy: VersionPolicy;
   readonly asking: Asking;
+  /** Takes a model that cannot be read, so that the others can be. @default - one such model fails the whole scan */
+  readonly onUnreadable?: (name: string, error: SourceError) => void;
   /** Configurations that take the place of what lies beside the versions, by model. @default - none */
   readonly overrides?: ReadonlyMap<string, string>;
 }
@@ -63,8 +65,18 @@ export async function scanRepository(repository: string, options: ScanOptions): 
   const entries = await list(source, uri, options.asking);
   const isOurs = (name: string): boolean => !name.startsWith('.') && name !== LOST_AND_FOUND;
   const names = entries.filter(({ name, isFolder }) => isFolder && isOurs(name)).map(({ name }) => name);
-  const found = await Promise.all(names.map((name) => scanModel(repository, name, options)));
+  const found = await Promise.all(names.map((name) => scanReadable(repository, name, options)));
   return found.filter((model) => model !== undefined);
+}
+
+async function scanReadable(repository: string, name: string, options: ScanOptions): Promise<FoundModel | undefined> {
+  try {
+    return await scanModel(repository, name, options);
+  } catch (error) {
+    if (options.onUnreadable === undefined || !(error instanceof SourceError)) throw error;
+    options.onUnreadable(name, error);
+    return undefined;
+  }
 }
 
 /**

@@ -58,17 +58,18 @@ export class VersionLoader {
     const { models, create, memory, log } = this.options;
     const group = models.group(version.reference.name);
     let room: Room | undefined;
-    let loaded = { weightBytes: 0, mark: 0 };
+    // An ensemble opens nothing and is not asked.
+    let opened: { readonly weightBytes: number; readonly mark: number } | undefined;
     const model = create(version, async (fetched) => {
       const weightBytes = await weightBytesOf(fetched);
       room = await this.makeRoom(group, memory.estimate(weightBytes), options.leaving);
-      loaded = { weightBytes, mark: memory.mark() };
+      opened = { weightBytes, mark: memory.mark() };
     });
     const candidate = new RegisteredVersion(model, options.isRequired);
     group.addCandidate(candidate);
     const failure = await attempt(model, options);
     if (failure === undefined) {
-      memory.record(model, loaded.weightBytes, loaded.mark);
+      if (opened !== undefined) memory.record(model, opened.weightBytes, opened.mark);
       this.origins.set(model, version);
       const replaced = group.serve(candidate);
       if (replaced !== undefined) this.retire(group, replaced);
