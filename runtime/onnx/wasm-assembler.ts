@@ -29,6 +29,7 @@ export const i32 = {
   const: (value: number): Code => [0x41, ...signed(BigInt(value))],
   load8: load(0x2d),
   store: store(0x36),
+  ctz: unary(0x68),
   eqz: unary(0x45),
   eq: binary(0x46),
   ne: binary(0x47),
@@ -75,6 +76,40 @@ export const f64 = {
   convertI64U: unary(0xba),
 };
 
+const vectorUnary =
+  (opcode: number): Unary =>
+  (operand) => [...operand, 0xfd, ...unsigned(opcode)];
+const vectorBinary =
+  (opcode: number): Binary =>
+  (left, right) => [...left, ...right, 0xfd, ...unsigned(opcode)];
+
+/** Vectors of 16 bytes. */
+export const v128 = {
+  const: (bytes: Uint8Array): Code => [0xfd, 0x0c, ...bytes],
+  load: (address: Code, offset = 0): Code => [...address, 0xfd, 0x00, 0, ...unsigned(offset)],
+  and: vectorBinary(0x4e),
+  xor: vectorBinary(0x51),
+};
+
+export const i8x16 = {
+  swizzle: vectorBinary(0x0e),
+
+  gtU: vectorBinary(0x28),
+  bitmask: vectorUnary(0x64),
+};
+
+export const i16x8 = {
+  narrowI32x4U: vectorBinary(0x86),
+  shrU: vectorBinary(0x8d),
+  add: vectorBinary(0x8e),
+  mul: vectorBinary(0x95),
+};
+
+export const i32x4 = {
+  extractLane: (operand: Code, lane: number): Code => [...operand, 0xfd, 0x1b, lane],
+  dotI16x8S: vectorBinary(0xba),
+};
+
 /** The first when the condition holds; both are computed. */
 export const select = (first: Code, second: Code, condition: Code): Code => [...first, ...second, ...condition, 0x1b];
 export const sequence = (...statements: readonly Code[]): Code => statements.flat();
@@ -100,6 +135,7 @@ export const giveBack = (value: Code): Code => [...value, 0x0f];
 export const I32 = 0x7f;
 export const I64 = 0x7e;
 export const F64 = 0x7c;
+export const V128 = 0x7b;
 
 export interface WasmFunction {
   readonly parameters: readonly number[];
