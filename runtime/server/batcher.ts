@@ -48,7 +48,8 @@ export class Batcher {
   private readonly answers: (() => void)[] = [];
   private isDispatchScheduled = false;
   private areTimeoutsWatched = false;
-  private delayEndsAt = Infinity;
+  /** When the timer ends that looks again for batches that wait for more rows. */
+  private wakesAt = Infinity;
   private count = 0;
 
   constructor(private readonly options: BatcherOptions) {
@@ -335,8 +336,12 @@ export class Batcher {
   private wakeAt(at: number, now: number): void {
     // Timers count whole milliseconds, and delays are often shorter.
     if (at - now < 1) return this.scheduleDispatch();
-    if (at >= this.delayEndsAt && this.delayEndsAt > now) return;
-    this.delayEndsAt = at;
-    this.scheduler.after(Math.floor(at - now), () => this.scheduleDispatch());
+    if (at >= this.wakesAt) return;
+    this.wakesAt = at;
+    this.scheduler.after(Math.floor(at - now), () => {
+      // Timers may be early: the next look says whether another one is needed.
+      this.wakesAt = Infinity;
+      this.scheduleDispatch();
+    });
   }
 }

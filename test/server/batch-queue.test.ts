@@ -234,6 +234,16 @@ test('waits for a preferred size, and not longer than the delay', async () => {
   expect(batches(virtual)).toEqual([[1], [2, 3], [4]]);
 });
 
+test('a timer that ends too early is set again', async () => {
+  const virtual = new VirtualBatcher({ policy: { maxQueueDelayMs: 10 } });
+  const after = virtual.time.after.bind(virtual.time);
+  virtual.time.after = (ms, callback) => after(ms / 2, callback);
+  const call = virtual.call([1]);
+  await virtual.time.run();
+  expect(await call).toEqual([1]);
+  expect(virtual.runs[0]!.at).toBeGreaterThanOrEqual(10);
+});
+
 test('a batch that waits for more rows does not hold up one of another shape', async () => {
   const virtual = new VirtualBatcher({ policy: { preferredBatchSizes: [2], maxQueueDelayMs: 1_000 } });
   void virtual.call([1]);
