@@ -1,5 +1,8 @@
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { embeddedMetric } from '../../runtime/server/cloudwatch-publisher';
+import { EfficiencyMeter } from '../../runtime/server/efficiency';
+import { Metrics, type ScrapedModel } from '../../runtime/server/metrics';
+import { Histogram } from '../../runtime/server/metrics/histogram';
 import { METRICS, OUTCOMES } from '../../runtime/spec/metric-names';
 import { addOneModel, identityModel } from '../support/onnx-models';
 import { plainRepository } from './harness/model-repository';
@@ -72,4 +75,85 @@ test('writes the saturation in the Embedded Metric Format where CloudWatch reads
     cluster: 'c',
     service: 'svc',
   });
+});
+
+const service = { cluster: 'c', service: 's' };
+
+function metricsOf(models: readonly ScrapedModel[] = []): Metrics {
+  const metrics = new Metrics(service, { saturation: () => 0, models: () => models });
+  onTestFinished(() => metrics.close());
+  return metrics;
+}
+
+test('a model that goes away takes its series with it, unless the same version was loaded again', async () => {
+  const metrics = metricsOf();
+  const [first, again, other] = [
+    { name: 'm', version: 1 },
+    { name: 'm', version: 1 },
+    { name: 'm', version: 2 },
+  ];
+  for (const model of [first, again, other]) metrics.answered(model, 'oip-json', 'ok', 0.001);
+  const count = async (version: number): Promise<string | undefined> =>
+    new RegExp(`^slipway_requests_total\\{model="m",version="${version}",.* (\\d+)$`, 'm').exec(
+      await metrics.expose(false),
+    )?.[1];
+  expect(await count(1)).toBe('2');
+  metrics.forget(first);
+  metrics.forget(first);
+  expect(await count(1)).toBe('2');
+  metrics.forget(again);
+  expect(await count(1)).toBeUndefined();
+  expect(await count(2)).toBe('1');
+});
+
+test('a histogram counts each value in the bucket whose bound it does not exceed', () => {
+  const histogram = new Histogram([1, 2.5, 10]);
+  for (const value of [0, 1, 1.001, 2.5, 10, 11, 1e9]) histogram.observe(value);
+  expect([...histogram.cumulative()]).toEqual([
+    [1, 2],
+    [2.5, 4],
+    [10, 5],
+  ]);
+  expect(histogram.count).toBe(7);
+  expect(histogram.sum).toBeCloseTo(1e9 + 25.501);
+});
+
+test('the efficiency is the time in runs over the time in which runs could have gone on', () => {
+  const meter = new EfficiencyMeter(2);
+  expect(meter.ratio(0)).toBeUndefined();
+  // One batch on one of two executors, 100 ms of which 80 are inside the runtime; nothing else to do.
+  meter.changed(0, 1, 0);
+  meter.began(0);
+  expect(meter.ratio(50)).toBe(1);
+  meter.changed(100, 0, 0);
+  meter.ended(0, 0.08);
+  expect(meter.ratio(100)).toBeCloseTo(0.8);
+  // Idle time does not count.
+  expect(meter.ratio(900)).toBeCloseTo(0.8);
+  // Work for both, and only one is used: 80 + 100 of 100 + 200.
+  meter.changed(900, 1, 3);
+  meter.began(900);
+  meter.changed(1_000, 0, 0);
+  meter.ended(900, 0.1);
+  expect(meter.ratio(1_000)).toBeCloseTo(180 / 300, 1);
+  // What was long ago hardly counts any more.
+  meter.changed(300_000, 2, 0);
+  meter.began(300_000);
+  meter.began(300_000);
+  meter.changed(301_000, 0, 0);
+  meter.ended(300_000, 1);
+  meter.ended(300_000, 1);
+  expect(meter.ratio(301_000)).toBeGreaterThan(0.99);
+});
+
+test('what GPUs say of themselves is shown by our names and by those of Triton', async () => {
+  const gpu = { index: 1, uuid: 'GPU-1', name: 'NVIDIA L4', utilization: 0.5, memoryUsedBytes: 1_000, energyJoules: 7 };
+  const metrics = new Metrics(service, { saturation: () => 0, models: () => [], gpus: () => Promise.resolve([gpu]) });
+  onTestFinished(() => metrics.close());
+  const text = await metrics.expose(true);
+  expect(text).toContain('slipway_gpu_utilization_ratio{gpu="1",uuid="GPU-1"} 0.5');
+  expect(text).toContain('slipway_gpu_memory_used_bytes{gpu="1",uuid="GPU-1"} 1000');
+  expect(text).toContain('slipway_gpu_energy_joules_total{gpu="1",uuid="GPU-1"} 7');
+  expect(text).toContain('nv_gpu_utilization{gpu_uuid="GPU-1"} 0.5');
+  expect(text).not.toMatch(/^slipway_gpu_power_watts\{/m);
 });
