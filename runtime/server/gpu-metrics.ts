@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs';
-import { callInPool, loadKoffi, type ForeignFunction } from './native/koffi';
+import { callInPool, loadKoffi, openLibrary, type ForeignFunction } from './native/koffi';
 
 /** What one GPU says of itself; what it does not measure (a part of a GPU, most of it) is absent. */
 export interface GpuReading {
@@ -86,7 +86,7 @@ type Nvml = { readonly [Name in keyof typeof FUNCTIONS]: ForeignFunction };
 
 async function loadNvml(path: string): Promise<Nvml> {
   const koffi = await loadKoffi();
-  const library = koffi.load(path);
+  const library = openLibrary(koffi, path);
   const entries = Object.entries(FUNCTIONS).map(([name, [symbol, parameters]]) => [
     name,
     library.func(symbol, 'int', [...parameters]),

@@ -64,7 +64,7 @@ export class WorkerExecutor implements Executor {
   private readonly worker: Worker;
   private current: CurrentRun | undefined;
   private exited: ExecutorExit | undefined;
-  private closing = false;
+  protected isClosing = false;
   private onFinish: (() => void) | undefined;
 
   constructor(
@@ -80,13 +80,14 @@ export class WorkerExecutor implements Executor {
       void exit.then((reason) => {
         this.exited = reason;
         this.finish()?.reject(reason);
-        if (!this.closing) resolve(reason);
+        if (!this.isClosing) resolve(reason);
       });
     });
   }
 
   run(inputs: readonly Tensor[]): Promise<RunResult> {
     if (this.exited !== undefined) return Promise.reject(new ExecutorExit(this.exited.message, false));
+    if (this.isClosing) return Promise.reject(new ExecutorExit('executor is being closed', false));
     if (this.current !== undefined) throw new Error('an executor runs one batch at a time');
     return new Promise((resolve, reject) => {
       this.current = { resolve, reject };
@@ -103,7 +104,7 @@ export class WorkerExecutor implements Executor {
   }
 
   async close(): Promise<void> {
-    this.closing = true;
+    this.isClosing = true;
     // A thread that is ended in the middle of a run ends the process with it: the binding throws into what is gone.
     if (this.current !== undefined) await new Promise<void>((resolve) => (this.onFinish = resolve));
     await this.worker.terminate();

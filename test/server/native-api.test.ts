@@ -1,5 +1,8 @@
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { expect, test } from 'vitest';
 import { elementType } from '../../runtime/onnx/element-types';
 import { SessionError } from '../../runtime/server/executor';
@@ -120,6 +123,19 @@ test('every position of the C API that is used answers as its name says', async 
   // Each of the errors above has been released.
   called.add('ReleaseStatus');
   expect([...called].sort()).toEqual([...Object.keys(api.call), ...Object.keys(api.release)].sort());
+});
+
+test('the library stays for as long as its functions may be called', async () => {
+  const runtime = await startNativeRuntime(importer);
+  setFlagsFromString('--expose-gc');
+  const collectGarbage = runInNewContext('gc') as () => void;
+  for (let i = 0; i < 5; i++) {
+    collectGarbage();
+    // Objects of native code are given back in a turn of their own.
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  expect(readFileSync('/proc/self/maps', 'utf8')).toContain('libonnxruntime');
+  expect(availableProviders(runtime.api)).toContain('CPUExecutionProvider');
 });
 
 test("the element types are ONNX's numbers", () => {

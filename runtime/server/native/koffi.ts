@@ -2,6 +2,7 @@ import type Koffi from 'koffi' with { 'resolution-mode': 'import' };
 
 export type ForeignLibrary = typeof Koffi;
 export type ForeignFunction = ReturnType<ReturnType<ForeignLibrary['load']>['func']>;
+type LibraryHandle = ReturnType<ForeignLibrary['load']>;
 
 const STACK_BYTES = 8 * 2 ** 20;
 
@@ -17,6 +18,16 @@ export async function loadKoffi(): Promise<ForeignLibrary> {
     koffi.config({ sync_stack_size: STACK_BYTES, async_stack_size: STACK_BYTES });
   }
   return koffi;
+}
+
+/** By path. koffi unloads a library that nothing refers to, and functions that were found by address do not count. */
+const openLibraries = new Map<string, LibraryHandle>();
+
+/** Opens a library for as long as this thread lives. @throws Error when it cannot be loaded. */
+export function openLibrary(koffi: ForeignLibrary, path: string): LibraryHandle {
+  const library = openLibraries.get(path) ?? koffi.load(path);
+  openLibraries.set(path, library);
+  return library;
 }
 
 /**

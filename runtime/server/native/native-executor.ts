@@ -74,6 +74,7 @@ class NativeExecutor extends WorkerExecutor {
   }
 
   override async close(): Promise<void> {
+    this.isClosing = true;
     // A thread that ends within a run leaves that run's values behind.
     this.interrupt();
     await this.lastRun;

@@ -1,4 +1,4 @@
-import { callInPool, loadKoffi, type ForeignFunction, type ForeignLibrary } from './koffi';
+import { callInPool, loadKoffi, openLibrary, type ForeignFunction, type ForeignLibrary } from './koffi';
 
 /** A pointer, a number, text or an array whose address is passed. */
 export type ForeignValue = bigint | number | string | ArrayBufferView | null;
@@ -116,7 +116,7 @@ export interface OrtApi {
  */
 export async function loadOrtApi(libraryPath: string): Promise<OrtApi> {
   const koffi = await loadKoffi();
-  const library = koffi.load(libraryPath);
+  const library = openLibrary(koffi, libraryPath);
   const base: unknown = library.func('OrtGetApiBase', POINTER, [])();
   const [getApi, getVersion] = koffi.decode(base, POINTER, 2) as [bigint, bigint];
   const version = asFunction(koffi, getVersion, 'str', [])() as string;
