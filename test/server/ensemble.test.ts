@@ -83,16 +83,17 @@ test('many requests at once keep their own tensors, though their steps share run
 
 test('steps whose models answer from a cache, or share runs of equal requests, stay right', async () => {
   const folder = repository(MODELS, { diamond: DIAMOND });
-  for (const name of Object.keys(MODELS)) {
+  // Not the last step: it runs, and a run takes the buffers of its inputs with it.
+  for (const name of ['one', 'double']) {
     writeFileSync(path.join(folder, name, 'config.pbtxt'), 'response_cache { enable: true }');
   }
   const { infer } = await startServer({ modelRepository: folder, responseCacheMiB: 16, singleFlight: true });
-  for (let round = 0; round < 5; round++) {
-    const answers = await Promise.all(
-      Array.from({ length: 20 }, (_, i) => infer('diamond', floats('x', [1, 4], [i % 3, 1, 2, 3]))),
-    );
-    const got = answers.map(({ json }) => json.outputs?.[0]?.data as unknown);
-    expect(got).toEqual(answers.map((_, i) => [3 * (i % 3) + 1, 4, 7, 10]));
+  const ask = async (first: number): Promise<unknown> =>
+    (await infer('diamond', floats('x', [1, 4], [first, 1, 2, 3]))).json.outputs?.[0]?.data;
+  for (let round = 0; round < 4; round++) expect(await ask(5)).toEqual([16, 4, 7, 10]);
+  for (let round = 0; round < 4; round++) {
+    const got = await Promise.all(Array.from({ length: 20 }, (_, i) => ask(i % 3)));
+    expect(got).toEqual(got.map((_, i) => [3 * (i % 3) + 1, 4, 7, 10]));
   }
 });
 
