@@ -41,6 +41,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./conformance.js')).conformance,
   },
   {
+    name: 'key create',
+    summary: 'make an API key, and the entry by which servers know it',
+    load: async () => (await import('./key-create.js')).keyCreate,
+  },
+  {
     name: 'image build',
     summary: 'build the server image',
     load: async () => (await import('./image-build.js')).imageBuild,
