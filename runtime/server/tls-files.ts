@@ -110,7 +110,8 @@ export class TlsFiles {
  * common name. A connection is asked once.
  */
 export function certificateNameOf(socket: Duplex): string | undefined {
-  if (!('authorized' in socket)) return undefined;
+  // Not `in`: HTTP/2 gives a proxy of the socket, which has its properties without listing them.
+  if ((socket as Partial<TLSSocket>).encrypted !== true) return undefined;
   const known = names.get(socket);
   if (known !== undefined) return known.name;
   const name = readName(socket as TLSSocket);

@@ -1,16 +1,20 @@
+import { readFileSync } from 'node:fs';
 import * as grpc from '@grpc/grpc-js';
 import { createFileRegistry, fromBinary } from '@bufbuild/protobuf';
 import { FileDescriptorSetSchema, FileDescriptorProtoSchema } from '@bufbuild/protobuf/wkt';
 import { describe, expect, test } from 'vitest';
 import type { Datatype } from '../../runtime/spec/datatypes';
 import { addOneModel, identityModel, slowModel, twoInputsModel } from '../support/onnx-models';
+import { findTool } from '../support/tools';
 import { call, connect, connectInference, floatsOf, infer, rawFloats, type Client } from './grpc/grpc-client';
+import { Authority, type Certificate } from './harness/certificates';
 import { plainRepository } from './harness/model-repository';
 import { request, startServer, type RunningServer } from './harness/running-server';
 import { until, untilQueued, untilStarted } from './harness/until';
 import type { ServerSettings } from '../../runtime/spec/environment';
 
 const STATUS = grpc.status;
+const INFERENCE = 'inference.GRPCInferenceService';
 
 async function start(
   models: Readonly<Record<string, Uint8Array>>,
@@ -407,6 +411,27 @@ test('asks callers who they are where keys are configured, but not for health', 
   const forbidden = await refusal(call(client, 'ModelConfig', { name: 'plus' }, withKey('key-of-asker')));
   expect(forbidden.code).toBe(STATUS.PERMISSION_DENIED);
   expect(await call(connect(server.grpcPort, 'grpc.health.v1.Health'), 'Check')).toEqual({ status: 1 });
+});
+
+test('speaks TLS with the certificate of HTTPS, and knows callers by theirs', async (context) => {
+  const openssl = findTool('openssl');
+  if (openssl === undefined) return context.skip('no openssl on the PATH');
+  const ca = new Authority(openssl);
+  const { cert, key } = ca.issue('server');
+  const { server } = await start({ plus: addOneModel() }, { tlsCertificate: cert, tlsKey: key, tlsClientCa: ca.cert });
+  const caller = ca.issue('caller');
+  const secure = (service: string, own?: Certificate): Client => {
+    const pair = own === undefined ? [] : [readFileSync(own.key), readFileSync(own.cert)];
+    return connect(server.grpcPort, service, {}, grpc.credentials.createSsl(readFileSync(ca.cert), ...pair));
+  };
+  const asked = rawFloats('plus', [1, 4], [1, 2, 3, 4]);
+  expect(await infer(secure(INFERENCE, caller), asked)).toMatchObject({ model_name: 'plus' });
+  expect((await refusal(infer(secure(INFERENCE), asked))).code).toBe(STATUS.UNAUTHENTICATED);
+  expect(await call(secure('grpc.health.v1.Health'), 'Check')).toEqual({ status: 1 });
+  const plain = await refusal(
+    call(connectInference(server.grpcPort), 'ServerLive', {}, { deadline: Date.now() + 3_000 }),
+  );
+  expect([STATUS.UNAVAILABLE, STATUS.DEADLINE_EXCEEDED]).toContain(plain.code);
 });
 
 describe('a server that drains', () => {

@@ -21,10 +21,15 @@ const services = grpc.loadPackageDefinition(packages);
 export type Client = grpc.Client & Record<string, any>;
 
 /** A client of one service, `package.Service`; closed with the test. */
-export function connect(port: number, service: string, options: grpc.ChannelOptions = {}): Client {
+export function connect(
+  port: number,
+  service: string,
+  options: grpc.ChannelOptions = {},
+  credentials = grpc.credentials.createInsecure(),
+): Client {
   const names = service.split('.');
   const found = names.reduce<any>((at, name) => at[name], services) as new (...args: unknown[]) => Client;
-  const client = new found(`127.0.0.1:${port}`, grpc.credentials.createInsecure(), {
+  const client = new found(`127.0.0.1:${port}`, credentials, {
     'grpc.max_send_message_length': -1,
     'grpc.max_receive_message_length': -1,
     // Channels to the same address share connections otherwise, those of other tests among them.
