@@ -69,8 +69,9 @@ export class ServedModels {
     return group;
   }
 
-  get allGroups(): readonly ModelGroup[] {
-    return [...this.groups.values()];
+  /** Whether anything of a model is here, served or not. */
+  has(name: string): boolean {
+    return this.groups.has(name);
   }
 
   /** Forgets a model of which no version is left. */

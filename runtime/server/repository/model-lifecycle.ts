@@ -119,9 +119,10 @@ export class ModelLifecycle implements RepositoryControl {
 
   async unload(name: string, { dependents = false }: UnloadOptions = {}): Promise<void> {
     this.assertControllable();
-    const { models, log } = this.options;
-    await this.exclusively(async () => {
-      if (models.versionsOf(name).length === 0) throw new ServerError('MODEL_UNKNOWN', `no model '${name}' here`);
+    const { models, settings, log } = this.options;
+    const { requestDeadlineSeconds } = settings;
+    await this.exclusively(() => {
+      if (!models.has(name)) throw new ServerError('MODEL_UNKNOWN', `no model '${name}' here`);
       const names = [name, ...(dependents ? (this.steps.get(name) ?? []) : [])];
       for (const each of names) {
         this.unloaded.add(each);
@@ -129,8 +130,9 @@ export class ModelLifecycle implements RepositoryControl {
         this.reconciler.unload(each);
         log.info({ model: each }, 'model unloaded');
       }
-      await this.loader.settled();
     });
+    // Requests that run end by their deadline; what does not end even then is no reason to let the caller wait for ever.
+    await this.loader.settled(requestDeadlineSeconds * 1_000);
   }
 
   /** Nothing changes by itself any more; what is being loaded goes on. */
@@ -184,10 +186,10 @@ export class ModelLifecycle implements RepositoryControl {
   }
 
   private async look(repository: string): Promise<boolean> {
-    const signal = AbortSignal.any([this.closing.signal, AbortSignal.timeout(LOOK_TIMEOUT_MS)]);
+    const asking = this.asking(this.within(LOOK_TIMEOUT_MS));
     const unreadable = new Map<string, SourceError>();
     const onUnreadable = (name: string, error: SourceError): void => void unreadable.set(name, error);
-    const found = await scanRepository(repository, { ...this.scanOptions(this.asking(signal)), onUnreadable });
+    const found = await scanRepository(repository, { ...this.scanOptions(asking), onUnreadable });
     // A volume that was not mounted looks just so.
     if (found.length + unreadable.size === 0) {
       throw new SourceError('missing', `${repository} holds no model any more`);
@@ -214,8 +216,7 @@ export class ModelLifecycle implements RepositoryControl {
     try {
       // Before it becomes part of a path.
       assertModelName(name, 'name');
-      const signal = AbortSignal.any([this.closing.signal, AbortSignal.timeout(LOOK_TIMEOUT_MS)]);
-      model = await scanModel(repository, name, this.scanOptions(this.asking(signal)));
+      model = await scanModel(repository, name, this.scanOptions(this.asking(this.within(LOOK_TIMEOUT_MS))));
     } catch (error) {
       if (SpecError.is(error)) throw new ServerError('MODEL_UNKNOWN', error.message);
       if (!(error instanceof SourceError)) throw error;
@@ -229,9 +230,10 @@ export class ModelLifecycle implements RepositoryControl {
 
   private reconcile(model: FoundModel, isExplicit: boolean): ReturnType<RepositoryReconciler['reconcile']> {
     this.remember(model);
-    const budget = AbortSignal.timeout(this.options.settings.startupBudgetSeconds * 1_000);
-    const signal = AbortSignal.any([this.closing.signal, budget]);
-    return this.reconciler.reconcile(model, { asking: this.asking(signal), signal, isExplicit });
+    const budgetMs = this.options.settings.startupBudgetSeconds * 1_000;
+    const loading = (): AbortSignal => this.within(budgetMs);
+    const asking = (): Asking => this.asking(this.within(LOOK_TIMEOUT_MS));
+    return this.reconciler.reconcile(model, { asking, loading, isExplicit });
   }
 
   private remember({ name, configuration }: FoundModel): void {
@@ -249,7 +251,7 @@ export class ModelLifecycle implements RepositoryControl {
     throw new ServerError('FORBIDDEN', message);
   }
 
-  private exclusively<T>(change: () => Promise<T>): Promise<T> {
+  private exclusively<T>(change: () => T | Promise<T>): Promise<T> {
     const next = this.current.then(change);
     this.current = next.catch(() => {});
     return next;
@@ -258,6 +260,10 @@ export class ModelLifecycle implements RepositoryControl {
   private scanOptions(asking: Asking): ScanOptions {
     const versionPolicy = parseVersionPolicy(this.options.settings.versionPolicy);
     return { versionPolicy, asking, overrides: this.overrides };
+  }
+
+  private within(ms: number): AbortSignal {
+    return AbortSignal.any([this.closing.signal, AbortSignal.timeout(ms)]);
   }
 
   private asking(signal: AbortSignal): Asking {

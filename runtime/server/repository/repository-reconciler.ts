@@ -24,8 +24,10 @@ export interface RepositoryReconcilerOptions {
 }
 
 export interface ReconcileOptions {
-  readonly asking: Asking;
-  readonly signal: AbortSignal;
+  /** Made anew for each question, with a time limit of its own. */
+  readonly asking: () => Asking;
+  /** Ends a load that takes too long. */
+  readonly loading: () => AbortSignal;
   /** Somebody asked for it: files are taken as they are, and what failed before is tried again. */
   readonly isExplicit: boolean;
 }
@@ -58,7 +60,7 @@ export class RepositoryReconciler {
 
   /** Names of models that have come from the repository. */
   get names(): readonly string[] {
-    return [...new Set([...this.loaded.keys(), ...this.failed.keys()].map((key) => key.slice(key.indexOf('/') + 1)))];
+    return [...new Set([...this.loaded.keys(), ...this.failed.keys()].map(nameIn))];
   }
 
   /**
@@ -85,7 +87,7 @@ export class RepositoryReconciler {
   /** Loads what is new or changed, and takes out of service what is no longer there once the rest of the model serves. */
   async reconcile(model: FoundModel, options: ReconcileOptions): Promise<Reconciled> {
     const group = this.options.models.group(model.name);
-    const wanted = await this.fingerprints(model, options.asking);
+    const wanted = await this.fingerprints(model, options.asking());
     const ready = wanted.filter((version) => this.isToBeLoaded(group, version, options.isExplicit));
     const isServed = ({ key, fingerprint }: Wanted): boolean => this.loaded.get(key) === fingerprint;
     for (const { key, fingerprint } of wanted) this.seen.set(key, fingerprint);
@@ -100,6 +102,8 @@ export class RepositoryReconciler {
     const isWhole = model.refused.length === 0 && wanted.every(isServed);
     const isAtRest = isWhole && this.retireOthers(group, wanted, options.isExplicit || ready.length > 0);
     this.useLabels(group, model);
+    if (model.versions.length + model.refused.length === 0) this.forget(model.name, [this.failed, this.seen]);
+    this.options.models.forgetEmpty(model.name);
     const isTried = wanted.every((version) => isServed(version) || this.hasFailed(version));
     return { isSettled: isTried && (isAtRest || !isWhole), failures };
   }
@@ -112,9 +116,8 @@ export class RepositoryReconciler {
       this.options.loader.retire(group, replaced!);
     }
     group.dropCandidates();
-    for (const tracked of [this.loaded, this.failed, this.seen, this.gone]) {
-      for (const key of tracked.keys()) if (key.slice(key.indexOf('/') + 1) === name) tracked.delete(key);
-    }
+    this.forget(name, [this.loaded, this.failed, this.seen, this.gone]);
+    this.options.models.forgetEmpty(name);
   }
 
   /** What the files of a version look like now, and with them what its author decided about it. */
@@ -124,6 +127,10 @@ export class RepositoryReconciler {
     const files =
       hasManifest && source.localPath === undefined ? 'published' : await fingerprintOfFolder(source, folder, asking);
     return `${model.configurationText}\n${files}`;
+  }
+
+  private forget(name: string, tracked: readonly (Map<string, unknown> | Set<string>)[]): void {
+    for (const each of tracked) for (const key of each.keys()) if (nameIn(key) === name) each.delete(key);
   }
 
   private fingerprints(model: FoundModel, asking: Asking): Promise<readonly Wanted[]> {
@@ -154,17 +161,17 @@ export class RepositoryReconciler {
     group: ModelGroup,
     model: FoundModel,
     { found, key, fingerprint }: Wanted,
-    { asking, signal }: ReconcileOptions,
+    { asking, loading }: ReconcileOptions,
   ): Promise<string | undefined> {
     const stays = new Set(model.versions.map(({ version }) => version));
     const leaving = group.versions.filter(
       (other) => other.model.version === found.version || !stays.has(other.model.version),
     );
     const failure = await this.options.loader.load(versionOf(model, found), {
-      signal,
+      signal: loading(),
       isRequired: group.versions.some(({ isRequired }) => isRequired),
       leaving,
-      isUnchanged: async () => (await this.fingerprint(model, found, asking)) === fingerprint,
+      isUnchanged: async () => (await this.fingerprint(model, found, asking())) === fingerprint,
     });
     if (failure === undefined) {
       this.loaded.set(key, fingerprint);
@@ -235,4 +242,8 @@ export function versionOf(model: FoundModel, { version, folder, modelFile }: Fou
 
 function keyOf({ name }: { readonly name: string }, { version }: { readonly version: number }): string {
   return `${version}/${name}`;
+}
+
+function nameIn(key: string): string {
+  return key.slice(key.indexOf('/') + 1);
 }

@@ -1,3 +1,4 @@
+import { setTimeout as wait } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { ServerSettings } from '../../spec/environment';
 import { ModelError } from '../model-error';
@@ -9,11 +10,17 @@ import type { CreateModel, LoadableModel, ModelVersion } from './model-version';
 import { RegisteredVersion, type RegisteredModel } from './registered-model';
 import { RequestHold } from './request-hold';
 
+/** How long executors may take to end after the last request that they can have had. */
+const GRACE_MS = 5_000;
+
 export interface VersionLoaderOptions {
   readonly models: ServedModels;
   readonly create: CreateModel;
   readonly memory: ModelMemory;
-  readonly settings: Pick<ServerSettings, 'swapPolicy' | 'swapHoldSeconds' | 'queueDepthRows'>;
+  readonly settings: Pick<
+    ServerSettings,
+    'swapPolicy' | 'swapHoldSeconds' | 'queueDepthRows' | 'requestDeadlineSeconds'
+  >;
   readonly log: Logger;
 }
 
@@ -97,9 +104,9 @@ export class VersionLoader {
     this.retiring.add(retiring);
   }
 
-  /** Resolves when every version that was retired so far is closed. */
-  async settled(): Promise<void> {
-    await Promise.all(this.retiring);
+  /** Resolves when every version that was retired so far is closed, or the time is over. */
+  async settled(timeoutMs: number): Promise<void> {
+    await within(timeoutMs, [...this.retiring]);
   }
 
   /** @throws ModelError when the version would not fit in memory, whoever left. */
@@ -127,8 +134,15 @@ export class VersionLoader {
       maxSeconds: settings.swapHoldSeconds,
     });
     group.hold = hold;
-    await Promise.all(leaving.map((version) => group.retire(version)));
-    return { hold, closed: leaving };
+    const retired = leaving.map((version) => group.retire(version));
+    if (await within(settings.requestDeadlineSeconds * 1_000 + GRACE_MS, retired)) return { hold, closed: leaving };
+    // A run that does not return keeps the memory, and beside it neither version fits: /livez tells of such a run.
+    const reason = 'a run of the version that was to make room does not return';
+    for (const { model, isRequired } of leaving) {
+      group.serve(new RegisteredVersion(new AbsentModel(model.name, model.version, reason), isRequired));
+    }
+    hold.release();
+    throw new ModelError(reason);
   }
 
   /** The new version failed after the old one had gone: requests wait for the old one to be loaded again. */
@@ -154,11 +168,23 @@ function leavingOf({ leaving }: LoadOptions): readonly number[] {
   return leaving.map(({ model }) => model.version);
 }
 
+/** @returns whether all came to their end in time. */
+async function within(timeoutMs: number, all: readonly Promise<void>[]): Promise<boolean> {
+  const stop = new AbortController();
+  const late = wait(timeoutMs, false, { signal: stop.signal }).catch(() => false);
+  try {
+    return await Promise.race([Promise.all(all).then(() => true), late]);
+  } finally {
+    stop.abort();
+  }
+}
+
 async function attempt(
   model: LoadableModel,
   { signal, isUnchanged }: Pick<LoadOptions, 'signal' | 'isUnchanged'>,
 ): Promise<string | undefined> {
   try {
+    signal.throwIfAborted();
     await model.load(signal);
     if (!model.isReady) return model.reason;
     return (await isUnchanged()) ? undefined : 'its files were changed while it was being loaded';
