@@ -4,6 +4,7 @@ import { writeModelConfigurationJson, type ModelConfigurationJson } from '../spe
 import type { TensorSignature } from '../spec/model-facts';
 import { findingProperties } from './model-findings';
 import type { StatisticDuration } from './model-statistics';
+import { parseVersionPolicy } from './repository/version-policy';
 import type { Servable } from './servable';
 import type { ServedModels } from './served-models';
 
@@ -54,7 +55,11 @@ function describeTensor({ name, datatype, shape }: TensorSignature): object {
 /** @throws ServerError MODEL_NOT_READY for a model that was never opened. */
 export function describeConfiguration(
   model: Servable,
-  { executors, executionProvider }: Pick<ServerSettings, 'executors' | 'executionProvider'>,
+  {
+    executors,
+    executionProvider,
+    versionPolicy,
+  }: Pick<ServerSettings, 'executors' | 'executionProvider' | 'versionPolicy'>,
 ): ModelConfigurationJson {
   const { inputs, outputs, maxRows } = model.target ?? model.assertReady().target;
   return writeModelConfigurationJson(model.configuration, {
@@ -64,6 +69,7 @@ export function describeConfiguration(
     maxBatchSize: maxRows ?? 0,
     executors,
     executionProvider,
+    versionPolicy: parseVersionPolicy(versionPolicy),
   });
 }
 

@@ -252,7 +252,9 @@ describe('showing', () => {
 
   test('what is shown reads back as the same configuration', () => {
     const configuration = read(RESNET);
-    const json = JSON.stringify(writeModelConfigurationJson(configuration, { ...served, maxBatchSize: 8 }));
+    const { inputs, outputs } = checkConfiguration(configuration, GRAPH);
+    const facts = { ...served, inputs, outputs, maxBatchSize: 8 };
+    const json = JSON.stringify(writeModelConfigurationJson(configuration, facts));
     const back = read(json);
     expect({ ...back, parameters: undefined, instanceGroups: undefined }).toEqual({
       ...configuration,

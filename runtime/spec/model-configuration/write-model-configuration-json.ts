@@ -15,7 +15,7 @@ import { dataTypeName } from './read-tensors';
 /** What a server knows about a model that it serves, with or without a configuration file. */
 export interface ServedFacts {
   readonly name: string;
-  /** As the graph has them, batch dimension included. */
+  /** As clients send them, batch dimension included. */
   readonly inputs: readonly TensorSignature[];
   readonly outputs: readonly TensorSignature[];
   /** Most rows of one run; 0 when dimension 0 does not count rows. */
@@ -103,11 +103,7 @@ function writeDims(tensor: TensorSignature, configured: ConfiguredTensor | undef
   const { reshape } = configured ?? {};
   const shape = isBatched ? tensor.shape.slice(1) : tensor.shape;
   return {
-    // Dims without max_batch_size may have been written with the batch dimension: the graph's rank decides.
-    dims:
-      configured?.dims !== undefined && (reshape ?? configured.dims).length === shape.length
-        ? configured.dims
-        : shape.map((size) => (typeof size === 'string' ? -1 : size)),
+    dims: shape.map((size) => (typeof size === 'string' ? -1 : size)),
     ...(reshape === undefined ? {} : { reshape: { shape: reshape } }),
   };
 }
