@@ -72,16 +72,6 @@ export class ExecutorPool {
     return Math.max(0, ...[...runs, ...this.stuckSince].map((since) => (now - since) / 1_000));
   }
 
-  /**
-   * Ends all current runs, where their executors can: each fails with RunError 'interrupted', and its executor goes on.
-   * @returns whether every executor that runs can be interrupted
-   */
-  interruptRuns(): boolean {
-    const running = [...this.executors].filter(({ runningSince }) => runningSince !== undefined);
-    for (const executor of running) executor.interrupt?.();
-    return running.every((executor) => 'interrupt' in executor);
-  }
-
   async close(): Promise<void> {
     this.isClosed = true;
     for (const restart of this.restarts) clearTimeout(restart);
