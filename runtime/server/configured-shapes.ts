@@ -1,6 +1,11 @@
 import type { Tensor } from '../onnx/tensor-encoding';
 import { SpecError } from '../spec/errors';
-import { checkConfiguration, type ConfiguredSignature, type ModelConfiguration } from '../spec/model-configuration';
+import {
+  checkConfiguration,
+  type ConfiguredSignature,
+  type ModelConfiguration,
+  type WarmupSample,
+} from '../spec/model-configuration';
 import type { TensorSignature } from '../spec/model-facts';
 import { ModelError } from './model-error';
 
@@ -41,10 +46,28 @@ export function reshapes({ inputs, outputs }: ModelConfiguration): boolean {
   return [...inputs, ...outputs].some((tensor) => tensor.reshape !== undefined);
 }
 
-/** Free sizes keep their order, and between them stand equally many elements: the configuration was checked for that. */
+/** Samples of `model_warmup`, which are written as clients would send them, with the dims that the model has. */
+export function warmupSamples({ warmup, inputs }: ModelConfiguration): readonly WarmupSample[] {
+  return warmup.map((sample) => ({
+    ...sample,
+    inputs: new Map(
+      [...sample.inputs].map(([name, input]) => {
+        const { dims, reshape } = inputs.find((configured) => configured.name === name) ?? {};
+        const isReshaped = dims !== undefined && reshape !== undefined;
+        return [name, isReshaped ? { ...input, dims: translate(input.dims, dims, reshape) } : input];
+      }),
+    ),
+  }));
+}
+
 function withShape(tensor: Tensor, from: readonly number[], to: readonly number[]): Tensor {
-  const batch = tensor.shape.slice(0, tensor.shape.length - from.length);
-  const free = tensor.shape.slice(batch.length).filter((_, d) => from[d] === -1);
+  return { ...tensor, shape: translate(tensor.shape, from, to) };
+}
+
+/** Free sizes keep their order, and between them stand equally many elements: the configuration was checked for that. */
+function translate(shape: readonly number[], from: readonly number[], to: readonly number[]): readonly number[] {
+  const batch = shape.slice(0, shape.length - from.length);
+  const free = shape.slice(batch.length).filter((_, d) => from[d] === -1);
   let next = 0;
-  return { ...tensor, shape: [...batch, ...to.map((size) => (size === -1 ? free[next++]! : size))] };
+  return [...batch, ...to.map((size) => (size === -1 ? free[next++]! : size))];
 }

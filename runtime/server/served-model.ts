@@ -11,7 +11,7 @@ import { ServerError, StartupError } from './errors';
 import { ExecutorExit, SessionError, type Executor, type StartExecutor } from './executor';
 import { ExecutorPool } from './executor-pool';
 import { readClassLabels } from './class-labels';
-import { applyConfiguration, reshapes, toClientShapes, toModelShapes } from './configured-shapes';
+import { applyConfiguration, reshapes, toClientShapes, toModelShapes, warmupSamples } from './configured-shapes';
 import { fetchModel, type FetchedModel } from './fetch-model';
 import type { StartHooks } from './hooks/hook-thread';
 import { openHooks, type ModelHooks } from './hooks/model-hooks';
@@ -222,7 +222,7 @@ export class ServedModel implements LoadableModel {
     const prover = new ModelProver({
       model,
       batchSizes: warmUpSizes(this.planBatching(true)),
-      samples: configuration?.warmup ?? [],
+      samples: configuration === undefined ? [] : warmupSamples(configuration),
       modelFolder: this.options.modelFolder,
       signal,
       log: this.log,

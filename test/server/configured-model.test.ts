@@ -68,7 +68,8 @@ test('a reshape gives clients one dimension more than the model has, and its ans
   });
   const configuration = `max_batch_size: 8
     input { name: "x" data_type: TYPE_FP32 dims: [ 1 ] reshape: { shape: [ ] } }
-    output { name: "y" data_type: TYPE_FP32 dims: [ 1, 1 ] reshape: { shape: [ ] } }`;
+    output { name: "y" data_type: TYPE_FP32 dims: [ 1, 1 ] reshape: { shape: [ ] } }
+    model_warmup { name: "one" batch_size: 4 inputs { key: "x" value { data_type: TYPE_FP32 dims: 1 random_data: true } } }`;
   const { infer } = await startServer({ modelRepository: repository({ m: [scalars, configuration] }) });
   const answers = await Promise.all(
     [1, 2, 3].map(async (rows) => {
