@@ -42,6 +42,9 @@ const MAX_MANIFEST_BYTES = 16 * 2 ** 20;
 /** Questions to a source at once about the files of one model. */
 const STATS_AT_ONCE = 8;
 
+const MAX_DEPTH = 4;
+const MAX_FILES = 10_000;
+
 /**
  * Makes a model version available as a folder. Files of a local folder are used where they lie, others are downloaded into the cache.
  * @throws ModelError when a file is missing or its digest differs, or the cache is too small for it, StartupError
@@ -94,19 +97,35 @@ async function filesOfFolder(reference: ModelReference, options: FetchOptions): 
   return names.map((name) => ({ path: name, uri: childUri(folder, name) }));
 }
 
-async function listFiles(
-  folder: string,
-  { signal, onRetry, modelFile = MODEL_FILE }: FetchOptions,
-): Promise<readonly string[]> {
+/** External data and modules may lie in folders below. */
+async function listFiles(folder: string, options: FetchOptions): Promise<readonly string[]> {
   try {
-    const entries = await retry(() => sourceOf(folder).list(folder, signal), signal, onRetry);
-    // In an object store anything may stand in a name.
-    return entries.filter(({ name, isFolder }) => !isFolder && isRelativePath(name)).map(({ name }) => name);
+    return await listBelow(folder, '', MAX_DEPTH, options);
   } catch (error) {
     // A deployed replica may read objects and not list them.
-    if (error instanceof SourceError && error.failure === 'missing') return [modelFile];
+    if (error instanceof SourceError && error.failure === 'missing') return [options.modelFile ?? MODEL_FILE];
     throw error;
   }
+}
+
+async function listBelow(
+  folder: string,
+  above: string,
+  depth: number,
+  options: FetchOptions,
+): Promise<readonly string[]> {
+  const { signal, onRetry } = options;
+  const entries = await retry(() => sourceOf(folder).list(folder, signal), signal, onRetry);
+  const files: string[] = [];
+  for (const { name, isFolder } of entries) {
+    // In an object store anything may stand in a name.
+    if (!isRelativePath(name)) continue;
+    if (!isFolder) files.push(`${above}${name}`);
+    else if (depth > 0)
+      files.push(...(await listBelow(`${childUri(folder, name)}/`, `${above}${name}/`, depth - 1, options)));
+    if (files.length > MAX_FILES) throw new ModelError(`${shownUri(folder)} has more than ${MAX_FILES} files`);
+  }
+  return files;
 }
 
 async function readText(uri: string, { signal, onRetry }: FetchOptions): Promise<string | undefined> {

@@ -181,6 +181,20 @@ test('a version that is copied slowly is never served half, and is served when i
   expect([...seen]).toEqual(['9,9,9,9', '1,2,3,4']);
 });
 
+test('a version may keep its weights in a folder below', async () => {
+  const repository = temporaryFolder();
+  putVersion(repository, 'm', 1, addModel(1));
+  const server = await start(repository);
+  const { model, weights } = externalDataModel({ location: 'weights/all.bin' });
+  const staged = path.join(temporaryFolder(), '2');
+  mkdirSync(path.join(staged, 'weights'), { recursive: true });
+  writeFileSync(path.join(staged, 'model.onnx'), model);
+  writeFileSync(path.join(staged, 'weights', 'all.bin'), weights);
+  renameSync(staged, path.join(repository, 'm', '2'));
+  await until('the new version serves', async () => (await indexOf(server, 'm'))['2'] === 'READY');
+  expect((await server.infer('m', ZEROS)).json.outputs[0].data).toEqual([1, 2, 3, 4]);
+});
+
 test('a version folder that is taken away is unloaded, and one that comes back is loaded', async () => {
   const repository = temporaryFolder();
   putVersion(repository, 'm', 1, addModel(1));
