@@ -326,4 +326,48 @@ export const MUTANTS = [
     replace: 'if (false) {',
     test: { file: 'test/onnx/external-data.test.ts', name: '../weights.bin' },
   },
+
+  // Models that come and go
+  {
+    name: 'registry: a label moves to a version that is not loaded',
+    file: 'runtime/server/repository/version-labels.ts',
+    find: 'if (isLoaded(version)) this.versions.set(label, version);',
+    replace: 'this.versions.set(label, version); if (isLoaded(version)) pending.delete(label);',
+    test: { file: 'test/server/labels.test.ts', name: 'stays where it is while the version' },
+  },
+  {
+    name: 'registry: weights are left to chance',
+    file: 'runtime/server/repository/version-labels.ts',
+    find: 'this.position = (this.position + GOLDEN_STEP) % 1;',
+    replace: 'this.position = Math.random() + 0 * GOLDEN_STEP;',
+    test: { file: 'test/server/labels.test.ts', name: 'share requests out as they say' },
+  },
+  {
+    name: 'registry: a version is closed under its requests',
+    file: 'runtime/server/repository/registered-model.ts',
+    find: 'if (this.leases > 0)',
+    replace: 'if (this.leases < 0)',
+    test: { file: 'test/server/hot-reload.test.ts', name: 'a request that is running on the old version' },
+  },
+  {
+    name: 'registry: an empty repository unloads everything',
+    file: 'runtime/server/repository/model-lifecycle.ts',
+    find: 'if (found.length + unreadable.size === 0) {',
+    replace: 'if (found.length < 0) {',
+    test: { file: 'test/server/hot-reload.test.ts', name: 'is empty all at once' },
+  },
+  {
+    name: 'registry: a swap takes memory that is not there',
+    file: 'runtime/server/repository/version-loader.ts',
+    find: 'if (needed <= free) return undefined;',
+    replace: 'if (needed <= Infinity) return undefined;',
+    test: { file: 'test/server/swap.test.ts', name: 'the new one is refused with the numbers' },
+  },
+  {
+    name: 'registry: anybody unloads what a deployment names',
+    file: 'runtime/server/repository/model-lifecycle.ts',
+    find: 'if (models === undefined && modelRepository !== undefined) return modelRepository;',
+    replace: "if (models !== '') return modelRepository ?? '';",
+    test: { file: 'test/server/admin.test.ts', name: 'in a deployment models are neither loaded nor unloaded' },
+  },
 ];
