@@ -35,6 +35,8 @@ export class Exchange {
   /** undefined while traces are off. */
   trace: RequestTrace | undefined;
   readonly requestId: string;
+  /** Names and values in turn. */
+  private readonly extraHeaders: string[];
   private releases: (() => void)[] | undefined;
   private reading: { readonly since: number; readonly bytes: number } | undefined;
 
@@ -44,7 +46,7 @@ export class Exchange {
     private readonly options: ExchangeOptions,
   ) {
     this.requestId = requestIdOf(this.header('x-request-id'));
-    response.setHeader('X-Request-Id', this.requestId);
+    this.extraHeaders = ['X-Request-Id', this.requestId];
     response.on('close', () => this.close());
   }
 
@@ -82,7 +84,7 @@ export class Exchange {
 
   /** A header of the answer, whatever it will be. */
   setHeader(name: string, value: string): void {
-    this.response.setHeader(name, value);
+    this.extraHeaders.push(name, value);
   }
 
   allowBody(): void {
@@ -100,8 +102,9 @@ export class Exchange {
     const { response, request } = this;
     if (response.headersSent || response.destroyed) return;
     if (!request.complete) this.discardBody();
-    if (this.options.isLast()) response.setHeader('Connection', 'close');
-    response.writeHead(status, headers);
+    if (this.options.isLast()) this.extraHeaders.push('Connection', 'close');
+    // All at once and as a list: Node then writes them as they are, without a map of them.
+    response.writeHead(status, listHeaders(this.extraHeaders, headers));
     const pieces = joinSmall(parts);
     const last = pieces.length - 1;
     for (let i = 0; i < last; i++) response.write(pieces[i]!);
@@ -146,6 +149,12 @@ export class Exchange {
     }, DISCARD_MS).unref();
     request.once('close', () => clearTimeout(timer));
   }
+}
+
+function listHeaders(extra: readonly string[], headers: Readonly<Record<string, string>>): string[] {
+  const list = extra.slice();
+  for (const name in headers) list.push(name, headers[name]!);
+  return list;
 }
 
 function joinSmall(parts: readonly (Uint8Array | string)[]): readonly (Uint8Array | string)[] {
