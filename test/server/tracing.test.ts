@@ -1,12 +1,16 @@
 import { once } from 'node:events';
+import { writeFileSync } from 'node:fs';
 import { connect } from 'node:http2';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 import pino from 'pino';
 import { expect, onTestFinished, test } from 'vitest';
 import { startTracing } from '../../runtime/server/tracing';
 import { readEnvironment } from '../../runtime/spec/environment';
 import { addOneModel } from '../support/onnx-models';
-import { plainRepository } from './harness/model-repository';
+import { plainRepository, temporaryFolder } from './harness/model-repository';
 import { floats, request, startServer } from './harness/running-server';
+import { startServerProcess } from './harness/server-process';
 import { startTraceCollector, type ReceivedSpan } from './harness/trace-collector';
 import { until } from './harness/until';
 
@@ -209,4 +213,31 @@ test('a gRPC call is followed in the same way, and its caller is told which trac
   ]);
   expect(headers['traceparent']).toBe(`00-${TRACE}-${root.spanId}-01`);
   expect(headers['x-request-id']).toBe('over-grpc');
+});
+
+test('the server as it is shipped checks tokens, and sends its last spans before it ends', async () => {
+  const { exportJWK, generateKeyPair, SignJWT } = await import('jose');
+  const { publicKey, privateKey } = await generateKeyPair('ES256', { extractable: true });
+  const keys = path.join(temporaryFolder(), 'keys.json');
+  writeFileSync(keys, JSON.stringify({ keys: [{ ...(await exportJWK(publicKey)), kid: 'one', alg: 'ES256' }] }));
+  const collector = await startTraceCollector();
+  const server = await startServerProcess({
+    SLIPWAY_MODEL_REPOSITORY: plainRepository({ addone: addOneModel() }),
+    SLIPWAY_TRACES_ENDPOINT: collector.endpoint,
+    SLIPWAY_JWT_JWKS: pathToFileURL(keys).href,
+    SLIPWAY_JWT_ISSUER: 'issuer',
+    SLIPWAY_JWT_AUDIENCE: 'slipway',
+  });
+  const url = await server.url();
+  await server.waitFor('ready');
+  const token = await new SignJWT({ sub: 'job', iss: 'issuer', aud: 'slipway', slipway_groups: ['infer'] })
+    .setProtectedHeader({ alg: 'ES256', kid: 'one' })
+    .setExpirationTime('5 minutes')
+    .sign(privateKey);
+  const headers = { authorization: `Bearer ${token}` };
+  const answer = await request(`${url}/v2/models/addone/infer`, { method: 'POST', body: GOOD, headers });
+  expect(answer.status).toBe(200);
+  server.child.kill('SIGTERM');
+  expect(await server.exited).toEqual({ code: 0, signal: null });
+  await until('the spans are there', () => collector.spans.length >= 3);
 });
