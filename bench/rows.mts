@@ -398,7 +398,8 @@ async function mappedReady(context: Context): Promise<Figure> {
   const forms = bigModel(context);
   const ready = async (form: 'plain' | 'external'): Promise<number> => {
     const begin = performance.now();
-    const server = await serve(context, [form], { folder: join(forms.plain, '..', '..') });
+    const settings = { SLIPWAY_WEIGHTS: form === 'external' ? 'mapped' : 'packed' };
+    const server = await serve(context, [form], { folder: join(forms.plain, '..', '..'), settings });
     const milliseconds = performance.now() - begin;
     await server.stop();
     return milliseconds;

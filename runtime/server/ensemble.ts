@@ -4,9 +4,10 @@ import type { Tensor } from '../onnx/tensor-encoding';
 import type { ModelConfiguration } from '../spec/model-configuration';
 import { checkSteps, planEnsemble, type EnsemblePlan, type PlannedStep } from './ensemble-plan';
 import { EnsembleRun } from './ensemble-run';
-import { ServerError } from './errors';
+import { ServerError, toServerError } from './errors';
 import type { InferCall } from './infer-call';
 import type { InferTarget } from './infer-request';
+import type { Metrics } from './metrics';
 import { ModelError } from './model-error';
 import { ModelStatistics } from './model-statistics';
 import type { LoadableModel } from './repository/model-version';
@@ -20,6 +21,7 @@ export interface EnsembleOptions {
   /** The models of this replica, among them those of the steps. */
   readonly models: () => Pick<ServedModels, 'acquire' | 'find'>;
   readonly log: Logger;
+  readonly metrics: Pick<Metrics, 'forget'>;
 }
 
 /** How deep ensembles may use ensembles: whether one is ready is asked through all of them, several times at each. */
@@ -127,6 +129,7 @@ export class Ensemble implements LoadableModel {
   }
 
   close(): Promise<void> {
+    this.options.metrics.forget(this);
     return Promise.resolve();
   }
 
@@ -147,12 +150,13 @@ export class Ensemble implements LoadableModel {
     const begunAt = performance.now();
     const lease = await this.options.models().acquire(selectorOf(step), call.cancellation);
     const { model } = lease;
+    model.statistics.lastInferenceMs = Date.now();
     try {
       const outputs = await run(model);
       model.statistics.success.add((performance.now() - begunAt) / 1_000);
       return outputs;
     } catch (error) {
-      model.statistics.fail.add((performance.now() - begunAt) / 1_000);
+      model.statistics.failed((performance.now() - begunAt) / 1_000, toServerError(error).outcome);
       throw error;
     } finally {
       lease.release();

@@ -83,6 +83,7 @@ export class Inference {
       const acquired = this.options.models().acquire(request.selector, cancellation);
       lease = acquired instanceof Promise ? await acquired : acquired;
       model = lease.model;
+      model.statistics.lastInferenceMs = Date.now();
       const answer = await this.infer(model, request, deadline.at);
       const seconds = (performance.now() - startedAt) / 1_000;
       model.statistics.success.add(seconds);
@@ -92,8 +93,9 @@ export class Inference {
       // Whatever failed on the way of a request that was cancelled, failed for that reason.
       const reason = error instanceof ServerError ? error : (cancellation.reason ?? error);
       const seconds = (performance.now() - startedAt) / 1_000;
-      model?.statistics.fail.add(seconds);
-      metrics.answered(model, protocol, toServerError(reason).outcome, seconds);
+      const { outcome } = toServerError(reason);
+      model?.statistics.failed(seconds, outcome);
+      metrics.answered(model, protocol, outcome, seconds);
       throw reason;
     } finally {
       lease?.release();

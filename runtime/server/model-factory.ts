@@ -22,7 +22,14 @@ export interface ModelFactoryOptions {
 }
 
 /** Makes models that share this replica's CPU quota or GPU, and its response cache. Nothing is fetched or opened before a model is loaded. */
-export function modelFactory({ settings, startExecutor, startHooks, models, metrics, log }: ModelFactoryOptions): CreateModel {
+export function modelFactory({
+  settings,
+  startExecutor,
+  startHooks,
+  models,
+  metrics,
+  log,
+}: ModelFactoryOptions): CreateModel {
   const resource = new SharedResource(settings.executors);
   const responseCache = new ResponseCache(settings.responseCacheMiB * 2 ** 20);
   const shared = { settings, cpus: readCpuQuota(), resource, responseCache, startExecutor, startHooks, metrics, log };
@@ -30,6 +37,6 @@ export function modelFactory({ settings, startExecutor, startHooks, models, metr
     const { configuration, reference } = version;
     return configuration?.ensemble === undefined
       ? new ServedModel({ ...version, ...shared, admit })
-      : new Ensemble({ name: reference.name, version: reference.version, configuration, models, log });
+      : new Ensemble({ name: reference.name, version: reference.version, configuration, models, metrics, log });
   };
 }

@@ -1,3 +1,4 @@
+import type { Outcome } from '../spec/metric-names';
 import type { RunResult } from './executor';
 
 /** How often something happened and how long it took together. */
@@ -28,7 +29,7 @@ export class ModelStatistics {
   readonly run = new StatisticDuration();
   readonly cacheHit = new StatisticDuration();
   readonly cacheMiss = new StatisticDuration();
-  /** Requests that were turned away before they ran, by Triton's reasons. */
+  /** Requests that got no answer of the model, by Triton's reasons. */
   readonly failures = { REJECTED: 0, CANCELED: 0, BACKEND: 0, OTHER: 0 };
   /** Rows that were run. */
   rows = 0;
@@ -42,6 +43,12 @@ export class ModelStatistics {
     return [...this.bySize.values()].sort((a, b) => a.rows - b.rows);
   }
 
+  /** A request that got no answer of the model. */
+  failed(seconds: number, outcome: Outcome): void {
+    this.fail.add(seconds);
+    this.failures[FAILURE_REASONS[outcome]] += 1;
+  }
+
   ran(rows: number, { seconds }: RunResult): void {
     this.rows += rows;
     this.executions += 1;
@@ -52,3 +59,14 @@ export class ModelStatistics {
     batch.run.add(seconds);
   }
 }
+
+/** Triton's reasons, in which refusing what is too much and giving up what waited too long are one. */
+const FAILURE_REASONS: Readonly<Record<Outcome, keyof ModelStatistics['failures']>> = {
+  ok: 'OTHER',
+  client_error: 'OTHER',
+  queue_full: 'REJECTED',
+  deadline: 'REJECTED',
+  unavailable: 'OTHER',
+  cancelled: 'CANCELED',
+  error: 'BACKEND',
+};
