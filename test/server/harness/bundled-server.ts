@@ -27,7 +27,10 @@ interface Line {
   readonly metricsPort?: number;
 }
 
-/** The server as it is shipped, in a process of its own, ready, with version 1 of each model. For suites that share one server; whoever starts it stops it. */
+/**
+ * The server as it is shipped, in a process of its own, with version 1 of each model: ready, or not where one of them
+ * cannot be served. For suites that share one server; whoever starts it stops it.
+ */
 export async function startBundledServer(
   models: readonly { readonly name: string; readonly bytes: Uint8Array }[],
   environment: Readonly<Record<string, string>> = {},
@@ -68,7 +71,7 @@ export async function startBundledServer(
       const line = JSON.parse(text) as Line;
       if (line.level === 'error') errors.push(text);
       if (line.msg === 'listening') listening = line;
-      if (line.msg === 'ready') resolve(listening);
+      if (line.msg === 'ready' || line.msg === 'not ready') resolve(listening);
     });
     void closed.then((code) =>
       reject(new Error(`the server ended with ${code} before it was ready: ${errors.join('')}`)),
