@@ -8,7 +8,7 @@ import { slipway } from './terminal';
 
 const ROOT = path.resolve(__dirname, '../..');
 const BIN = path.join(ROOT, 'dist/runtime/cli/bin.js');
-const ANY_PORTS = ['--http-port', '0', '--metrics-port', '0'];
+const ANY_PORTS = ['--http-port', '0', '--grpc-port', '0', '--metrics-port', '0'];
 let folder: string;
 let models: string;
 

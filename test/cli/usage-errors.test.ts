@@ -11,6 +11,18 @@ const MISTAKES: readonly (readonly [commandLine: string, message: string])[] = [
   ['plan', 'slipway plan: <spec file> is missing: an InferenceServiceSpec as YAML or JSON'],
   ['plan one.yaml two.yaml', "slipway plan: unexpected argument 'two.yaml'"],
   ['serve --htp-port 9000', 'slipway serve: no flag --htp-port, the nearest one is --http-port'],
+  [
+    'conformance',
+    "slipway conformance: <url> is missing: a server that serves the suite's models, as in http://127.0.0.1:8080",
+  ],
+  ['conformance localhost:8080', "slipway conformance: a server is an http:// or https:// URL, got 'localhost:8080'"],
+  ['conformance http://127.0.0.1:1 --header key', "slipway conformance: --header must be 'name: value', got 'key'"],
+  ['key', 'slipway key: which one? slipway key create'],
+  [
+    'key create',
+    'slipway key create: <name> is missing: whose key it is: its name in the log, and the tenant of its requests',
+  ],
+  ['key create ci --group all', "slipway key create: --group must be one of infer, metadata, admin, got 'all'"],
   ['serve --http-port', "slipway serve: Option '--http-port <value>' argument missing"],
   ['serve models', "slipway serve: unexpected argument 'models'"],
   ['image build --variant gpu', "--variant must be cpu or cuda, got 'gpu'"],
@@ -20,15 +32,6 @@ const MISTAKES: readonly (readonly [commandLine: string, message: string])[] = [
 describe('a command line that means nothing ends with status 2 and one line', () => {
   test.each(MISTAKES)('slipway %s', async (commandLine, message) => {
     expect(await slipway(...commandLine.split(' '))).toEqual({ status: 2, stdout: '', stderr: `error: ${message}\n` });
-  });
-
-  test.each([
-    ['--grpc-port', 'gRPC is not in this release'],
-    ['--admin-port', 'loading and unloading by call is not in this release'],
-  ])('%s says that this release does not have it', async (flag, reason) => {
-    const { status, stderr } = await slipway('serve', flag, '8081');
-    expect(status).toBe(2);
-    expect(stderr).toContain(`error: ${flag}: ${reason}`);
   });
 });
 
