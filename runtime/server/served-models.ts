@@ -57,11 +57,6 @@ export class ServedModels {
     return this.groups.get(name)?.versions.map(({ model }) => model) ?? [];
   }
 
-  /** Labels of a model that lead somewhere. */
-  labelsOf(name: string): readonly string[] {
-    return this.groups.get(name)?.labels.names ?? [];
-  }
-
   /** The versions of one model; made when there is none yet. */
   group(name: string): ModelGroup {
     let group = this.groups.get(name);

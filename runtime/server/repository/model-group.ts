@@ -60,10 +60,7 @@ export class ModelGroup {
   select({ version, label }: ModelSelector): RegisteredVersion {
     if (label !== undefined) return this.labelled(label);
     if (version !== undefined) return this.numbered(version);
-    const chosen = this.labels.choose((number) => this.version(number)?.model.isReady === true);
-    const newest = chosen === undefined ? undefined : this.version(chosen);
-    const found =
-      newest ?? this.serving.find(({ model }) => model.isReady) ?? this.serving[0] ?? this.newestCandidate();
+    const found = this.weighted() ?? this.newestReady() ?? this.serving[0] ?? this.newestCandidate();
     if (found === undefined) throw new ServerError('MODEL_UNKNOWN', `no model '${this.name}' here`);
     return found;
   }
@@ -129,6 +126,17 @@ export class ModelGroup {
     return [...rows.values()].sort((a, b) => b.version - a.version);
   }
 
+  private weighted(): RegisteredVersion | undefined {
+    if (!this.labels.hasWeights) return undefined;
+    const chosen = this.labels.choose((version) => this.version(version)?.model.isReady === true);
+    return chosen === undefined ? undefined : this.version(chosen);
+  }
+
+  private newestReady(): RegisteredVersion | undefined {
+    for (const version of this.serving) if (version.model.isReady) return version;
+    return undefined;
+  }
+
   private labelled(label: string): RegisteredVersion {
     const version = this.labels.versionOf(label);
     const found = version === undefined ? undefined : this.version(version);
@@ -142,7 +150,8 @@ export class ModelGroup {
     const found = this.serving.find(({ model }) => String(model.version) === version);
     if (found !== undefined) return found;
     const known = this.serving.map(({ model }) => model.version).join(', ');
-    throw new ServerError('MODEL_UNKNOWN', `no version '${version}' of model '${this.name}' here, only ${known}`);
+    const others = known === '' ? 'none is loaded' : `only ${known}`;
+    throw new ServerError('MODEL_UNKNOWN', `no version '${version}' of model '${this.name}' here, ${others}`);
   }
 
   private newestCandidate(): RegisteredVersion | undefined {

@@ -31,17 +31,13 @@ export class VersionLabels {
     return [...this.rules.labels.keys()].filter((label) => this.versions.has(label));
   }
 
-  /** Versions that are asked for by label, loaded or not. */
-  get wanted(): readonly number[] {
-    return [...this.rules.labels.values()];
+  /** Whether requests that name no version are shared out. */
+  get hasWeights(): boolean {
+    return this.rules.weights.size > 0;
   }
 
   versionOf(label: string): number | undefined {
     return this.versions.get(label);
-  }
-
-  labelsOf(version: number): readonly string[] {
-    return this.names.filter((label) => this.versions.get(label) === version);
   }
 
   /** Takes over new rules as far as their versions are loaded; `settle` again when that changes. */
@@ -71,7 +67,7 @@ export class VersionLabels {
    * The choice follows a fixed sequence without chance in it, so that ten per cent of a hundred requests are ten.
    */
   choose(isReady: (version: number) => boolean): number | undefined {
-    if (this.rules.weights.size === 0) return undefined;
+    if (!this.hasWeights) return undefined;
     const target = (label: string): number | undefined => {
       const version = this.versions.get(label);
       return version !== undefined && isReady(version) ? version : undefined;
