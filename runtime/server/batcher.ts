@@ -12,6 +12,7 @@ import type { InferCall } from './infer-call';
 import { OrderedAnswers } from './ordered-answers';
 import { QueuedCall } from './queued-call';
 import type { RunCost } from './run-cost';
+import { Roster } from './roster';
 import { RunningBatch } from './running-batch';
 import { EVENT_LOOP, type Scheduler } from './scheduler';
 import type { SharedResource } from './shared-resource';
@@ -43,7 +44,7 @@ export class Batcher {
   private readonly queue: BatchQueue;
   private readonly admission: Admission;
   private readonly order: OrderedAnswers<QueuedCall> | undefined;
-  private readonly running = new Set<RunningBatch>();
+  private readonly running = new Roster<RunningBatch>();
   /** Answers that are handed out after the next batches have been started. */
   private readonly answers: (() => void)[] = [];
   private isDispatchScheduled = false;
@@ -246,7 +247,7 @@ export class Batcher {
 
   private end(batch: RunningBatch, now: number, runSeconds: number): number {
     const { observe } = this.options;
-    this.running.delete(batch);
+    this.running.remove(batch);
     for (const call of batch.calls) call.batch = undefined;
     traceRun(batch, now);
     observe.ended(batch.begunAt, runSeconds);
@@ -315,7 +316,7 @@ export class Batcher {
     const { policy, pace } = this.options;
     if (this.hasFreeExecutor) return 0;
     let least = Infinity;
-    for (const { rows, begunAt } of this.running) {
+    for (const { rows, begunAt } of this.running.snapshot()) {
       const left = pace.of(1, paddedRows(policy, rows)) - (now - begunAt) / 1_000;
       if (left < least) least = left;
     }

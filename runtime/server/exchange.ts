@@ -3,6 +3,7 @@ import { performance } from 'node:perf_hooks';
 import { Cancellation } from './cancellation';
 import { ServerError, toServerError } from './errors';
 import { requestIdOf } from './request-id';
+import type { Listed } from './roster';
 import { certificateNameOf } from './tls-files';
 import type { RequestTrace } from './tracing';
 
@@ -24,7 +25,8 @@ export interface ExchangeOptions {
 }
 
 /** One request and its answer. */
-export class Exchange {
+export class Exchange implements Listed {
+  slot = -1;
   readonly startedAt = performance.now();
   /** Cancelled with the reason when the answer is no longer wanted, or can no longer be had. */
   readonly cancellation = new Cancellation();

@@ -132,6 +132,7 @@ export class Inference {
   private deadlineOf({ startedAt, timeoutMs, cancellation }: RunRequest<unknown>): Deadline {
     const seconds = Math.min(this.options.requestDeadlineSeconds, (timeoutMs ?? Infinity) / 1_000);
     return {
+      slot: -1,
       at: startedAt + seconds * 1_000,
       cancellation,
       expired: () => new ServerError('DEADLINE', `no answer within ${seconds} s`),

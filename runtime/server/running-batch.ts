@@ -2,10 +2,12 @@ import type { Tensor } from '../onnx/tensor-encoding';
 import { joinRows } from './batch';
 import type { Executor } from './executor';
 import type { QueuedCall } from './queued-call';
+import type { Listed } from './roster';
 import type { ResourceShare } from './shared-resource';
 
 /** Requests that share a run. */
-export class RunningBatch {
+export class RunningBatch implements Listed {
+  slot = -1;
   /** Rows that the requests hold. */
   readonly rows: number;
   /** Requests whose answer somebody still waits for. */

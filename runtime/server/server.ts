@@ -27,6 +27,7 @@ import { ModelMemory } from './model-memory';
 import { ModelLifecycle } from './repository/model-lifecycle';
 import { openInferenceRoutes, type Handler } from './open-inference-protocol';
 import { protocolRoutes } from './protocols/protocol-routes';
+import { Roster } from './roster';
 import { Router } from './router';
 import { SaturationMeter } from './saturation-meter';
 import { ServedModels } from './served-models';
@@ -74,7 +75,7 @@ export class InferenceServer {
   private readonly adminHttp: Server | SecureServer | undefined;
   private phase: Phase = 'serving';
   private readonly startup = new AbortController();
-  private readonly exchanges = new Set<Exchange>();
+  private readonly exchanges = new Roster<Exchange>();
   private readonly router: Router<Handler>;
   private readonly http: Server | SecureServer;
   private readonly grpc: GrpcServer;
@@ -243,7 +244,7 @@ export class InferenceServer {
    */
   async abandon(): Promise<boolean> {
     this.stopAccepting();
-    for (const exchange of this.exchanges) exchange.abort(draining());
+    for (const exchange of this.exchanges.snapshot()) exchange.abort(draining());
     this.grpc.abort(draining());
     const deadline = Date.now() + FLUSH_MS;
     while ((this.exchanges.size > 0 || !this.grpc.isIdle) && Date.now() < deadline) await wait(IDLE_POLL_MS);
@@ -366,17 +367,17 @@ export class InferenceServer {
   }
 
   private isAnswering(socket: Socket): boolean {
-    for (const { request } of this.exchanges) if (request.socket === socket) return true;
+    for (const { request } of this.exchanges.snapshot()) if (request.socket === socket) return true;
     return false;
   }
 
   private dropSlowReaders(): void {
     const now = performance.now();
-    for (const exchange of this.exchanges) exchange.dropSlowReader(now);
+    for (const exchange of this.exchanges.snapshot()) exchange.dropSlowReader(now);
   }
 
   private closed(exchange: Exchange): void {
-    this.exchanges.delete(exchange);
+    this.exchanges.remove(exchange);
     endTrace(exchange);
     const { log } = this.options;
     const { status, requestId, path, caller, secondsSoFar: seconds } = exchange;

@@ -97,6 +97,7 @@ export class GrpcCall implements CallContext, Credentials {
   /** @returns what ends the call so long after its beginning */
   expireAfter(timeoutMs: number): Deadline {
     this.deadline = {
+      slot: -1,
       at: this.startedAt + timeoutMs,
       cancellation: this.cancellation,
       expired: () => new ServerError('DEADLINE', `no answer within ${timeoutMs / 1_000} s`),
