@@ -19,6 +19,7 @@ const CONTAINERS = dirname(fileURLToPath(import.meta.url));
 const PACKAGE_ROOT = dirname(CONTAINERS);
 
 const CHUNKS = 'server-chunks';
+const LICENCE_TEXTS = ['GPL-3.0.txt', 'LGPL-3.0.txt'];
 const SHARED = ['package.json', 'package-lock.json', 'healthcheck.mjs', 'keep-platform.mjs'].map((name) =>
   join('image', name),
 );
@@ -30,8 +31,8 @@ const VARIANTS = {
 /**
  * The same sources give the same bytes and modes, so that an asset's hash changes only when the image would.
  *
- * @param {string} distDirectory holds the bundled server, `server.mjs` with `server-chunks/`, and `THIRD-PARTY-NOTICES.md` for what is in
- * that bundle; the contexts go into its folder `image`
+ * @param {string} distDirectory holds the bundled server, `server.mjs` with `server-chunks/`, and
+ * `THIRD-PARTY-NOTICES.md` for what is in that bundle and beside it; the contexts go into its folder `image`
  * @returns {{ cpu: string, cuda: string }} the two context directories
  * @throws Error naming a source that is missing
  */
@@ -48,9 +49,11 @@ export function layOutImageContexts(distDirectory) {
       for (const chunk of readdirSync(join(distDirectory, CHUNKS))) {
         copy(join(distDirectory, CHUNKS, chunk), join(context, CHUNKS, chunk));
       }
-      // The image hands out the bundle, so it carries the licences of what is in it.
+      // The image hands out the bundle and packages beside it, so it carries the licences of what is in them.
       for (const name of ['LICENSE', 'NOTICE']) copy(join(PACKAGE_ROOT, name), join(context, 'licenses', name));
       copy(join(distDirectory, 'THIRD-PARTY-NOTICES.md'), join(context, 'licenses', 'THIRD-PARTY-NOTICES.md'));
+      // The terms of libvips, whose own package names them and does not bring them.
+      for (const name of LICENCE_TEXTS) copy(join(CONTAINERS, 'licenses', name), join(context, 'licenses', name));
       stampVersion(join(context, 'Dockerfile'), version);
       return [variant, context];
     }),

@@ -8,6 +8,7 @@ import {
   existsSync,
   mkdirSync,
   readdirSync,
+  readFileSync,
   realpathSync,
   rmSync,
   statSync,
@@ -50,7 +51,7 @@ export async function build({ ifNeeded = false } = {}) {
   await writeThirdPartyNotices({
     root,
     metafile,
-    installed: ['onnxruntime-node', 'onnxruntime-common'],
+    installed: await packagesOfImages(),
     outfile: join(dist, 'THIRD-PARTY-NOTICES.md'),
   });
   const { layOutImageContexts } = await import('../containers/layout.mjs');
@@ -63,6 +64,14 @@ export function compileLibraries() {
   const tsc = join(root, 'node_modules/@typescript/native/bin/tsc');
   const { status } = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' });
   if (status !== 0) throw new Error('tsc found errors, see above');
+}
+
+/** What the images of both processors install beside the bundle: package → what their lock file says of it. */
+async function packagesOfImages() {
+  const { keptPackages } = await import('../containers/image/keep-platform.mjs');
+  const { packages } = JSON.parse(readFileSync(join(root, 'containers/image/package-lock.json'), 'utf8'));
+  const names = ['amd64', 'arm64'].flatMap((architecture) => Object.keys(keptPackages('linux', architecture)));
+  return new Map(names.map((name) => [name, packages[`node_modules/${name}`]]));
 }
 
 /**

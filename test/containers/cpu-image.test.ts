@@ -1,16 +1,22 @@
-import { chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import sharp from 'sharp';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { buildImage, findContainerTool, type ContainerTool } from '../../runtime/image';
 import { CONTAINER_USER, CONTRACT, HEALTH_COMMAND, PORTS } from '../../runtime/spec/endpoints';
 import { BUILD_ARGUMENTS, baseImages, registryAccess, whyNoContainers, type BaseImages } from './base-images';
 import { classify, clientUntil, digitIn, DIGITS, images, labels, refusal, slowRequest } from './digits-client';
+import { call, connectInference, floatsOf, infer, rawFloats } from '../server/grpc/grpc-client';
+import { identityModel } from '../support/onnx-models';
+import { nativeFiles } from './native-files';
 import { inspectImage, podman, startContainer, type RunningContainer } from './running-container';
 
 const IMAGE = `localhost/slipway-test/cpu:${process.pid}`;
 const ARM_IMAGE = `localhost/slipway-test/cpu-arm64:${process.pid}`;
+/** Gives a picture's bytes back. */
+const picture = identityModel({ datatype: 'UINT8', shape: ['n', 2, 2, 3] });
 const BUILD_MINUTES = 15;
 const READY_SECONDS = 30;
 const LAG_SECONDS = 6;
@@ -38,8 +44,10 @@ describe('the CPU image', () => {
     modelRepository = mkdtempSync(path.join(tmpdir(), 'slipway-models-'));
     // The container's user is nobody here: it reads what everybody may read.
     chmodSync(modelRepository, 0o755);
-    mkdirSync(path.join(modelRepository, 'digits', '1'), { recursive: true });
-    cpSync(path.join(DIGITS, 'model.onnx'), path.join(modelRepository, 'digits', '1', 'model.onnx'));
+    for (const [name, model] of Object.entries({ digits: readFileSync(path.join(DIGITS, 'model.onnx')), picture })) {
+      mkdirSync(path.join(modelRepository, name, '1'), { recursive: true });
+      writeFileSync(path.join(modelRepository, name, '1', 'model.onnx'), model);
+    }
   }, BUILD_MINUTES * 60_000);
 
   afterAll(async () => {
@@ -71,13 +79,20 @@ describe('the CPU image', () => {
     expect(config).toMatchObject({
       User: `${CONTAINER_USER}:${CONTAINER_USER}`,
       Entrypoint: ['node', '/app/server.mjs'],
-      ExposedPorts: { [`${PORTS.http}/tcp`]: {}, [`${PORTS.metrics}/tcp`]: {} },
+      ExposedPorts: Object.fromEntries(Object.values(PORTS).map((port) => [`${port}/tcp`, {}])),
       StopSignal: 'SIGTERM',
       Labels: { 'dev.slipway.contract': String(CONTRACT), 'org.opencontainers.image.base.name': bases.baseImage },
     });
     expect(config['Env']).toEqual(
       expect.arrayContaining(['NODE_ENV=production', 'ORT_DISABLE_TELEMETRY=1', 'SLIPWAY_HOST=0.0.0.0', 'HOME=/tmp']),
     );
+  });
+
+  test('adds less than 100 MB to its base', async () => {
+    const [base, image] = await Promise.all([inspectImage(bases.baseImage), inspectImage(IMAGE)]);
+    const megabytes = (bytes: number): string => `${(bytes / 1e6).toFixed(0)} MB`;
+    console.log(`CPU image: ${megabytes(image.Size)}, its base ${megabytes(base.Size)}`);
+    expect(image.Size - base.Size).toBeLessThan(100e6);
   });
 
   test('predicts, healthy, without root, a shell, a writable root file system or telemetry', async () => {
@@ -99,8 +114,68 @@ describe('the CPU image', () => {
         strayFiles: [],
         outgoingConnections: [],
         architectures: ['x64'],
-        npmPackages: ['onnxruntime-common', 'onnxruntime-node'],
+        npmPackages: [
+          '@img',
+          '@koromix',
+          'detect-libc',
+          'koffi',
+          'onnxruntime-common',
+          'onnxruntime-node',
+          'semver',
+          'sharp',
+        ],
+        licences: ['GPL-3.0.txt', 'LGPL-3.0.txt', 'LICENSE', 'NOTICE', 'THIRD-PARTY-NOTICES.md'],
       });
+    } finally {
+      await container.remove();
+    }
+  });
+
+  test('runs models through native executors under the same restrictions', async () => {
+    const container = await start({ SLIPWAY_EXECUTOR: 'native' });
+    try {
+      await untilReady(container);
+      const answers = await Promise.all(images.slice(0, 32).map((image) => classify(container.url, image)));
+      expect(answers).toEqual(labels.slice(0, 32));
+      // Where native executors cannot run, the server serves all the same, by workers, and says so.
+      expect(await container.logs()).not.toContain('workers take their place');
+      const opened = `console.log(require('node:fs').readFileSync('/proc/1/maps', 'utf8').includes('/koffi.node'))`;
+      expect((await container.evaluate(opened)).trim()).toBe('true');
+    } finally {
+      await container.remove();
+    }
+  });
+
+  test('reads a PNG, and leaves no file behind', async () => {
+    const container = await start();
+    try {
+      await untilReady(container);
+      const pixels = [255, 0, 0, 0, 255, 0, 0, 0, 255, 1, 2, 3];
+      const raw = { width: 2, height: 2, channels: 3 } as const;
+      const response = await fetch(`${container.url}/predict/picture`, {
+        method: 'POST',
+        headers: { 'content-type': 'image/png' },
+        body: await sharp(Uint8Array.from(pixels), { raw }).png().toBuffer(),
+      });
+      const answer = await response.text();
+      expect(response.status, answer).toBe(200);
+      expect((JSON.parse(answer) as { predictions: number[][] }).predictions.flat(3)).toEqual(pixels);
+      const files = `console.log(require('node:fs').readdirSync('/tmp').filter((name) => name !== 'slipway').join())`;
+      expect((await container.evaluate(files)).trim()).toBe('');
+    } finally {
+      await container.remove();
+    }
+  });
+
+  test('answers over gRPC', async () => {
+    const container = await start();
+    try {
+      await untilReady(container);
+      const client = connectInference(container.grpcPort);
+      expect(await call(client, 'ModelReady', { name: 'digits' })).toEqual({ ready: true });
+      const { raw_output_contents } = await infer(client, rawFloats('digits', [1, 1, 8, 8], images[0]!, 'image'));
+      const probabilities = floatsOf(raw_output_contents[0]);
+      expect(probabilities.indexOf(Math.max(...probabilities))).toBe(labels[0]);
     } finally {
       await container.remove();
     }
@@ -157,7 +232,7 @@ describe('the CPU image', () => {
   });
 
   test(
-    'an arm64 image builds on amd64 without emulation and holds the arm64 library alone',
+    'an arm64 image builds on amd64 without emulation and holds the arm64 libraries alone',
     async () => {
       await buildImage({
         buildImage: bases.buildImage,
@@ -173,10 +248,10 @@ describe('the CPU image', () => {
       const scratch = mkdtempSync(path.join(tmpdir(), 'slipway-arm64-'));
       const id = (await podman(['create', '--platform', 'linux/arm64', ARM_IMAGE])).stdout.trim();
       try {
-        const binding = 'node_modules/onnxruntime-node/bin/napi-v6/linux/arm64/onnxruntime_binding.node';
-        await podman(['cp', `${id}:/app/${binding}`, path.join(scratch, 'binding')]);
-        // e_machine of the ELF header: 183 is AArch64.
-        expect(readFileSync(path.join(scratch, 'binding')).readUInt16LE(18)).toBe(183);
+        await podman(['cp', `${id}:/app/node_modules`, scratch]);
+        const binaries = nativeFiles(path.join(scratch, 'node_modules'));
+        expect(Object.keys(binaries)).toHaveLength(5);
+        expect(new Set(Object.values(binaries))).toEqual(new Set(['arm64']));
       } finally {
         await podman(['rm', id]);
         rmSync(scratch, { recursive: true });
@@ -219,6 +294,7 @@ function factsInside(): void {
       outgoingConnections: connections,
       architectures: fs.readdirSync(`${modules}/onnxruntime-node/bin/napi-v6/linux`),
       npmPackages: fs.readdirSync(modules).sort(),
+      licences: fs.readdirSync('/app/licenses').sort(),
     }),
   );
 }

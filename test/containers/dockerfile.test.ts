@@ -37,7 +37,7 @@ describe.each(['cpu', 'cuda'])('the %s Dockerfile', (variant) => {
 
   test('declares what the contract says', () => {
     expect(stage).toContain(`USER ${CONTAINER_USER}:${CONTAINER_USER}`);
-    expect(stage).toContain(`EXPOSE ${PORTS.http} ${PORTS.metrics}`);
+    expect(stage).toContain(`EXPOSE ${PORTS.http} ${PORTS.grpc} ${PORTS.metrics}`);
     expect(stage).toContain('STOPSIGNAL SIGTERM');
     expect(stage.find((line) => line.startsWith('LABEL '))).toContain(`dev.slipway.contract="${CONTRACT}"`);
     expect(stage.find((line) => line.startsWith('ENV '))).toContain('ORT_DISABLE_TELEMETRY=1');
@@ -48,16 +48,27 @@ describe.each(['cpu', 'cuda'])('the %s Dockerfile', (variant) => {
     expect(installs).toHaveLength(1);
     expect(installs?.[0]).toContain('--ignore-scripts');
   });
+
+  test("installs the target's native packages, not those of the machine that builds", () => {
+    const cpu = variant === 'cpu' ? '"${cpu}"' : 'x64';
+    expect(dockerfile).toContain(` --os=linux --cpu=${cpu} --libc=glibc `);
+  });
 });
 
-test('the lock file of the image names no registry, and the version that the library is tested with', () => {
+test('the lock file of the image names no registry, and the versions that the library is tested with', () => {
   const lock = readFileSync(path.join(CONTAINERS, 'image/package-lock.json'), 'utf8');
   expect(lock).not.toMatch(/https?:\/\/[^"]*\.tgz/);
   const { packages } = JSON.parse(lock) as { packages: Record<string, { version: string; integrity?: string }> };
   const { devDependencies } = JSON.parse(readFileSync(path.resolve(CONTAINERS, '../package.json'), 'utf8')) as {
     devDependencies: Record<string, string>;
   };
-  expect(packages['node_modules/onnxruntime-node']?.version).toBe(devDependencies['onnxruntime-node']);
+  for (const name of ['koffi', 'onnxruntime-node', 'sharp']) {
+    expect(packages[`node_modules/${name}`]?.version, name).toBe(devDependencies[name]);
+  }
+  for (const cpu of ['x64', 'arm64']) {
+    expect(Object.keys(packages)).toContain(`node_modules/@koromix/koffi-linux-${cpu}`);
+    expect(Object.keys(packages)).toContain(`node_modules/@img/sharp-libvips-linux-${cpu}`);
+  }
   for (const [name, { integrity }] of Object.entries(packages)) {
     if (name !== '') expect(integrity, name).toMatch(/^sha512-/);
   }

@@ -8,6 +8,8 @@ const run = promisify(execFile);
 export interface RunningContainer {
   /** Where port 8080 of the container is reached from here: `http://127.0.0.1:…`. */
   readonly url: string;
+  /** The port of 127.0.0.1 at which port 8081 of the container is reached. */
+  readonly grpcPort: number;
   /** Runs JavaScript inside the container and returns what it prints: there is no shell to ask. */
   evaluate(script: string): Promise<string>;
   /** Runs the image's own HEALTHCHECK and returns its exit code. */
@@ -36,15 +38,16 @@ export async function startContainer(image: string, options: StartContainerOptio
     ...['--security-opt', 'no-new-privileges'],
     // Podman asks for higher limits than its own by default, and a process without CAP_SYS_RESOURCE may only lower them.
     ...['--ulimit', 'nofile=20000:20000', '--ulimit', 'nproc=4096:4096'],
-    ...['--publish', '127.0.0.1::8080'],
+    ...['--publish', '127.0.0.1::8080', '--publish', '127.0.0.1::8081'],
     ...Object.entries(options.environment).flatMap(([name, value]) => ['--env', `${name}=${value}`]),
     ...Object.entries(options.mounts).flatMap(([from, to]) => ['--volume', `${from}:${to}:ro`]),
     image,
   ]);
   const id = stdout.trim().split('\n').at(-1)!;
-  const address = (await podman(['port', id, '8080/tcp'])).stdout.trim();
+  const address = async (port: number): Promise<string> => (await podman(['port', id, `${port}/tcp`])).stdout.trim();
   return {
-    url: `http://${address}`,
+    url: `http://${await address(8080)}`,
+    grpcPort: Number((await address(8081)).split(':').at(-1)),
     evaluate: async (script) => (await podman(['exec', id, 'node', '-e', script])).stdout,
     healthCheck: async () =>
       podman(['healthcheck', 'run', id]).then(
@@ -67,6 +70,8 @@ export async function startContainer(image: string, options: StartContainerOptio
 export interface ImageFacts {
   readonly Architecture: string;
   readonly Digest: string;
+  /** Bytes of all layers, unpacked. */
+  readonly Size: number;
   readonly Config: Readonly<Record<string, unknown>>;
   readonly Healthcheck?: unknown;
 }

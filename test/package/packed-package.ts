@@ -58,12 +58,21 @@ export function install(project: string, packages: readonly string[]): string | 
   if (!existsSync(path.join(project, 'package.json'))) {
     writeFileSync(path.join(project, 'package.json'), JSON.stringify({ name: 'project', private: true }));
   }
+  return runInstall(['install', ...packages], project);
+}
+
+/** Installs exactly what a project's lock file says. @returns as `install` does */
+export function installLocked(project: string, flags: readonly string[]): string | undefined {
+  return runInstall(['ci', ...flags], project);
+}
+
+function runInstall(command: readonly string[], project: string): string | undefined {
   const flags = ['--prefer-offline', '--ignore-scripts', '--no-audit', '--no-fund', '--fetch-retries=1'];
-  const { status, stderr } = npm(['install', ...flags, ...packages], project);
+  const { status, stderr } = npm([...command, ...flags], project);
   if (status === 0) return undefined;
   const unreachable = /\b(ENOTFOUND|EAI_AGAIN|ECONNREFUSED|ECONNRESET|ETIMEDOUT|ENETUNREACH|ENOTCACHED)\b/.exec(stderr);
   if (unreachable !== null) return `the npm registry cannot be reached (${unreachable[0]})`;
-  throw new Error(`npm install failed in ${project}:\n${stderr}`);
+  throw new Error(`npm ${command[0]} failed in ${project}:\n${stderr}`);
 }
 
 /** Every installed package, scopes resolved: `aws-cdk-lib`, `@pulumi/pulumi`. */
