@@ -251,8 +251,8 @@ const REFUSALS: readonly Refusal[] = [
   },
   {
     name: 'a model repository of an unknown kind',
-    environment: () => ({ SLIPWAY_MODEL_REPOSITORY: 'gs://bucket' }),
-    line: /^error: model repository gs:\/\/bucket: gs:\/\/bucket\/ must begin with file:\/\/ or s3:\/\/$/,
+    environment: () => ({ SLIPWAY_MODEL_REPOSITORY: 'ftp://bucket' }),
+    line: /^error: model repository ftp:\/\/bucket: ftp:\/\/bucket\/ must begin with file:\/\/, s3:\/\/, .* or https:\/\/$/,
   },
   {
     name: 'a file URI that ends before its path does',

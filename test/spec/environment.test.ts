@@ -83,11 +83,15 @@ describe('the environment of a container', () => {
   });
 
   test('every setting survives being written and read', () => {
-    const everything = readEnvironment({
-      SLIPWAY_MODELS: '[]',
-      SLIPWAY_MODEL_REPOSITORY: 's3://x',
-      SLIPWAY_INTRA_OP_THREADS: '3',
-    });
+    // What has no default needs a value to be there at all.
+    const rows: readonly EnvironmentVariable[] = Object.values(ENVIRONMENT);
+    const everything = readEnvironment(
+      Object.fromEntries(
+        rows.flatMap((row) =>
+          row.default === undefined ? [[row.variable, 'min' in row ? String(row.min) : 'x']] : [],
+        ),
+      ),
+    );
     expect(Object.keys(everything).sort()).toEqual(Object.keys(ENVIRONMENT).sort());
     const changed = {
       ...everything,
@@ -177,14 +181,45 @@ test('the variables, their defaults and their flags are public API', () => {
       "SLIPWAY_CONTRACT --contract integer 1",
       "SLIPWAY_MODELS --models string -",
       "SLIPWAY_MODEL_REPOSITORY --model-repository string -",
+      "SLIPWAY_VERSION_POLICY --version-policy string latest",
+      "SLIPWAY_DEFAULT_MODEL --default-model string -",
+      "SLIPWAY_VERTEX_HEALTH_ROUTE --vertex-health-route string -",
+      "SLIPWAY_VERTEX_PREDICT_ROUTE --vertex-predict-route string -",
+      "SLIPWAY_VERTEX_DEPLOYED_MODEL_ID --vertex-deployed-model-id string -",
+      "SLIPWAY_HOT_RELOAD --hot-reload boolean false",
+      "SLIPWAY_RELOAD_SECONDS --reload-seconds number 5",
+      "SLIPWAY_MODEL_MEMORY_MIB --model-memory-mib number -",
+      "SLIPWAY_SWAP_POLICY --swap-policy choice refuse",
+      "SLIPWAY_SWAP_HOLD_SECONDS --swap-hold-seconds number 30",
       "SLIPWAY_HOST --host string 127.0.0.1",
       "SLIPWAY_HTTP_PORT --http-port integer 8080",
       "SLIPWAY_METRICS_PORT --metrics-port integer 8082",
+      "SLIPWAY_GRPC_PORT --grpc-port integer 8081",
+      "SLIPWAY_ADMIN_PORT --admin-port integer -",
+      "SLIPWAY_MAX_CONNECTIONS --max-connections integer 10000",
+      "SLIPWAY_TLS_CERTIFICATE --tls-certificate string -",
+      "SLIPWAY_TLS_KEY --tls-key string -",
+      "SLIPWAY_TLS_CLIENT_CA --tls-client-ca string -",
+      "SLIPWAY_API_KEYS --api-keys string -",
+      "SLIPWAY_JWT_JWKS --jwt-jwks string -",
+      "SLIPWAY_JWT_ISSUER --jwt-issuer string -",
+      "SLIPWAY_JWT_AUDIENCE --jwt-audience string -",
+      "SLIPWAY_TENANT_HEADER --tenant-header string x-tenant-id",
       "SLIPWAY_EXECUTION_PROVIDER --execution-provider choice cpu",
+      "SLIPWAY_EXECUTOR --executor choice worker",
+      "SLIPWAY_CUDA_DEVICE --cuda-device integer 0",
       "SLIPWAY_EXECUTORS --executors integer 1",
       "SLIPWAY_INTRA_OP_THREADS --intra-op-threads integer -",
+      "SLIPWAY_WEIGHTS --weights choice packed",
       "SLIPWAY_MAX_BATCH_SIZE --max-batch-size integer 32",
+      "SLIPWAY_ALLOWED_BATCH_SIZES --allowed-batch-sizes string -",
+      "SLIPWAY_MAX_QUEUE_DELAY_MICROSECONDS --max-queue-delay-microseconds integer 0",
       "SLIPWAY_QUEUE_DEPTH_ROWS --queue-depth-rows integer 128",
+      "SLIPWAY_QUEUE_SECONDS --queue-seconds number -",
+      "SLIPWAY_SINGLE_FLIGHT --single-flight boolean false",
+      "SLIPWAY_RESPONSE_CACHE_MIB --response-cache-mib number 0",
+      "SLIPWAY_HOOKS --hooks boolean false",
+      "SLIPWAY_HOOK_SECONDS --hook-seconds number 5",
       "SLIPWAY_REQUEST_DEADLINE_SECONDS --request-deadline-seconds number 30",
       "SLIPWAY_DEREGISTRATION_LAG_SECONDS --deregistration-lag-seconds number 10",
       "SLIPWAY_KEEP_ALIVE_SECONDS --keep-alive-seconds number 65",
@@ -194,9 +229,13 @@ test('the variables, their defaults and their flags are public API', () => {
       "SLIPWAY_STARTUP_BUDGET_SECONDS --startup-budget-seconds number 600",
       "SLIPWAY_TARGET_QUEUE_SECONDS --target-queue-seconds number 0.1",
       "SLIPWAY_CACHE_DIRECTORY --cache-directory string /tmp/slipway",
+      "SLIPWAY_CACHE_MIB --cache-mib number -",
       "SLIPWAY_SERVICE_NAME --service-name string slipway",
       "SLIPWAY_CLUSTER_NAME --cluster-name string local",
       "SLIPWAY_CLOUDWATCH_METRICS --cloudwatch-metrics boolean false",
+      "SLIPWAY_TRACES_ENDPOINT --traces-endpoint string -",
+      "SLIPWAY_TRACES_PLAINTEXT --traces-plaintext boolean false",
+      "SLIPWAY_TRACES_SAMPLE_RATIO --traces-sample-ratio number 1",
       "SLIPWAY_LOG_LEVEL --log-level choice info",
     ]
   `);

@@ -132,7 +132,13 @@ describe('the autoscaler', () => {
 describe('the network policy', () => {
   test('lets in the own namespace and Prometheus, and nobody else', () => {
     expect(render().networkPolicy.spec.ingress).toEqual([
-      { from: [{ podSelector: {} }], ports: [{ protocol: 'TCP', port: 'http' }] },
+      {
+        from: [{ podSelector: {} }],
+        ports: [
+          { protocol: 'TCP', port: 'http' },
+          { protocol: 'TCP', port: 'grpc' },
+        ],
+      },
       {
         from: [{ namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'monitoring' } } }],
         ports: [{ protocol: 'TCP', port: 'metrics' }],
