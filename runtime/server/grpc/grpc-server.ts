@@ -130,7 +130,11 @@ export class GrpcServer {
     if (this.isClosing) return;
     this.isClosing = true;
     this.server.close();
-    for (const call of this.calls.values()) call.drain();
+    for (const [call, open] of this.calls) {
+      open.drain();
+      // Also a call that owes no answer: its client is to read the status that it ends with.
+      this.calls.set(call, CLOSED_BY_ITSELF);
+    }
     for (const session of this.sessions.keys()) session.close();
   }
 
