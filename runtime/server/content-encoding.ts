@@ -15,8 +15,8 @@ import type { EncodedAnswer } from './codec';
 import { ServerError } from './errors';
 import { malformed } from './json-body';
 
-/** The largest element: what an aligned tensor begins at a multiple of. */
-const ALIGNMENT = 8;
+/** As `malloc` aligns: kernels add up in another order, and round otherwise, from an address that is no multiple of it. */
+const ALIGNMENT = 16;
 const CHUNK_BYTES = 64 * 1_024;
 /** Shorter answers are sent sooner than they are compressed. */
 const COMPRESSED_FROM_BYTES = 16 * 1_024;

@@ -74,8 +74,9 @@ export function readInferRequest(request: Json, binary: Uint8Array | undefined, 
 }
 
 function readInputs(request: Json, binary: Uint8Array | undefined, target: InferTarget): readonly Tensor[] {
-  const entries = request['inputs'];
-  if (!Array.isArray(entries) || entries.length === 0) {
+  // A model whose graph is all constants has no inputs to give.
+  const entries = request['inputs'] ?? (target.inputs.length === 0 ? [] : undefined);
+  if (!Array.isArray(entries) || (entries.length === 0 && target.inputs.length > 0)) {
     throw malformed(`inputs must be a list of at least one tensor, got ${showGiven(entries)}`);
   }
   const given = new Map<string, Tensor>();

@@ -134,9 +134,17 @@ export class WorkerExecutor implements Executor {
   }
 }
 
-/** A tensor whose memory can be handed over: one that is a small part of larger memory, as of Node's pool, is copied. */
+/**
+ * A tensor whose memory can be handed over. One that is a small part of larger memory, as of Node's pool, is copied, and so
+ * is one that begins where an allocation would not: by their address kernels choose the order in which they add up, and
+ * the last bit of an answer must not depend on the way its request came.
+ */
 function ownMemory(tensor: Tensor): Tensor {
   const { data } = tensor;
-  const isPart = ArrayBuffer.isView(data) && 2 * data.byteLength < data.buffer.byteLength;
-  return isPart ? { ...tensor, data: data.slice() } : tensor;
+  if (!ArrayBuffer.isView(data)) return tensor;
+  const isPart = 2 * data.byteLength < data.buffer.byteLength;
+  return isPart || data.byteOffset % ALIGNMENT !== 0 ? { ...tensor, data: data.slice() } : tensor;
 }
+
+/** Of `malloc`, in bytes. */
+const ALIGNMENT = 16;

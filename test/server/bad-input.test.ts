@@ -382,7 +382,7 @@ test('text that would reach the model changed is refused, as JSON and as bytes',
 test('unknown paths, models and versions get 404, and a wrong method 405 with the right ones', async () => {
   const server = await start();
   const { get, post, infer } = server;
-  expect(await get('/')).toMatchObject({ status: 404, json: { error: 'no such path' } });
+  expect(await get('/')).toMatchObject({ status: 200, json: { status: 'alive' } });
   expect(await get('/v2/models/nope')).toMatchObject({ status: 404, json: { error: "no model 'nope' here" } });
   expect(await get('/v2/models/addone/versions/7')).toMatchObject({
     status: 404,

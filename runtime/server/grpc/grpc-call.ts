@@ -18,7 +18,7 @@ const OK = 0;
 const UNKNOWN = 2;
 
 /** What `grpc-encoding` of a request may be. */
-export const ACCEPTED_ENCODINGS = ['identity', 'gzip'];
+export const ACCEPTED_ENCODINGS = ['identity', 'deflate', 'gzip'];
 
 const ANSWER_HEADERS = {
   ':status': 200,

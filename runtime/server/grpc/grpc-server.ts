@@ -19,7 +19,7 @@ import { ServerError } from '../errors';
 import type { RouteGroup } from '../router';
 import type { TlsFiles } from '../tls-files';
 import type { Tracing } from '../tracing';
-import { decompress } from './decompress';
+import { decompressDeflate, decompressGzip } from './decompress';
 import { ACCEPTED_ENCODINGS, GrpcCall } from './grpc-call';
 import type { Answer, GrpcMethod, GrpcMethods } from './grpc-method';
 import { serveUnary, serveWatch, type MessageOptions } from './single-message-call';
@@ -85,14 +85,17 @@ export class GrpcServer {
   private readonly deadlines = new Deadlines();
   /** For calls that announce no compression, and for those that do. */
   private readonly plain: MessageOptions;
-  private readonly zipped: MessageOptions;
+  private readonly byEncoding: ReadonlyMap<string, MessageOptions>;
   private readonly pings: NodeJS.Timeout;
   private isClosing = false;
 
   constructor(private readonly options: GrpcServerOptions) {
     const { maxMessageBytes, bodyMemory, tls } = options;
     this.plain = { maxBytes: maxMessageBytes, bodyMemory, decompress: refuseCompressed };
-    this.zipped = { ...this.plain, decompress: (message) => decompress(message, maxMessageBytes) };
+    this.byEncoding = new Map([
+      ['gzip', { ...this.plain, decompress: (message) => decompressGzip(message, maxMessageBytes) }],
+      ['deflate', { ...this.plain, decompress: (message) => decompressDeflate(message, maxMessageBytes) }],
+    ]);
     const http2: ServerOptions = {
       settings: {
         initialWindowSize: STREAM_WINDOW_BYTES,
@@ -188,7 +191,7 @@ export class GrpcServer {
     if (!ACCEPTED_ENCODINGS.includes(encoding)) {
       throw new ServerError(
         'CONTENT_ENCODING',
-        `grpc-encoding must be ${ACCEPTED_ENCODINGS.join(' or ')}, got '${encoding.slice(0, 40)}'`,
+        `grpc-encoding must be identity, deflate or gzip, got '${encoding.slice(0, 40)}'`,
       );
     }
     if (this.isClosing) throw draining();
@@ -219,7 +222,7 @@ export class GrpcServer {
       call.tenant = principal.tenant;
       call.caller = principal.name;
     }
-    const messages = call.header('grpc-encoding') === 'gzip' ? this.zipped : this.plain;
+    const messages = this.byEncoding.get(call.header('grpc-encoding') ?? '') ?? this.plain;
     if (method.kind === 'unary') {
       call.isUnheard = method.group === 'infer';
       const answer: Answer = (bytes, context) => {

@@ -16,8 +16,8 @@ export interface MessageReaderOptions {
   readonly onMessage: (message: Message) => void;
 }
 
-/** The largest element of a tensor: what an aligned one begins at a multiple of. */
-const ALIGNMENT = 8;
+/** As `malloc` aligns: kernels add up in another order, and round otherwise, from an address that is no multiple of it. */
+const ALIGNMENT = 16;
 
 /** Cuts the bytes of a call into its messages (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md). */
 export class MessageReader {
@@ -91,7 +91,7 @@ export class MessageReader {
 /**
  * Memory of its own, never of Node's pool: it is handed to an executor's thread. A message ends with its last raw tensor,
  * whose length is a multiple of its element's: that tensor can be viewed where it lies when the message ends at a multiple
- * of eight.
+ * of sixteen.
  */
 export function allocateMessage(length: number): Buffer {
   const padding = (ALIGNMENT - (length % ALIGNMENT)) % ALIGNMENT;

@@ -54,11 +54,14 @@ export function tensorflowServingRoutes({ models, inference }: RouteContext): re
     const found = await inTheirWords(parameters, () => models().find(selectorOf(parameters)));
     exchange.sendJson(200, describeMetadata(found));
   };
+  // KServe's clients ask so whether the process answers at all.
+  const alive: Handler = (exchange) => exchange.sendJson(200, { status: 'alive' });
   const list: Handler = (exchange) => exchange.sendJson(200, { models: models().names });
   const malformedPath: Handler = ({ request: { method, url = '' } }) => {
     throw malformed(`Malformed request: ${method} ${url.slice(0, 200)}`);
   };
   return [
+    { method: 'GET', path: '/', group: 'public', handler: alive },
     { method: 'POST', path: METHOD_PATH, group: 'infer', handler: call },
     { method: 'POST', path: EXPLAIN_PATH, group: 'infer', handler: explain },
     { method: 'GET', path: LIST_PATH, group: 'metadata', handler: list },
