@@ -11,6 +11,7 @@ import {
   type ContainerRefs,
 } from 'slipway';
 import { describe, expect, test } from 'vitest';
+import type { EnvironmentVariable } from '../../runtime/spec/environment';
 import { CPU_SPEC, GPU_SPEC } from '../support/specs';
 
 const refs: ContainerRefs<string> = {
