@@ -1,8 +1,9 @@
 import { spawn } from 'node:child_process';
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import sharp from 'sharp';
+import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { freePort } from '../../runtime/cli/quickstart/local-server';
 import {
   binary,
@@ -52,35 +53,87 @@ test('plan, render, inspect and publish work from the installed package', () => 
 });
 
 test('serve answers a real digit, and SIGTERM drains it to exit 0', async () => {
-  slipway('model', 'publish', 'digits/model.onnx', 'served');
+  const server = await serve();
+  await expectDigit(server.url);
+  expect(await server.stop(), server.log()).toBe(0);
+  expect(server.log()).not.toMatch(/koffi|sharp/);
+}, 60_000);
+
+test('without koffi and sharp, whoever asks for what needs them is told, and all else is served', async () => {
+  expect(installedPackages(project).filter((name) => /koffi|sharp/.test(name))).toEqual([]);
+  const server = await serve('--executor', 'native');
+  await expectDigit(server.url);
+  const answer = await fetch(`${server.url}/predict/digits`, await pngRequest());
+  expect([answer.status, await answer.text()]).toEqual([
+    501,
+    expect.stringContaining('pictures need the package sharp, which is not installed beside this server'),
+  ]);
+  expect(await server.stop(), server.log()).toBe(0);
+  expect(server.log()).toMatch(/koffi.*native executors cannot run here, workers take their place/);
+}, 60_000);
+
+test('with koffi and sharp beside it, the installed command runs native executors and reads pictures', async () => {
+  const { devDependencies } = JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8'));
+  expect(
+    install(
+      project,
+      ['koffi', 'sharp'].map((name) => `${name}@${devDependencies[name]}`),
+    ),
+  ).toBeUndefined();
+  const server = await serve('--executor', 'native');
+  await expectDigit(server.url);
+  const answer = await fetch(`${server.url}/predict/digits`, await pngRequest());
+  expect(answer.status, await answer.text()).toBe(200);
+  expect(await server.stop(), server.log()).toBe(0);
+  expect(server.log()).not.toContain('workers take their place');
+}, 120_000);
+
+interface Serving {
+  readonly url: string;
+  log(): string;
+  /** Asks it to end, and waits. @returns the exit code */
+  stop(): Promise<number | null>;
+}
+
+/** `slipway serve` of the published digits; killed with the test. */
+async function serve(...options: string[]): Promise<Serving> {
+  if (!existsSync(path.join(project, 'served'))) slipway('model', 'publish', 'digits/model.onnx', 'served');
   const port = await freePort(0);
-  const ports = ['--http-port', String(port), '--metrics-port', '0', '--deregistration-lag-seconds', '0'];
-  const server = spawn(binary(project, 'slipway'), ['serve', '--model-repository', 'served', ...ports], {
-    cwd: project,
-  });
+  const ports = ['--http-port', String(port), '--metrics-port', '0', '--grpc-port', '0'];
+  const flags = ['--model-repository', 'served', ...ports, '--deregistration-lag-seconds', '0', ...options];
+  const server = spawn(binary(project, 'slipway'), ['serve', ...flags], { cwd: project });
   const ended = new Promise<number | null>((resolve) => server.once('exit', resolve));
+  onTestFinished(() => void server.kill('SIGKILL'));
   let log = '';
   server.stdout.on('data', (text) => (log += text));
   server.stderr.on('data', (text) => (log += text));
-  try {
-    const url = `http://127.0.0.1:${port}`;
-    for (let attempt = 0; !(await isReady(url)); attempt++) {
-      if (attempt > 300 || server.exitCode !== null) throw new Error(`not ready:\n${log}`);
-      await sleep(100);
-    }
-    const { labels, images } = JSON.parse(readFileSync(path.join(ROOT, 'models/digits/heldout.json'), 'utf8'));
-    const response = await fetch(`${url}/v2/models/digits/infer`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ inputs: [{ name: 'image', datatype: 'FP32', shape: [1, 1, 8, 8], data: images[0] }] }),
-    });
-    const { outputs } = (await response.json()) as { outputs: { data: number[] }[] };
-    expect(outputs[0]!.data.indexOf(Math.max(...outputs[0]!.data))).toBe(labels[0]);
-  } finally {
-    server.kill('SIGTERM');
+  const url = `http://127.0.0.1:${port}`;
+  for (let attempt = 0; !(await isReady(url)); attempt++) {
+    if (attempt > 300 || server.exitCode !== null) throw new Error(`not ready:\n${log}`);
+    await sleep(100);
   }
-  expect(await ended, log).toBe(0);
-});
+  const stop = (): Promise<number | null> => {
+    server.kill('SIGTERM');
+    return ended;
+  };
+  return { url, log: () => log, stop };
+}
+
+async function expectDigit(url: string): Promise<void> {
+  const { labels, images } = JSON.parse(readFileSync(path.join(ROOT, 'models/digits/heldout.json'), 'utf8'));
+  const response = await fetch(`${url}/v2/models/digits/infer`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ inputs: [{ name: 'image', datatype: 'FP32', shape: [1, 1, 8, 8], data: images[0] }] }),
+  });
+  const { outputs } = (await response.json()) as { outputs: { data: number[] }[] };
+  expect(outputs[0]!.data.indexOf(Math.max(...outputs[0]!.data))).toBe(labels[0]);
+}
+
+async function pngRequest(): Promise<RequestInit> {
+  const image = sharp({ create: { width: 8, height: 8, channels: 3, background: '#fff' } });
+  return { method: 'POST', headers: { 'content-type': 'image/png' }, body: await image.png().toBuffer() };
+}
 
 async function isReady(url: string): Promise<boolean> {
   try {

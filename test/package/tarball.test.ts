@@ -15,7 +15,7 @@ test('the tarball holds what is published and nothing else', () => {
     `tarball: ${packed.files.length} files, ${kib(packed.packedBytes)}, unpacked ${kib(packed.unpackedBytes)}`,
   );
   const allowed =
-    /^(package\.json|README\.md|LICENSE|NOTICE|dist\/(server\.mjs|THIRD-PARTY-NOTICES\.md|image\/.+|(cdk|pulumi|runtime)\/.+\.(js|d\.ts)))$/;
+    /^(package\.json|README\.md|LICENSE|NOTICE|dist\/(server\.mjs|server-chunks\/[^/]+\.mjs|THIRD-PARTY-NOTICES\.md|image\/.+|(cdk|pulumi|runtime)\/.+\.(js|d\.ts)))$/;
   expect(packed.files.filter((file) => !allowed.test(file))).toEqual([]);
 });
 
@@ -37,8 +37,20 @@ test.each(['cpu', 'cuda'])('the tarball carries the whole build context of the %
     'package.json',
     'package-lock.json',
     'licenses/LICENSE',
+    'licenses/LGPL-3.0.txt',
   ];
   expect(packed.files).toEqual(expect.arrayContaining(names.map((name) => `dist/image/${variant}/${name}`)));
+});
+
+test('the tarball and both images carry the same chunks of the server', () => {
+  const chunksOf = (folder: string): string[] =>
+    packed.files
+      .filter((file) => file.startsWith(`${folder}/server-chunks/`))
+      .map((file) => file.slice(folder.length))
+      .sort();
+  const chunks = chunksOf('dist');
+  expect(chunks.length).toBeGreaterThan(0);
+  for (const variant of ['cpu', 'cuda']) expect(chunksOf(`dist/image/${variant}`)).toEqual(chunks);
 });
 
 test('publint finds no error and no warning', () => {
