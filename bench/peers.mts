@@ -13,7 +13,8 @@ const PACKAGES = {
   mlserver: ['mlserver==1.7.1'],
   ray: ['ray[serve]==2.60.0'],
 } as const;
-export type Peer = keyof typeof PACKAGES;
+/** `fastapi-standard` is FastAPI on uvicorn[standard], `fastapi` on what `pip install uvicorn` gives. */
+export type Peer = keyof typeof PACKAGES | 'fastapi-standard';
 
 export function installPeers(folder: string): void {
   mkdirSync(folder, { recursive: true });
@@ -38,12 +39,14 @@ export async function startPeer(
   options: { peers: string; bench: string; folder: string; model: string; port: number; core: string },
 ): Promise<RunningPeer> {
   const { peers, bench, folder, model, port, core } = options;
-  const bin = join(peers, peer, 'bin');
+  const isFastapi = peer === 'fastapi' || peer === 'fastapi-standard';
+  const bin = join(peers, isFastapi ? 'fastapi' : peer, 'bin');
   const python = join(bin, 'python');
   if (!existsSync(python)) throw new Error(`${peer} is not installed; npm run bench -- --install-peers`);
-  const script = join(bench, 'peers', `${peer}_server.py`);
+  const script = join(bench, 'peers', `${isFastapi ? 'fastapi' : peer}_server.py`);
   const environment = {
     MODEL_FILE: model,
+    PLAIN: peer === 'fastapi' ? '1' : '0',
     OMP_NUM_THREADS: '1',
     PYTHONPATH: join(bench, 'peers'),
     BENTOML_DO_NOT_TRACK: 'True',
@@ -52,7 +55,8 @@ export async function startPeer(
   const base = `http://127.0.0.1:${port}`;
   const place = { cores: core, environment, directory: folder };
   switch (peer) {
-    case 'fastapi': {
+    case 'fastapi':
+    case 'fastapi-standard': {
       const started = start([python, script, model, String(port)], place);
       await untilReady(`${base}/ready`, started);
       return { ...started, url: `${base}/v2/models/tiny/infer` };

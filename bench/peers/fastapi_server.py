@@ -43,4 +43,6 @@ async def infer(model: str, request: Request):
     return Response(head + raw, media_type="application/octet-stream", headers={"Inference-Header-Content-Length": str(len(head))})
 
 
-uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[2]), log_level="error", workers=1)
+# PLAIN: what `pip install uvicorn` runs on; otherwise uvicorn[standard]'s uvloop and httptools.
+plain = {"loop": "asyncio", "http": "h11"} if os.environ.get("PLAIN") == "1" else {"loop": "uvloop", "http": "httptools"}
+uvicorn.run(app, host="127.0.0.1", port=int(sys.argv[2]), log_level="error", workers=1, **plain)

@@ -162,7 +162,18 @@ function listHeaders(extra: readonly string[], headers: Readonly<Record<string, 
 function joinSmall(parts: readonly (Uint8Array | string)[]): readonly (Uint8Array | string)[] {
   if (parts.length < 2) return parts;
   let bytes = 0;
-  for (const part of parts) bytes += part.length;
+  // A character of text is at most three bytes.
+  for (const part of parts) bytes += typeof part === 'string' ? 3 * part.length : part.byteLength;
   if (bytes > JOINED_BYTES) return parts;
-  return [Buffer.concat(parts.map((part) => (typeof part === 'string' ? Buffer.from(part) : part)))];
+  const joined = Buffer.allocUnsafe(bytes);
+  let at = 0;
+  for (const part of parts) {
+    if (typeof part === 'string') {
+      at += joined.write(part, at);
+    } else {
+      joined.set(part, at);
+      at += part.byteLength;
+    }
+  }
+  return [joined.subarray(0, at)];
 }

@@ -25,16 +25,19 @@ export function encodeInferResponse(
     return `${head},"parameters":{"binary_data_size":${bytes.byteLength}}}`;
   });
   const id = request.id === undefined ? '' : `,"id":${JSON.stringify(request.id)}`;
-  const json = Buffer.from(
-    `{"model_name":${JSON.stringify(model.name)},"model_version":"${model.version}"${id},"outputs":[${entries.join(',')}]}`,
-  );
-  const isBinary = request.outputs.some((output) => output.isBinary);
-  const length = binary.reduce((sum, { byteLength }) => sum + byteLength, json.byteLength);
+  const json = `{"model_name":${JSON.stringify(model.name)},"model_version":"${model.version}"${id},"outputs":[${entries.join(',')}]}`;
+  const jsonLength = Buffer.byteLength(json);
+  if (!request.outputs.some((output) => output.isBinary)) {
+    // As text: it leaves in one piece with the headers.
+    return { headers: { 'Content-Type': 'application/json', 'Content-Length': String(jsonLength) }, parts: [json] };
+  }
+  let length = jsonLength;
+  for (const { byteLength } of binary) length += byteLength;
   return {
     headers: {
-      'Content-Type': isBinary ? 'application/octet-stream' : 'application/json',
+      'Content-Type': 'application/octet-stream',
       'Content-Length': String(length),
-      ...(isBinary ? { 'Inference-Header-Content-Length': String(json.byteLength) } : {}),
+      'Inference-Header-Content-Length': String(jsonLength),
     },
     parts: [json, ...binary],
   };
