@@ -1,0 +1,16 @@
+"""Asks the digits model over gRPC: python ask_grpc.py localhost:8081"""
+
+import json
+import sys
+
+import numpy
+from tritonclient.grpc import InferenceServerClient, InferInput
+
+with open("models/digits/heldout.json", encoding="utf-8") as file:
+    images = numpy.array(json.load(file)["images"][:5], dtype=numpy.float32).reshape(-1, 1, 8, 8)
+
+client = InferenceServerClient(sys.argv[1])
+image = InferInput("image", list(images.shape), "FP32")
+image.set_data_from_numpy(images)
+answer = client.infer("digits", [image], client_timeout=5)
+print(answer.as_numpy("probabilities").argmax(axis=1))
