@@ -95,15 +95,25 @@ export class EnsembleRun {
 
   /**
    * A tensor for one reader. A run takes the buffers of its inputs with it. What a step made may be shared with the answers
-   * of other requests or lie in a response cache, so its readers get copies; what the request brought is its own, and the
-   * last reader gets it as it is.
+   * of other requests or lie in a response cache, and inputs that came in binary lie in one body: readers of those get
+   * copies. An input with memory to itself goes to its last reader as it is.
    */
   private take(tensor: Tensor, name: string, as: string): Tensor {
     const left = this.readersLeft.get(name)! - 1;
     this.readersLeft.set(name, left);
-    const isOwn = left === 0 && this.call.inputs.includes(tensor);
+    const isOwn = left === 0 && isAlone(tensor, this.call.inputs);
     return { ...tensor, name: as, data: isOwn ? tensor.data : copyOf(tensor.data) };
   }
+}
+
+/** Whether a tensor is an input of the request, and the only one in its buffer. */
+function isAlone({ data }: Tensor, inputs: readonly Tensor[]): boolean {
+  const sharing = inputs.filter((input) => bufferOf(input.data) === bufferOf(data));
+  return sharing.length === 1 && sharing[0]!.data === data;
+}
+
+function bufferOf(data: TensorData): unknown {
+  return ArrayBuffer.isView(data) ? data.buffer : data;
 }
 
 function copyOf(data: TensorData): TensorData {

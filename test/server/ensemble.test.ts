@@ -2,8 +2,9 @@ import { mkdirSync, renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { addOneModel, buildModel, floatTensor, matmulModel, node, slowModel, value } from '../support/onnx-models';
+import { connectInference, floatsOf, infer as grpcInfer } from './grpc/grpc-client';
 import { plainRepository } from './harness/model-repository';
-import { floats, startServer, type RunningServer } from './harness/running-server';
+import { floats, request, startServer, type RunningServer } from './harness/running-server';
 
 /** Doubles and adds: `output = input × 2`, FP32 [batch, 4]. */
 const double = buildModel({
@@ -95,6 +96,43 @@ test('steps whose models answer from a cache, or share runs of equal requests, s
     const got = await Promise.all(Array.from({ length: 20 }, (_, i) => ask(i % 3)));
     expect(got).toEqual(got.map((_, i) => [3 * (i % 3) + 1, 4, 7, 10]));
   }
+});
+
+test.each(['HTTP', 'gRPC'])('inputs that came over %s in one body go to steps of their own', async (protocol) => {
+  const wide = buildModel({
+    node: [node('Identity', ['input'], ['output'])],
+    input: [value('input', 'FP32', ['batch', 1_024])],
+    output: [value('output', 'FP32', ['batch', 1_024])],
+  });
+  const apart = `platform: "ensemble" max_batch_size: 8
+    input { name: "a" data_type: TYPE_FP32 dims: [ 1024 ] } input { name: "b" data_type: TYPE_FP32 dims: [ 4 ] }
+    output { name: "y" data_type: TYPE_FP32 dims: [ 1024 ] } output { name: "z" data_type: TYPE_FP32 dims: [ 4 ] }
+    ensemble_scheduling {
+      step { model_name: "wide" input_map { key: "input" value: "a" } output_map { key: "output" value: "y" } }
+      step { model_name: "one" input_map { key: "input" value: "b" } output_map { key: "output" value: "z" } }
+    }`;
+  const server = await startServer({ modelRepository: repository({ ...MODELS, wide }, { apart }) });
+  const [a, b] = [new Float32Array(1_024).fill(5), Float32Array.of(1, 2, 3, 4)].map(({ buffer }) =>
+    Buffer.from(buffer),
+  );
+  const inputs = [
+    { name: 'a', datatype: 'FP32', shape: [1, 1_024], parameters: { binary_data_size: a!.byteLength } },
+    { name: 'b', datatype: 'FP32', shape: [1, 4], parameters: { binary_data_size: b!.byteLength } },
+  ];
+  if (protocol === 'gRPC') {
+    const client = connectInference(server.grpcPort);
+    const named = inputs.map(({ name, datatype, shape }) => ({ name, datatype, shape }));
+    const message = { model_name: 'apart', inputs: named, raw_input_contents: [a, b], outputs: [{ name: 'z' }] };
+    expect(floatsOf((await grpcInfer(client, message)).raw_output_contents[0])).toEqual([2, 3, 4, 5]);
+    return;
+  }
+  const header = Buffer.from(JSON.stringify({ inputs, outputs: [{ name: 'z' }] }));
+  const { json } = await request(`${server.url}/v2/models/apart/infer`, {
+    method: 'POST',
+    headers: { 'Inference-Header-Content-Length': String(header.byteLength) },
+    body: Buffer.concat([header, a!, b!]),
+  });
+  expect(json.outputs[0].data).toEqual([2, 3, 4, 5]);
 });
 
 test('the models of the steps answer on their own as well, and count what the ensemble ran', async () => {
