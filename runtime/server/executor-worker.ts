@@ -29,6 +29,10 @@ export async function runExecutorWorker(port: MessagePort, data: ExecutorWorkerD
         (error: unknown) => answer({ kind: 'failed', message: firstLine(error) }),
       );
     });
+    // A run that cannot be read will never be answered: the thread ends, and another one takes its place.
+    port.on('messageerror', (error) => {
+      throw error;
+    });
     const { inputs, outputs, onnxRuntimeVersion } = session;
     answer({ kind: 'opened', inputs, outputs, onnxRuntimeVersion });
   } catch (error) {

@@ -2,7 +2,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
-import { expect, test } from 'vitest';
+import { expect, onTestFinished, test } from 'vitest';
 import { SessionError, type Executor } from '../../runtime/server/executor';
 import { startWorkerExecutor } from '../../runtime/server/worker-executor';
 import { addOneModel } from '../support/onnx-models';
@@ -62,6 +62,20 @@ test('with two executors a replica stays ready when one dies, and the queue is s
   const answers = await Promise.all([ask(server, DEADLY), wait(20).then(() => ask(server, 1))]);
   expect(answers.map(({ status }) => status)).toEqual([503, 200]);
   expect((await server.get('/readyz')).status).toBe(200);
+});
+
+test('a run whose inputs do not arrive ends the executor: it would be waited for in vain', async () => {
+  const modelPath = path.join(plainRepository({ addone: addOneModel() }), 'addone', '1', 'model.onnx');
+  const executor = await startWorkerExecutor(await bundleServer(), {
+    modelPath,
+    executionProvider: 'cpu',
+    intraOpThreads: 1,
+  });
+  onTestFinished(() => executor.close());
+  const input = { name: 'input', datatype: 'FP32', shape: [1, 4], data: Float32Array.of(1, 2, 3, 4) } as const;
+  expect((await executor.run([input])).outputs[0]!.data).toEqual(Float32Array.of(2, 3, 4, 5));
+  expect(input.data, 'it was handed over').toHaveLength(0);
+  await expect(executor.run([input])).rejects.toThrow('executor stopped');
 });
 
 test('when one executor of a model does not start, those that did are closed again', async () => {
