@@ -134,7 +134,7 @@ export class InferenceServer {
       maxBodyBytes: Math.floor(settings.maxBodyMiB * 2 ** 20),
       bodyMemory: new BodyMemory(Math.floor(settings.bodyMemoryMiB * 2 ** 20)),
     });
-    const context = { models, inference, settings, repository: this.lifecycle };
+    const context = { models, inference, settings, isReady: () => this.isReady, repository: this.lifecycle };
     this.router = new Router([
       ...healthRoutes({ models, isDraining: () => this.isDraining, runStuckSeconds: settings.runStuckSeconds }),
       ...openInferenceRoutes(context),
@@ -154,6 +154,10 @@ export class InferenceServer {
 
   get isDraining(): boolean {
     return this.phase !== 'serving';
+  }
+
+  private get isReady(): boolean {
+    return !this.isDraining && this.models.isReady;
   }
 
   /** Whether nothing is being answered, run or opened: only then can the process end by itself at once. */
@@ -322,7 +326,7 @@ export class InferenceServer {
         inference,
         settings,
         isLive: () => this.models.longestRunSeconds <= settings.runStuckSeconds,
-        isReady: () => !this.isDraining && this.models.isReady,
+        isReady: () => this.isReady,
       }),
       maxMessageBytes: inference.maxBodyBytes,
       bodyMemory: inference.bodyMemory,

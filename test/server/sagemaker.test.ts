@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { expect, test } from 'vitest';
 import { addOneModel, identityModel } from '../support/onnx-models';
 import { plainRepository } from './harness/model-repository';
@@ -81,6 +82,31 @@ test('models are not loaded and unloaded by request where nobody has allowed it'
   const load = await server.post('/models', { model_name: 'addone', url: '/opt/ml/models/1' });
   expect(load).toMatchObject({ status: 403, json: { error: expect.stringContaining('SLIPWAY_ADMIN_PORT') } });
   expect((await request(`${server.url}/models/addone`, { method: 'DELETE' })).status).toBe(403);
+});
+
+test('where the port is open to the network, models are loaded and unloaded only by callers who have shown who they are', async () => {
+  const key = 'k'.repeat(43);
+  const sha256 = createHash('sha256').update(key).digest('hex');
+  const unload = ({ url }: RunningServer, headers: Record<string, string> = {}): Promise<Answer> =>
+    request(`${url}/models/addone`, { method: 'DELETE', headers });
+  const open = await start({ host: '0.0.0.0', adminPort: 0 });
+  expect(await unload(open)).toMatchObject({ status: 403, json: { error: expect.stringContaining('group admin') } });
+  expect((await open.post('/models', { model_name: 'addone' })).status).toBe(403);
+  expect((await open.get('/v2/models/addone/ready')).status).toBe(200);
+  const local = await start({ adminPort: 0 });
+  expect((await unload(local)).status).toBe(200);
+  const apiKeys = JSON.stringify([{ name: 'operator', sha256, groups: ['admin'] }]);
+  const guarded = await start({ host: '0.0.0.0', adminPort: 0, apiKeys });
+  expect((await unload(guarded)).status).toBe(401);
+  expect((await unload(guarded, { 'X-API-Key': key })).status).toBe(200);
+});
+
+test.each(['/ping', '/health'])('%s says so when the server is on its way out', async (probe) => {
+  const server = await start({ vertexHealthRoute: '/health', deregistrationLagSeconds: 1 });
+  expect((await server.get(probe)).status).toBe(200);
+  const drained = server.server.drain();
+  expect((await server.get(probe)).status).toBe(503);
+  expect(await drained).toBe(true);
 });
 
 test('the port comes from the platform, unless our own variable says otherwise', () => {

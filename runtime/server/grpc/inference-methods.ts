@@ -14,7 +14,6 @@ const PROTOCOL = 'oip-grpc';
 
 export interface InferenceMethodsContext extends RouteContext {
   readonly isLive: () => boolean;
-  readonly isReady: () => boolean;
 }
 
 /** The calls of the Open Inference Protocol that come often: inference and probes, by name. */

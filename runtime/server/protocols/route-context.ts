@@ -14,6 +14,8 @@ export interface RouteContext {
   readonly models: () => ServedModels;
   readonly inference: Inference;
   readonly settings: ServerSettings;
+  /** Whether every model is ready, and the server is not on its way out. */
+  readonly isReady: () => boolean;
   /** Loads and unloads models by name. @default - nobody can */
   readonly repository?: RepositoryControl;
 }

@@ -9,6 +9,7 @@ import { plainCodec } from './plain-codec';
 import type { RouteContext } from './route-context';
 
 const TARGET_MODEL = 'x-amzn-sagemaker-target-model';
+const LOOPBACK_HOSTS: ReadonlySet<string> = new Set(['127.0.0.1', '::1', 'localhost']);
 const MAX_LOAD_BODY_BYTES = 64 * 1_024;
 
 /**
@@ -18,7 +19,7 @@ const MAX_LOAD_BODY_BYTES = 64 * 1_024;
 export function sagemakerRoutes(context: RouteContext): readonly Route<Handler>[] {
   const { models, inference } = context;
   const ping: Handler = (exchange) => {
-    const isReady = models().isReady;
+    const isReady = context.isReady();
     exchange.sendJson(isReady ? 200 : 503, { ready: isReady });
   };
   const invoke: Handler = (exchange, { model }) => {
@@ -29,7 +30,7 @@ export function sagemakerRoutes(context: RouteContext): readonly Route<Handler>[
   const get: Handler = (exchange, { model = '' }) =>
     exchange.sendJson(200, describe(models().find({ name: model }).name));
   const load: Handler = async (exchange) => {
-    const repository = repositoryOf(context);
+    const repository = repositoryFor(exchange, context);
     const name = await readName(exchange);
     if (
       models()
@@ -42,7 +43,7 @@ export function sagemakerRoutes(context: RouteContext): readonly Route<Handler>[
     exchange.sendJson(200, describe(name));
   };
   const unload: Handler = async (exchange, { model = '' }) => {
-    await repositoryOf(context).unload(model);
+    await repositoryFor(exchange, context).unload(model);
     exchange.sendJson(200, {});
   };
   return [
@@ -68,11 +69,21 @@ function describe(name: string): unknown {
   return { modelName: name, modelUrl: name };
 }
 
-function repositoryOf({ repository, settings }: RouteContext): NonNullable<RouteContext['repository']> {
-  if (repository !== undefined && settings.adminPort !== undefined) return repository;
+/** This port, unlike the admin port, may be open to the network: then callers must have shown who they are. */
+function repositoryFor(
+  { caller }: Exchange,
+  { repository, settings }: RouteContext,
+): NonNullable<RouteContext['repository']> {
+  if (repository === undefined || settings.adminPort === undefined) {
+    throw new ServerError(
+      'FORBIDDEN',
+      'models are not loaded and unloaded by request here: SLIPWAY_ADMIN_PORT is not set',
+    );
+  }
+  if (caller !== '' || LOOPBACK_HOSTS.has(settings.host)) return repository;
   throw new ServerError(
     'FORBIDDEN',
-    'models are not loaded and unloaded by request here: SLIPWAY_ADMIN_PORT is not set',
+    'models are loaded and unloaded on the admin port, or here by callers with a key or token of the group admin',
   );
 }
 

@@ -12,10 +12,10 @@ import { decodePredictRequest, jsonAnswer, writePredictions } from './tensorflow
  * (https://cloud.google.com/vertex-ai/docs/predictions/custom-container-requirements); no route where it names none.
  */
 export function vertexRoutes(context: RouteContext): readonly Route<Handler>[] {
-  const { models, inference, settings } = context;
+  const { inference, settings } = context;
   const { vertexHealthRoute, vertexPredictRoute, vertexDeployedModelId } = settings;
   const health: Handler = (exchange) => {
-    const isReady = models().isReady;
+    const isReady = context.isReady();
     exchange.sendJson(isReady ? 200 : 503, { ready: isReady });
   };
   const codec = vertexCodec(vertexDeployedModelId);
