@@ -4,11 +4,17 @@ import { afterAll, describe, expect, test } from 'vitest';
 import { readConsoleBlocks } from './console-blocks';
 import { Reader } from './reader';
 
-/** Pages on which everything can be typed on one machine, from top to bottom. */
-const PAGES = ['docs/server.md', 'docs/model-repository.md', 'docs/operations.md'];
+/** Pages, or the part of one, on which everything can be typed on one machine, from top to bottom. */
+const PAGES: readonly (readonly [page: string, section: RegExp])[] = [
+  // What comes before needs an account, a cluster or Docker.
+  ['README.md', /^## Serve by hand\n[\s\S]*?(?=^## )/m],
+  ['docs/server.md', /[\s\S]*/],
+  ['docs/model-repository.md', /[\s\S]*/],
+  ['docs/operations.md', /[\s\S]*/],
+];
 
-describe.each(PAGES)('what %s shows can be typed, and prints what it says', (page) => {
-  const commands = readConsoleBlocks(readFileSync(join(__dirname, '../..', page), 'utf8'));
+describe.each(PAGES)('what %s shows can be typed, and prints what it says', (page, section) => {
+  const commands = readConsoleBlocks(section.exec(readFileSync(join(__dirname, '../..', page), 'utf8'))![0]);
   const reader = new Reader();
   afterAll(() => reader.leave());
 

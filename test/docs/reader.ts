@@ -44,7 +44,9 @@ export class Reader {
   /** Types one command. @throws Error when it fails or prints something else than the page says, or one before it did. */
   async type(shown: ShownCommand, context: TestContext): Promise<void> {
     if (this.hasFailed) throw new Error('a command before this one failed');
-    context.onTestFailed(() => (this.hasFailed = true));
+    context.onTestFailed(() => {
+      this.hasFailed = true;
+    });
     await this.tryOut(shown, context);
   }
 
