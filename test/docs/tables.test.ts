@@ -27,7 +27,7 @@ function tableOf(page: string, headings: string): readonly (readonly string[])[]
 
 const words = (cell: string): readonly string[] => [...cell.matchAll(/`([^`]+)`/g)].map(([, word]) => word!);
 
-test('docs/environment.md has every variable; vitest -u writes it anew', async () => {
+test('docs/environment.md has every variable; npx vitest run test/docs -u writes it anew', async () => {
   const rows = Object.values(ENVIRONMENT).map((row: EnvironmentVariable) =>
     [`\`${row.variable}\``, defaultOf(row), valuesOf(row), row.description.replaceAll('|', '\\|')].join(' | '),
   );
