@@ -40,6 +40,7 @@ export class Exchange implements Listed {
   /** Names and values in turn. */
   private readonly extraHeaders: string[];
   private releases: (() => void)[] | undefined;
+  private isClosed = false;
   private reading: { readonly since: number; readonly bytes: number } | undefined;
 
   constructor(
@@ -49,7 +50,11 @@ export class Exchange implements Listed {
   ) {
     this.requestId = requestIdOf(this.header('x-request-id'));
     this.extraHeaders = ['X-Request-Id', this.requestId];
-    response.on('close', () => this.close());
+    response.on('close', this.close);
+    if (response.socket !== null) return;
+    // Pipelined behind another request: a response that never gets its turn on the connection hears nothing of its end.
+    request.socket.setMaxListeners(0);
+    request.socket.once('close', this.close);
   }
 
   abort(reason: ServerError): void {
@@ -133,13 +138,16 @@ export class Exchange implements Listed {
     if (now - this.reading.since > READ_GRACE_MS + this.reading.bytes / READ_BYTES_PER_MS) response.socket.destroy();
   }
 
-  private close(): void {
-    const { response, releases } = this;
+  private readonly close = (): void => {
+    const { request, response, releases } = this;
+    if (this.isClosed) return;
+    this.isClosed = true;
+    request.socket.off('close', this.close);
     if (!response.writableFinished) this.abort(new ServerError('CLIENT_GONE', 'the client closed the connection'));
     this.releases = undefined;
     if (releases !== undefined) for (const release of releases) release();
     this.options.onClose(this);
-  }
+  };
 
   // Closing at once would reset the connection, and a client that is still sending would never read why.
   private discardBody(): void {
