@@ -24,8 +24,9 @@ const LANES = { http: 12, wild: 4, grpc: 8, wildHttp2: 64 };
 /** Every so many cases, one of each kind that needs a connection of its own or of gRPC; the others are HTTP. */
 const WILD_EVERY = 25;
 const GRPC_EVERY = 6;
-// Each lasts as long as the server keeps a connection on which nothing happens.
-const WILD_HTTP2_EVERY = 200;
+/** Each lasts as long as the server lets a call wait for its body: no more than so many. */
+const WILD_HTTP2_EVERY = 100;
+const MAX_WILD_HTTP2 = 2_000;
 /** Failures after which no more is sent. */
 const MAX_FAILURES = 8;
 
@@ -65,7 +66,7 @@ export async function fuzzServer(server: BundledServer, seed: number, requests: 
 
   const wild = Math.floor(requests / WILD_EVERY);
   const grpc = Math.floor(requests / GRPC_EVERY);
-  const wildHttp2 = Math.floor(requests / WILD_HTTP2_EVERY);
+  const wildHttp2 = Math.min(MAX_WILD_HTTP2, Math.floor(requests / WILD_HTTP2_EVERY));
   const httpLanes = Array.from({ length: LANES.http }, () => new HttpLane(httpPort));
   const sessions = new GrpcSessions(grpcPort);
   try {

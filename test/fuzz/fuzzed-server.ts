@@ -16,7 +16,7 @@ export async function fuzz(seed: number, requests: number): Promise<FuzzReport> 
       { name: 'half', bytes: identityModel({ datatype: 'FP16', shape: [] }) },
       { name: 'large', bytes: identityModel({ shape: ['batch', 'n'] }) },
     ],
-    { SLIPWAY_DEFAULT_MODEL: 'two', SLIPWAY_KEEP_ALIVE_SECONDS: '3' },
+    { SLIPWAY_DEFAULT_MODEL: 'two', SLIPWAY_KEEP_ALIVE_SECONDS: '3', SLIPWAY_REQUEST_DEADLINE_SECONDS: '5' },
   );
   onTestFinished(async () => void (await server.stop()));
   const report = await fuzzServer(server, seed, requests);

@@ -1,5 +1,5 @@
 import { deflateSync, gzipSync } from 'node:zlib';
-import { Random } from './random';
+import { type Random } from './random';
 
 /** Models that a fuzzed server has; `two` is its default. */
 export const FUZZED_MODELS = ['two', 'lookup', 'words', 'half', 'large', 'nobody', 'two%2F', '..', '__proto__'];

@@ -39,9 +39,9 @@ export function wildHttpCase(random: Random): WildCase {
       head([
         ...POST,
         `Content-Length: ${random.pick(['-1', '+3', '0x3', '3 3', '3,3', '99999999999999999999', '1e3', '', '2147483648'])}`,
-      ]) + '{}\n',
+      ]).toString('latin1') + '{}\n',
     () =>
-      head([...POST, 'Transfer-Encoding: chunked']) +
+      head([...POST, 'Transfer-Encoding: chunked']).toString('latin1') +
       random.pick([
         '-1\r\n',
         'fffffffffffffffff\r\n',
