@@ -12,7 +12,7 @@ export function parseArguments(name: string, command: Command, argv: readonly st
   const { values, positionals } = parseStrictly(name, command, argv);
 
   const missing = command.arguments[positionals.length];
-  if (missing !== undefined)
+  if (missing !== undefined && missing.optional !== true)
     throw new UsageError(`slipway ${name}: <${missing.name}> is missing: ${missing.description}`);
   const superfluous = positionals[command.arguments.length];
   if (superfluous !== undefined) throw new UsageError(`slipway ${name}: unexpected argument '${superfluous}'`);
@@ -22,7 +22,7 @@ export function parseArguments(name: string, command: Command, argv: readonly st
     }
   }
 
-  const byName = new Map(command.arguments.map((argument, i) => [argument.name, positionals[i]!]));
+  const byName = new Map(command.arguments.map((argument, i) => [argument.name, positionals[i] ?? '']));
   return {
     text: (option) => values[option] as string | undefined,
     texts: (option) => (values[option] as string[] | undefined) ?? [],

@@ -22,6 +22,8 @@ export interface CommandOption {
 export interface CommandArgument {
   readonly name: string;
   readonly description: string;
+  /** Only the last one may be. @default false */
+  readonly optional?: boolean;
 }
 
 /** What a command line became: every flag by name, every argument by name. */
@@ -29,6 +31,7 @@ export interface ParsedArguments {
   text(option: string): string | undefined;
   texts(option: string): readonly string[];
   flag(option: string): boolean;
+  /** Empty for an optional one that was not given. */
   argument(name: string): string;
 }
 

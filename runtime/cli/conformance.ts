@@ -6,7 +6,13 @@ import type { Command } from './command';
 
 /** `slipway conformance`: what a server says on the wire, held against the protocols it speaks. */
 export const conformance: Command = {
-  arguments: [{ name: 'url', description: "a server that serves the suite's models, as in http://127.0.0.1:8080" }],
+  arguments: [
+    {
+      name: 'url',
+      description: "a server that serves the suite's models, as in http://127.0.0.1:8080",
+      optional: true,
+    },
+  ],
   options: {
     grpc: {
       type: 'string',
@@ -45,8 +51,10 @@ export const conformance: Command = {
       ({ id, area }) => (area !== 'grpc' || grpc !== undefined) && (id.includes(only) || area.includes(only)),
     );
     if (cases.length === 0) throw new CliError(`no case has '${only}' in its id or area`);
+    const url = given.argument('url');
+    if (url === '') throw new UsageError('slipway conformance: <url> is missing: a server to ask, or --write-models');
     const isJson = given.flag('json');
-    const subject = { http: new HttpClient(parseUrl(given.argument('url')), headers), grpc };
+    const subject = { http: new HttpClient(parseUrl(url), headers), grpc };
     const results = await runConformance(subject, cases, (result) => {
       if (!isJson) terminal.out(describe(result));
     });

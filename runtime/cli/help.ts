@@ -21,7 +21,7 @@ export function renderGeneralHelp(entries: readonly CommandEntry[], width: numbe
 /** What `slipway <command> --help` prints. */
 export function renderCommandHelp({ name, summary }: CommandEntry, command: Command, width: number): string {
   const options = Object.entries(command.options);
-  const usage = ['slipway', name, ...command.arguments.map((argument) => `<${argument.name}>`)];
+  const usage = ['slipway', name, ...command.arguments.map(usageOf)];
   const rows = [
     ...command.arguments.map(({ name: argument, description }) => [`  <${argument}>`, description]),
     ...options.map(([option, { type, value, multiple, required, description }]) => [
@@ -36,4 +36,8 @@ export function renderCommandHelp({ name, summary }: CommandEntry, command: Comm
     ...(command.details === undefined ? [] : ['', wrapText(command.details, width)]),
     ...(rows.length === 0 ? [] : ['', formatTable(rows, width)]),
   ].join('\n');
+}
+
+function usageOf({ name, optional }: Command['arguments'][number]): string {
+  return optional === true ? `[<${name}>]` : `<${name}>`;
 }

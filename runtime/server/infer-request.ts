@@ -6,7 +6,6 @@ import type { TensorSignature } from '../spec/model-facts';
 import { textOfBase64 } from './base64-text';
 import { checkInput, countRows, findInput, findOutput, inModelOrder, readInput, showShape } from './check-inputs';
 import { isJsonObject, malformed, parseJsonObject, showGiven, type Json } from './json-body';
-import type { ImagePreprocessing } from './protocols/image-input';
 import { readRequestParameters, type RequestParameters } from './request-parameters';
 import { ServerError } from './errors';
 
@@ -19,8 +18,6 @@ export interface InferTarget {
   readonly maxRows: number | undefined;
   /** Names of classes, by output. @default - none */
   readonly labels?: ReadonlyMap<string, readonly string[]>;
-  /** How pictures become its input. @default - scaled to 0 … 1 for floating point, as they are for integers */
-  readonly preprocessing?: ImagePreprocessing;
 }
 
 export interface RequestedOutput {

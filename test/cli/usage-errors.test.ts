@@ -11,10 +11,7 @@ const MISTAKES: readonly (readonly [commandLine: string, message: string])[] = [
   ['plan', 'slipway plan: <spec file> is missing: an InferenceServiceSpec as YAML or JSON'],
   ['plan one.yaml two.yaml', "slipway plan: unexpected argument 'two.yaml'"],
   ['serve --htp-port 9000', 'slipway serve: no flag --htp-port, the nearest one is --http-port'],
-  [
-    'conformance',
-    "slipway conformance: <url> is missing: a server that serves the suite's models, as in http://127.0.0.1:8080",
-  ],
+  ['conformance', 'slipway conformance: <url> is missing: a server to ask, or --write-models'],
   ['conformance localhost:8080', "slipway conformance: a server is an http:// or https:// URL, got 'localhost:8080'"],
   ['conformance http://127.0.0.1:1 --header key', "slipway conformance: --header must be 'name: value', got 'key'"],
   ['key', 'slipway key: which one? slipway key create'],

@@ -13,16 +13,6 @@ export const IMAGE_TYPES = ['image/png', 'image/jpeg', 'image/webp'] as const;
 /** What files of these types begin with. */
 const SIGNATURES = [/^\x89PNG\r\n\x1a\n/, /^\xff\xd8\xff/, /^RIFF[^]{4}WEBP/];
 
-/** How a picture's bytes become the numbers that a model was trained on: (byte × scale - mean) ÷ deviation, by channel. */
-export interface ImagePreprocessing {
-  /** @default 1/255 for floating point, 1 for integers */
-  readonly scale?: number;
-  /** By channel, or one for all. @default 0 */
-  readonly mean?: readonly number[];
-  /** By channel, or one for all. @default 1 */
-  readonly standardDeviation?: readonly number[];
-}
-
 /** A picture of few bytes can have very many: this many are decoded at most. */
 const MAX_PIXELS = 64 * 2 ** 20;
 /** Longest side where the model takes any size. */
@@ -51,9 +41,7 @@ export async function readImage(body: Uint8Array, target: InferTarget): Promise<
   const { pixels, height, width } = await decode(body, layout);
   const sizes = layout.isChannelsFirst ? [layout.channels, height, width] : [height, width, layout.channels];
   const shape = layout.hasRows ? [1, ...sizes] : sizes;
-  return readInput(signature, shape, () =>
-    convert(signature, pixels, height * width, layout, target.preprocessing ?? {}),
-  );
+  return readInput(signature, shape, () => convert(signature, pixels, height * width, layout));
 }
 
 function layoutOf({ name, datatype, shape }: TensorSignature): Layout {
@@ -119,30 +107,27 @@ async function loadSharp(): Promise<(body: Buffer) => Sharp> {
   try {
     const { default: sharp } = await import('sharp');
     return (body) => sharp(body, { limitInputPixels: MAX_PIXELS, pages: 1, failOn: 'error' });
-  } catch {
-    throw new ServerError(
-      'NOT_IMPLEMENTED',
-      'pictures need the package sharp, which is not installed beside this server',
-    );
+  } catch (error) {
+    const reason =
+      (error as NodeJS.ErrnoException).code === 'ERR_MODULE_NOT_FOUND'
+        ? 'is not installed beside this server'
+        : 'cannot be loaded on this machine';
+    throw new ServerError('NOT_IMPLEMENTED', `pictures need the package sharp, which ${reason}`);
   }
 }
 
+/** From 0 to 1 for floating point, from 0 to 255 for integers: a model that was trained on something else has it in its graph or its hook. */
 function convert(
   { datatype }: TensorSignature,
   pixels: Uint8Array,
   area: number,
   { channels, isChannelsFirst }: Layout,
-  { scale, mean = [0], standardDeviation = [1] }: ImagePreprocessing,
 ): Tensor['data'] {
   const isFloat = datatype.startsWith('FP');
   const isWide = datatype === 'INT64' || datatype === 'UINT64';
-  const factor = scale ?? (isFloat ? 1 / 255 : 1);
   return makeTensorData(datatype, pixels.length, (i) => {
-    const channel = isChannelsFirst ? Math.floor(i / area) : i % channels;
-    const byte = pixels[isChannelsFirst ? (i % area) * channels + channel : i]!;
-    const centre = mean[channel] ?? mean[0]!;
-    const value = (byte * factor - centre) / (standardDeviation[channel] ?? standardDeviation[0]!);
-    if (datatype === 'FP16') return toHalfBits(value);
-    return isFloat ? value : isWide ? BigInt(Math.round(value)) : Math.round(value);
+    const byte = pixels[isChannelsFirst ? (i % area) * channels + Math.floor(i / area) : i]!;
+    if (datatype === 'FP16') return toHalfBits(byte / 255);
+    return isFloat ? byte / 255 : isWide ? BigInt(byte) : byte;
   });
 }

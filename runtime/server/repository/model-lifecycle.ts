@@ -22,7 +22,7 @@ const MODELS_AT_ONCE = 4;
 /** How long a look at the repository may go on asking. */
 const LOOK_TIMEOUT_MS = 60_000;
 
-/** Loading and unloading by name, for whoever may ask: the admin port, and gRPC. */
+/** Loading and unloading by name, for whoever may ask. */
 export interface RepositoryControl {
   /**
    * Loads the versions that the policy chooses, and replaces those whose files have changed.
