@@ -59,24 +59,23 @@ describe.each(EXECUTORS)('with %s executors', (executor) => {
     const told = report.events.filter(({ detail }) => detail.includes('the server is shutting down'));
     expect(told.length, 'told to come again').toBeGreaterThan(0);
   });
+});
 
-  test('SIGTERM while a new version is being loaded under load: the old one answers to the end, exit 0', async () => {
-    const lagSeconds = 1;
-    const running = await start({
-      SLIPWAY_EXECUTOR: executor,
-      SLIPWAY_HOT_RELOAD: 'true',
-      SLIPWAY_RELOAD_SECONDS: '0.1',
-      SLIPWAY_DEREGISTRATION_LAG_SECONDS: String(lagSeconds),
-    });
-    const clients = load(running);
-    await untilAnswered(clients, 10);
-    putVersion(running.repository, 'two', 2, heavyModel(2, 20 * 2 ** 20));
-    await running.server.waitForLine(({ msg, version }) => msg === 'model fetched and checked' && version === 2);
-    const terminatedAt = Date.now();
-    running.server.child.kill('SIGTERM');
-    expect(await running.server.exited).toEqual({ code: 0, signal: null });
-    expect(unexpected(await clients.stop(), turnedAwayFrom(terminatedAt + 1_000 * lagSeconds))).toEqual([]);
+test('SIGTERM while a new version is being loaded under load: the old one answers to the end, exit 0', async () => {
+  const lagSeconds = 1;
+  const running = await start({
+    SLIPWAY_HOT_RELOAD: 'true',
+    SLIPWAY_RELOAD_SECONDS: '0.1',
+    SLIPWAY_DEREGISTRATION_LAG_SECONDS: String(lagSeconds),
   });
+  const clients = load(running);
+  await untilAnswered(clients, 10);
+  putVersion(running.repository, 'two', 2, heavyModel(2, 20 * 2 ** 20));
+  await running.server.waitForLine(({ msg, version }) => msg === 'model fetched and checked' && version === 2);
+  const terminatedAt = Date.now();
+  running.server.child.kill('SIGTERM');
+  expect(await running.server.exited).toEqual({ code: 0, signal: null });
+  expect(unexpected(await clients.stop(), turnedAwayFrom(terminatedAt + 1_000 * lagSeconds))).toEqual([]);
 });
 
 test('SIGTERM during the start, with clients of gRPC that wait for it to serve: they are told, exit 0', async () => {
