@@ -10,7 +10,7 @@ const parameters = fc.dictionary(
     fc.boolean().map((bool_param) => ({ bool_param })),
     fc.maxSafeInteger().map((value) => ({ int64_param: value })),
     fc.string({ unit: 'binary' }).map((string_param) => ({ string_param })),
-    fc.double({ noNaN: true }).map((double_param) => ({ double_param })),
+    fc.double({ noNaN: true, noDefaultInfinity: true }).map((double_param) => ({ double_param })),
     fc.maxSafeNat().map((value) => ({ uint64_param: value })),
   ),
   { maxKeys: 3, noNullPrototype: true },
