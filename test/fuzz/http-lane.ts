@@ -116,11 +116,15 @@ export function readAnswer(bytes: Buffer, method: string): ReadAnswer | undefine
 }
 
 /** Sends bytes over a connection of their own, says that there are no more, and waits for the server to close. */
-export function sendAlone(port: number, bytes: Buffer): Promise<{ readonly received: Buffer; readonly hung: boolean }> {
+export function sendAlone(
+  port: number,
+  bytes: Buffer,
+  boundMs = BOUND_MS,
+): Promise<{ readonly received: Buffer; readonly hung: boolean }> {
   return new Promise((resolve) => {
     const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
     const chunks: Buffer[] = [];
-    const timer = setTimeout(() => finish(true), BOUND_MS);
+    const timer = setTimeout(() => finish(true), boundMs);
     const finish = (hung: boolean): void => {
       clearTimeout(timer);
       socket.destroy();
