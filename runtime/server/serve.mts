@@ -51,14 +51,20 @@ function drainOnSignals(server: InferenceServer): void {
   }
 }
 
+/** Set by the first that gives up: what it ends, a drain that still waits must not call its own success. */
+let isAbandoned = false;
+
 async function drain(server: InferenceServer): Promise<void> {
-  if (!(await server.drain())) return abandon(server);
+  const isDone = await server.drain();
+  if (isAbandoned) return;
+  if (!isDone) return abandon(server);
   await server.close();
   process.exit(0);
 }
 
 /** `process.exit` waits for a run that cannot be interrupted: only SIGKILL ends the process for certain. */
 async function abandon(server: InferenceServer): Promise<void> {
+  isAbandoned = true;
   if (await server.abandon()) process.exit(1);
   process.kill(process.pid, 'SIGKILL');
 }
