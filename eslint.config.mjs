@@ -107,7 +107,7 @@ export default tseslint.config(
       'prefer-const': 'error',
     },
   },
-  { files: ['runtime/cli/**', 'test/**', 'cdk/examples/**'], rules: { 'no-console': 'off' } },
+  { files: ['runtime/cli/**', 'test/**', 'bench/**', 'cdk/examples/**'], rules: { 'no-console': 'off' } },
   {
     // Tests look into parsed JSON, templates and recordings, where everything is any.
     files: ['test/**'],

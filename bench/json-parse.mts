@@ -1,7 +1,7 @@
 // Microseconds of the server's own reading of a JSON tensor of 150,528 floats, and of JSON.parse on the same text.
-import { parseInferRequest } from '../runtime/server/infer-request.ts';
-import { IMAGE } from './models.mts';
-import { jsonRequest } from './requests.mts';
+import { parseInferRequest } from '../runtime/server/infer-request.js';
+import { IMAGE } from './models.mjs';
+import { jsonRequest } from './requests.mjs';
 
 const input = { model: 'first4', shape: [1, ...IMAGE] };
 const { body } = jsonRequest('http://127.0.0.1', input);

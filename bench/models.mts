@@ -11,7 +11,7 @@ import {
   value,
   type NodeInit,
   type TensorInit,
-} from '../test/support/onnx-models.ts';
+} from '../test/support/onnx-models.js';
 
 const RESNET = fileURLToPath(new URL('light_resnet50.onnx', import.meta.url));
 

@@ -1,7 +1,7 @@
 // Open-loop load: requests leave at their time whether answers have come or not, which no closed-loop generator does.
 import { setTimeout as wait } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
-import type { Request } from './load.mts';
+import type { Request } from './load.mjs';
 
 export interface OpenLoad {
   readonly total: number;

@@ -2,8 +2,8 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { has } from './load.mts';
-import { start, untilReady, type Started } from './processes.mts';
+import { has } from './load.mjs';
+import { start, untilReady, type Started } from './processes.mjs';
 
 const RUNTIME = ['onnxruntime==1.30.0', 'numpy'];
 const PACKAGES = {

@@ -1,5 +1,5 @@
 // Bodies as clients send them: the Open Inference Protocol as binary, as JSON and over gRPC.
-import type { Request } from './load.mts';
+import type { Request } from './load.mjs';
 
 /** One FP32 tensor named `input`. */
 export interface Input {

@@ -10,10 +10,10 @@ import { cpus, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
-import { has } from './load.mts';
-import { layOutModels } from './models.mts';
-import { installPeers } from './peers.mts';
-import { ROWS, type Context, type Figure } from './rows.mts';
+import { has } from './load.mjs';
+import { layOutModels } from './models.mjs';
+import { installPeers } from './peers.mjs';
+import { ROWS, type Context, type Figure } from './rows.mjs';
 
 const NODE_24 = '24.21.0';
 const root = fileURLToPath(new URL('..', import.meta.url));
