@@ -50,6 +50,8 @@ export async function startPeer(
     OMP_NUM_THREADS: '1',
     PYTHONPATH: join(bench, 'peers'),
     BENTOML_DO_NOT_TRACK: 'True',
+    // A line for each request would be what is measured.
+    BENTOML_CONFIG_OPTIONS: 'api_server.logging.access.enabled=false',
     RAY_USAGE_STATS_ENABLED: '0',
   };
   const base = `http://127.0.0.1:${port}`;

@@ -1,16 +1,21 @@
 // Processes of the benchmark: started on named cores, ended with it, and what they cost read from /proc.
 import { execFileSync, spawn, spawnSync, type ChildProcess } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { closeSync, mkdtempSync, openSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 
 /** Ticks of the kernel's clock in a second, for /proc/<pid>/stat. */
 const CLOCK_TICKS = Number(execFileSync('getconf', ['CLK_TCK'], { encoding: 'utf8' }));
 const READY_SECONDS = 60;
 
+const LOGS = mkdtempSync(join(tmpdir(), 'slipway-bench-logs-'));
+let started = 0;
 const running = new Set<ChildProcess>();
 process.on('exit', () => {
   for (const child of running) child.kill('SIGKILL');
+  rmSync(LOGS, { recursive: true, force: true });
 });
 
 export interface Started {
@@ -29,20 +34,20 @@ export interface StartOptions {
 
 export function start(command: readonly string[], { cores, environment, directory }: StartOptions = {}): Started {
   const [program, ...rest] = cores === undefined ? command : ['taskset', '-c', cores, ...command];
+  // A file, not a pipe: while the load is generated nobody would read it, and a server that logs would wait for that.
+  const log = join(LOGS, String(started++));
+  const file = openSync(log, 'w');
   const child = spawn(program!, rest, {
     env: { PATH: process.env['PATH'], HOME: process.env['HOME'], ...environment },
     cwd: directory,
-    stdio: ['ignore', 'pipe', 'pipe'],
+    stdio: ['ignore', file, file],
   });
+  closeSync(file);
   running.add(child);
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.on('data', (chunk: Buffer) => (output = (output + chunk.toString()).slice(-100_000)));
-  }
   const closed = new Promise<void>((resolve) => child.once('close', () => (running.delete(child), resolve())));
   return {
     pid: child.pid!,
-    output: () => output,
+    output: () => readFileSync(log, 'utf8').slice(-10_000),
     stop: async () => {
       child.kill('SIGTERM');
       const timer = setTimeout(() => child.kill('SIGKILL'), 5_000);
