@@ -84,8 +84,8 @@ export function h2load(request: Request, options: { streams: number; requests: n
     request.url,
   ];
   const output = execFileSync('taskset', ['-c', options.core, 'h2load', ...args], { encoding: 'utf8' });
-  const seconds =
-    Number(/finished in ([\d.]+)s/.exec(output)![1]) || Number(/finished in ([\d.]+)ms/.exec(output)![1]) / 1e3;
+  const [, figure, unit] = /finished in ([\d.]+)(us|ms|s)/.exec(output)!;
+  const seconds = Number(figure) * { us: 1e-6, ms: 1e-3, s: 1 }[unit as 'us' | 'ms' | 's'];
   const succeeded = Number(/(\d+) succeeded/.exec(output)![1]);
   return {
     requests: succeeded,

@@ -360,7 +360,7 @@ async function longestStall(context: Context): Promise<Figure> {
 
 /** The longest delay of the event loop since it was last asked, in seconds. */
 async function stall(server: Serving): Promise<number> {
-  return metric(await metrics(server), 'slipway_event_loop_delay_seconds{stat="max"}');
+  return metric(await metrics(server), 'slipway_event_loop_delay_seconds{quantile="1"}');
 }
 
 async function overload(context: Context): Promise<Figure> {

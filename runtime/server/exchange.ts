@@ -112,10 +112,15 @@ export class Exchange implements Listed {
     if (this.options.isLast()) this.extraHeaders.push('Connection', 'close');
     // All at once and as a list: Node then writes them as they are, without a map of them.
     response.writeHead(status, listHeaders(this.extraHeaders, headers));
-    const pieces = joinSmall(parts);
-    const last = pieces.length - 1;
-    for (let i = 0; i < last; i++) response.write(pieces[i]!);
-    response.end(pieces[last]);
+    const joined = joinSmall(parts);
+    if (joined !== undefined) {
+      // Text of one byte a character is those bytes, and leaves in one piece with the headers.
+      response.end(joined, 'latin1');
+      return;
+    }
+    const last = parts.length - 1;
+    for (let i = 0; i < last; i++) response.write(parts[i]!);
+    response.end(parts[last]);
   }
 
   sendJson(status: number, body: unknown, headers: Readonly<Record<string, string>> = {}): void {
@@ -167,12 +172,13 @@ function listHeaders(extra: readonly string[], headers: Readonly<Record<string, 
   return list;
 }
 
-function joinSmall(parts: readonly (Uint8Array | string)[]): readonly (Uint8Array | string)[] {
-  if (parts.length < 2) return parts;
+/** Small parts as one text in Latin 1; undefined for large ones, and for one that is text already. */
+function joinSmall(parts: readonly (Uint8Array | string)[]): string | undefined {
+  if (parts.length === 0 || (parts.length === 1 && typeof parts[0] === 'string')) return undefined;
   let bytes = 0;
   // A character of text is at most three bytes.
   for (const part of parts) bytes += typeof part === 'string' ? 3 * part.length : part.byteLength;
-  if (bytes > JOINED_BYTES) return parts;
+  if (bytes > JOINED_BYTES) return undefined;
   const joined = Buffer.allocUnsafe(bytes);
   let at = 0;
   for (const part of parts) {
@@ -183,5 +189,5 @@ function joinSmall(parts: readonly (Uint8Array | string)[]): readonly (Uint8Arra
       at += part.byteLength;
     }
   }
-  return [joined.subarray(0, at)];
+  return joined.toString('latin1', 0, at);
 }
