@@ -153,7 +153,10 @@ describe('compression', () => {
   test('with anything else is refused, with what would work', async () => {
     const { grpcPort } = await start({ plus: addOneModel() });
     const answer = await send(connectRaw(grpcPort), INFER, [], { headers: { 'grpc-encoding': 'zstd' } });
-    expect(answer).toMatchObject({ grpcStatus: 12, grpcMessage: "grpc-encoding must be identity, deflate or gzip, got 'zstd'" });
+    expect(answer).toMatchObject({
+      grpcStatus: 12,
+      grpcMessage: "grpc-encoding must be identity, deflate or gzip, got 'zstd'",
+    });
     expect(answer.headers['grpc-accept-encoding']).toBe('identity,deflate,gzip');
   });
 

@@ -116,8 +116,7 @@ describe("a configuration's model_warmup", () => {
   test('that the model does not run on keeps it from being served', async () => {
     // A table of which no row has such a number.
     const model = lookupModel();
-    const sample =
-      'batch_size: 1 inputs { key: "index" value { data_type: TYPE_INT64 input_data_file: "far.bin" } }';
+    const sample = 'batch_size: 1 inputs { key: "index" value { data_type: TYPE_INT64 input_data_file: "far.bin" } }';
     const repository = withSample(model, sample);
     mkdirSync(path.join(repository, 'm', 'warmup'));
     writeFileSync(path.join(repository, 'm', 'warmup', 'far.bin'), BigInt64Array.of(1_000_000n));
