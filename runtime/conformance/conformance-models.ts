@@ -1,24 +1,9 @@
 import { create, toBinary, type MessageInitShape } from '@bufbuild/protobuf';
+import { TYPE_OF_DATATYPE } from '../onnx/element-types';
 import { ModelProtoSchema, TensorProto_DataType, type NodeProtoSchema } from '../onnx/generated/onnx-ml_pb';
 import type { Datatype } from '../spec/datatypes';
 
-const ELEMENT_TYPES: Record<Datatype, TensorProto_DataType> = {
-  BOOL: TensorProto_DataType.BOOL,
-  UINT8: TensorProto_DataType.UINT8,
-  UINT16: TensorProto_DataType.UINT16,
-  UINT32: TensorProto_DataType.UINT32,
-  UINT64: TensorProto_DataType.UINT64,
-  INT8: TensorProto_DataType.INT8,
-  INT16: TensorProto_DataType.INT16,
-  INT32: TensorProto_DataType.INT32,
-  INT64: TensorProto_DataType.INT64,
-  FP16: TensorProto_DataType.FLOAT16,
-  FP32: TensorProto_DataType.FLOAT,
-  FP64: TensorProto_DataType.DOUBLE,
-  BYTES: TensorProto_DataType.STRING,
-};
-
-export const DATATYPES = Object.keys(ELEMENT_TYPES) as Datatype[];
+export const DATATYPES = Object.keys(TYPE_OF_DATATYPE) as Datatype[];
 
 /** A model that cases ask for. */
 export interface ConformanceModel {
@@ -94,7 +79,7 @@ function build(
   }));
   const value = (name: string) => ({
     name,
-    type: { value: { case: 'tensorType' as const, value: { elemType: ELEMENT_TYPES[datatype], shape: { dim } } } },
+    type: { value: { case: 'tensorType' as const, value: { elemType: TYPE_OF_DATATYPE[datatype], shape: { dim } } } },
   });
   const graph: Graph = { name: 'conformance', node, input: inputs.map(value), output: outputs.map(value), initializer };
   return toBinary(

@@ -45,3 +45,8 @@ const ELEMENT_TYPES = new Map<number, ElementType>([
 export function elementType(type: number): ElementType | undefined {
   return ELEMENT_TYPES.get(type);
 }
+
+/** ONNX's element type numbers of the datatypes that are served. */
+export const TYPE_OF_DATATYPE = Object.fromEntries(
+  [...ELEMENT_TYPES].flatMap(([type, { datatype }]) => (datatype === undefined ? [] : [[datatype, type]])),
+) as Readonly<Record<Datatype, Type>>;

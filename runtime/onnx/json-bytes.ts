@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import type { NumberList } from './json-numbers';
-import { parseJsonText } from './json-text';
+import { JSON_LITERALS, MAX_INTEGER_LENGTH, MAX_JSON_DEPTH, parseJsonText } from './json-text';
 import { scanJsonNumbers } from './scan-json-numbers';
 
 /** From here on reading the bytes is faster than making text of them for the engine's own parser. */
@@ -33,16 +33,6 @@ export function parseJsonBytes(bytes: Uint8Array): unknown {
 const GIVE_UP = new Error('not read');
 
 const NUMBER = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/;
-const LITERALS = [
-  ['true', true],
-  ['false', false],
-  ['null', null],
-  ['NaN', NaN],
-  ['Infinity', Infinity],
-  ['-Infinity', -Infinity],
-] as const;
-const MAX_DEPTH = 64;
-const MAX_INTEGER_LENGTH = 20;
 const MAX_NUMBER_LENGTH = 1_100;
 /** Longer strings are left to the engine, which looks for their end faster. */
 const SHORT_STRING = 64;
@@ -68,7 +58,7 @@ class JsonBytesReader {
   }
 
   private value(depth: number, isFlat: boolean): unknown {
-    if (depth > MAX_DEPTH) throw GIVE_UP;
+    if (depth > MAX_JSON_DEPTH) throw GIVE_UP;
     const next = this.next();
     if (next === OPEN_OBJECT) return this.object(depth);
     if (next === OPEN_LIST) return this.list(depth, isFlat);
@@ -175,7 +165,7 @@ class JsonBytesReader {
       const isNumber = Number.isSafeInteger(value) || /[.eE]/.test(token) || token.length > MAX_INTEGER_LENGTH;
       return isNumber ? value : BigInt(token);
     }
-    const literal = LITERALS.find(([text]) => text === token);
+    const literal = JSON_LITERALS.find(([text]) => text === token);
     if (literal === undefined) throw GIVE_UP;
     return literal[1];
   }

@@ -1,3 +1,5 @@
+import { MAX_JSON_DEPTH } from './json-text';
+
 /**
  * A JSON list that holds numbers only, or lists of such lists that are all of one length: a tensor as JSON has it, without
  * an object for each of its elements.
@@ -31,13 +33,10 @@ export class NumberList {
   }
 }
 
-/** `parseJsonBytes` reads no list that lies deeper. */
-const MAX_DEPTH = 64;
-
 /** A list that `parseJsonBytes` gave as `parseJsonText` would have given it; lists in objects stay as they are. */
 export function withoutNumberLists(value: unknown, depth = 0): unknown {
   if (value instanceof NumberList) return value.toLists();
-  const isList = Array.isArray(value) && depth < MAX_DEPTH;
+  const isList = Array.isArray(value) && depth < MAX_JSON_DEPTH;
   if (!isList || !value.some((part) => typeof part === 'object')) return value;
   return value.map((part) => withoutNumberLists(part, depth + 1));
 }

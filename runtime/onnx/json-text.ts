@@ -21,7 +21,8 @@ const NONFINITE = /NaN|Infinity/;
 
 const NUMBER = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y;
 const SPACE = /[ \t\n\r]*/y;
-const LITERALS = [
+/** What stands for a value and is neither text nor a number. */
+export const JSON_LITERALS = [
   ['true', true],
   ['false', false],
   ['null', null],
@@ -30,9 +31,9 @@ const LITERALS = [
   ['-Infinity', -Infinity],
 ] as const;
 /** No 64-bit integer is longer, and the time BigInt takes grows with the square of the digits. */
-const MAX_INTEGER_LENGTH = 20;
+export const MAX_INTEGER_LENGTH = 20;
 /** Deeper than any tensor; a body of brackets only must not exhaust the stack. */
-const MAX_DEPTH = 64;
+export const MAX_JSON_DEPTH = 64;
 
 class JsonTextReader {
   private at = 0;
@@ -47,7 +48,8 @@ class JsonTextReader {
   }
 
   private value(depth: number): unknown {
-    if (depth > MAX_DEPTH) throw new SyntaxError(`JSON nested deeper than ${MAX_DEPTH} at position ${this.at}`);
+    if (depth > MAX_JSON_DEPTH)
+      throw new SyntaxError(`JSON nested deeper than ${MAX_JSON_DEPTH} at position ${this.at}`);
     this.space();
     const next = this.text[this.at];
     if (next === '{') return this.object(depth);
@@ -111,7 +113,7 @@ class JsonTextReader {
   }
 
   private scalar(): unknown {
-    for (const [token, value] of LITERALS) {
+    for (const [token, value] of JSON_LITERALS) {
       if (this.text.startsWith(token, this.at)) {
         this.at += token.length;
         return value;

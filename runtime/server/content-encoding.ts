@@ -10,13 +10,12 @@ import {
   gzip,
 } from 'node:zlib';
 import type { Transform } from 'node:stream';
+import { joinChunks, paddingBefore } from './aligned-memory';
 import type { Cancellation } from './cancellation';
 import type { EncodedAnswer } from './codec';
 import { ServerError } from './errors';
 import { malformed } from './json-body';
 
-/** As `malloc` aligns: kernels add up in another order, and round otherwise, from an address that is no multiple of it. */
-const ALIGNMENT = 16;
 const CHUNK_BYTES = 64 * 1_024;
 /** Shorter answers are sent sooner than they are compressed. */
 const COMPRESSED_FROM_BYTES = 16 * 1_024;
@@ -83,14 +82,8 @@ export async function inflateBody(body: Uint8Array, encoding: string, options: I
   } finally {
     inflater.destroy();
   }
-  const padding = (ALIGNMENT - (headerLength % ALIGNMENT)) % ALIGNMENT;
-  const inflated = new Uint8Array(new ArrayBuffer(padding + length), padding, length);
-  let at = 0;
-  for (const chunk of chunks) {
-    inflated.set(chunk, at);
-    at += chunk.byteLength;
-  }
-  return inflated;
+  const padding = paddingBefore(headerLength);
+  return joinChunks(chunks, new Uint8Array(new ArrayBuffer(padding + length), padding, length));
 }
 
 /** RFC 9110 means zlib's format by `deflate`; some clients send the bare one. */

@@ -1,9 +1,8 @@
 import type { IncomingMessage } from 'node:http';
+import { joinChunks, paddingBefore } from './aligned-memory';
 import type { Cancellation } from './cancellation';
 import { ServerError } from './errors';
 
-/** As `malloc` aligns: kernels add up in another order, and round otherwise, from an address that is no multiple of it. */
-const ALIGNMENT = 16;
 const POOLED_BYTES = 2_048;
 
 export interface ReadBodyOptions {
@@ -49,17 +48,11 @@ async function readUndeclared(request: IncomingMessage, options: ReadBodyOptions
     take?.(chunk.byteLength);
     chunks.push(chunk);
   });
-  const body = allocate(length, options);
-  let at = 0;
-  for (const chunk of chunks) {
-    body.set(chunk, at);
-    at += chunk.byteLength;
-  }
-  return body;
+  return joinChunks(chunks, allocate(length, options));
 }
 
 function allocate(length: number, { headerLength = 0 }: ReadBodyOptions): Uint8Array {
-  const padding = (ALIGNMENT - (headerLength % ALIGNMENT)) % ALIGNMENT;
+  const padding = paddingBefore(headerLength);
   const bytes = padding + length;
   // Small ones come from Node's pool, at a multiple of 8: memory of its own for each would keep the garbage collector busy.
   if (bytes <= POOLED_BYTES) return Buffer.allocUnsafe(bytes).subarray(padding);

@@ -1,6 +1,7 @@
 import { performance } from 'node:perf_hooks';
 import { Worker } from 'node:worker_threads';
 import type { Tensor } from '../onnx/tensor-encoding';
+import { ALIGNMENT } from './aligned-memory';
 import { ExecutorExit, RunError, SessionError, type Executor, type ExecutorOptions, type RunResult } from './executor';
 import type { ExecutorAnswer, ExecutorWorkerData, OpenedMessage, RunMessage } from './executor-messages';
 import { turnTelemetryOff } from './settings';
@@ -145,6 +146,3 @@ function ownMemory(tensor: Tensor): Tensor {
   const isPart = 2 * data.byteLength < data.buffer.byteLength;
   return isPart || data.byteOffset % ALIGNMENT !== 0 ? { ...tensor, data: data.slice() } : tensor;
 }
-
-/** Of `malloc`, in bytes. */
-const ALIGNMENT = 16;

@@ -10,6 +10,7 @@ import {
   type TensorProtoSchema,
   type ValueInfoProtoSchema,
 } from '../../runtime/onnx/generated/onnx-ml_pb';
+import { TYPE_OF_DATATYPE } from '../../runtime/onnx/element-types';
 import type { Datatype } from '../../runtime/spec/datatypes';
 
 // Small real models, built as ONNX bytes at test time: `writeFileSync(path, identityModel())`.
@@ -23,21 +24,7 @@ export type ModelInit = MessageInitShape<typeof ModelProtoSchema>;
 /** A fixed size, or the name of a free dimension; `''` is free without a name. */
 export type Dimension = number | string;
 
-export const ELEMENT_TYPES = {
-  BOOL: TensorProto_DataType.BOOL,
-  UINT8: TensorProto_DataType.UINT8,
-  UINT16: TensorProto_DataType.UINT16,
-  UINT32: TensorProto_DataType.UINT32,
-  UINT64: TensorProto_DataType.UINT64,
-  INT8: TensorProto_DataType.INT8,
-  INT16: TensorProto_DataType.INT16,
-  INT32: TensorProto_DataType.INT32,
-  INT64: TensorProto_DataType.INT64,
-  FP16: TensorProto_DataType.FLOAT16,
-  FP32: TensorProto_DataType.FLOAT,
-  FP64: TensorProto_DataType.DOUBLE,
-  BYTES: TensorProto_DataType.STRING,
-} as const satisfies Record<Datatype, TensorProto_DataType>;
+export const ELEMENT_TYPES = TYPE_OF_DATATYPE;
 
 /** `output = input`, any datatype, by default FP32 `[batch, 4]`. Batchable when dimension 0 is free. */
 export function identityModel({

@@ -1,3 +1,4 @@
+import { paddingBefore } from '../aligned-memory';
 import type { BodyLease, BodyMemory } from '../body-memory';
 import { ServerError } from '../errors';
 import { FRAME_HEADER_BYTES } from './protobuf-writer';
@@ -15,9 +16,6 @@ export interface MessageReaderOptions {
   readonly bodyMemory: Pick<BodyMemory, 'lease'>;
   readonly onMessage: (message: Message) => void;
 }
-
-/** As `malloc` aligns: kernels add up in another order, and round otherwise, from an address that is no multiple of it. */
-const ALIGNMENT = 16;
 
 /** Cuts the bytes of a call into its messages (https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md). */
 export class MessageReader {
@@ -94,6 +92,6 @@ export class MessageReader {
  * of sixteen.
  */
 export function allocateMessage(length: number): Buffer {
-  const padding = (ALIGNMENT - (length % ALIGNMENT)) % ALIGNMENT;
+  const padding = paddingBefore(length);
   return Buffer.from(new ArrayBuffer(padding + length), padding, length);
 }
