@@ -6,6 +6,8 @@ import { gzipSync } from 'node:zlib';
 import fc from 'fast-check';
 import { describe, expect, onTestFinished, test } from 'vitest';
 import type { ServerSettings } from '../../runtime/spec/environment';
+import { wildHttp2Case } from '../fuzz/message-cases';
+import { Random } from '../fuzz/random';
 import { addOneModel, identityModel, slowModel } from '../support/onnx-models';
 import { call, connectInference, packages } from './grpc/grpc-client';
 import { connectRaw, frame, send } from './grpc/raw-client';
@@ -311,6 +313,31 @@ describe('bytes that are no HTTP/2', () => {
       { numRuns: 300 },
     );
     await isWell(server);
+  });
+
+  describe('in the middle of a call', () => {
+    // After each of them nghttp2 says goodbye, and then neither reads nor sends nor closes.
+    const CASES = [83, 95, 196, 337, 1352].map((index) => wildHttp2Case(new Random(2, index)));
+
+    async function breakIn(server: RunningServer): Promise<readonly Promise<unknown>[]> {
+      const open = await Promise.all(CASES.map((bytes) => throwAt(server.grpcPort, bytes)));
+      await until('every call has come', () => !server.server.isIdle);
+      return open.map((socket) => once(socket, 'close'));
+    }
+
+    test('end their connection all the same', async () => {
+      const server = await start({ plus: addOneModel() }, { requestDeadlineSeconds: 1 });
+      await Promise.all(await breakIn(server));
+      await until('the server owes no answer', () => server.server.isIdle);
+      await isWell(server);
+    });
+
+    test('do not keep a server from leaving in peace', async () => {
+      const server = await start({ plus: addOneModel() }, { requestDeadlineSeconds: 1 });
+      const closed = await breakIn(server);
+      expect(await server.server.drain()).toBe(true);
+      await Promise.all(closed);
+    });
   });
 });
 

@@ -53,6 +53,8 @@ export class GrpcCall implements CallContext, Credentials {
   trace: RequestTrace | undefined;
   /** The status it ended with; undefined before, and when the client went away first. */
   status: number | undefined;
+  /** When it ended so, on the clock of `performance.now()`. */
+  endedAt: number | undefined;
   /** What it failed with; undefined when it did not. */
   failure: unknown;
   /** Whether its message is still to come that would have been handed to its method. */
@@ -160,7 +162,7 @@ export class GrpcCall implements CallContext, Credentials {
   /** Answers with headers alone. */
   refuse(headers: OutgoingHttpHeaders, status = UNKNOWN): undefined {
     if (this.isOver) return;
-    this.status = status;
+    this.end(status);
     this.stream.respond(headers, { endStream: true });
     this.stopRequest();
   }
@@ -175,12 +177,17 @@ export class GrpcCall implements CallContext, Credentials {
 
   private finish(trailers: OutgoingHttpHeaders, status: number): void {
     const { stream } = this;
-    this.status = status;
+    this.end(status);
     stream.once('wantTrailers', () => {
       stream.sendTrailers(trailers);
       this.stopRequest();
     });
     stream.end();
+  }
+
+  private end(status: number): void {
+    this.status = status;
+    this.endedAt = performance.now();
   }
 
   // A client that is still sending is told to stop, and that its answer stands (RFC 9113, 8.1). Not at once: nghttp2 drops

@@ -21,6 +21,7 @@ import type { TlsFiles } from '../tls-files';
 import type { Tracing } from '../tracing';
 import { decompressDeflate, decompressGzip } from './decompress';
 import { ACCEPTED_ENCODINGS, GrpcCall } from './grpc-call';
+import { GrpcConnection } from './grpc-connection';
 import type { Answer, GrpcMethod, GrpcMethods } from './grpc-method';
 import { serveUnary, serveWatch, type MessageOptions } from './single-message-call';
 import { StreamingCall } from './streaming-call';
@@ -56,15 +57,15 @@ const MAX_HEADER_BYTES = 16 * 1_024;
 const MAX_HEADERS = 64;
 /** Memory that the frames of one connection may wait in; beyond it, new calls of that connection are refused. */
 const SESSION_MEMORY_MB = 1_024;
-/** How often a connection with open calls is asked whether its client is still there. */
+/** How often a connection with open calls is asked whether its client is still there, and what it may take to say so. */
 const PING_MS = 30_000;
+/** What it may take when its connection seems to be broken: at most half of what a shutdown may take. */
+const SOON_MS = { least: 250, most: 10_000 };
+/** A stream that was answered closes at once, unless its client reads slowly or its connection is broken. */
+const CLOSING_MS = 2_000;
+const LOOK_MS = 1_000;
 /** The highest number that a stream can have: says that calls which are on their way are still answered. */
 const LAST_STREAM_ID = 2 ** 31 - 1;
-
-interface Session {
-  calls: number;
-  isPinged: boolean;
-}
 
 /** How a call takes part in a shutdown. */
 interface OpenCall {
@@ -80,17 +81,19 @@ const GRPC_CONTENT = /^application\/grpc(\+proto)?( *;.*)?$/;
 /** gRPC over `node:http2`: calls, limits and shutdown; what is answered is the methods' business. */
 export class GrpcServer {
   readonly server: Http2Server | Http2SecureServer;
-  private readonly sessions = new Map<ServerHttp2Session, Session>();
+  private readonly connections = new Map<ServerHttp2Session, GrpcConnection>();
   private readonly calls = new Map<GrpcCall, OpenCall>();
   private readonly deadlines = new Deadlines();
   /** For calls that announce no compression, and for those that do. */
   private readonly plain: MessageOptions;
   private readonly byEncoding: ReadonlyMap<string, MessageOptions>;
-  private readonly pings: NodeJS.Timeout;
+  private readonly looks: NodeJS.Timeout;
+  private readonly soonMs: number;
   private isClosing = false;
 
   constructor(private readonly options: GrpcServerOptions) {
-    const { maxMessageBytes, bodyMemory, tls } = options;
+    const { maxMessageBytes, bodyMemory, requestDeadlineSeconds, tls } = options;
+    this.soonMs = Math.max(SOON_MS.least, Math.min(SOON_MS.most, requestDeadlineSeconds * 500));
     this.plain = { maxBytes: maxMessageBytes, bodyMemory, decompress: refuseCompressed };
     this.byEncoding = new Map([
       ['gzip', { ...this.plain, decompress: (message) => decompressGzip(message, maxMessageBytes) }],
@@ -112,7 +115,7 @@ export class GrpcServer {
     this.server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders) => this.called(stream, headers));
     // Malformed frames end their connection; they are the client's business, and nobody else's.
     this.server.on('sessionError', (error) => options.log.debug({ reason: error.message }, 'a connection failed'));
-    this.pings = setInterval(() => this.ping(), PING_MS).unref();
+    this.looks = setInterval(() => this.lookForBroken(), LOOK_MS).unref();
   }
 
   /** Whether nothing is being answered; a stream that is open but owes no answer does not count. */
@@ -123,7 +126,7 @@ export class GrpcServer {
 
   /** Tells clients to open their next calls elsewhere; whatever comes all the same is still answered. */
   announceDrain(): void {
-    for (const session of this.sessions.keys()) {
+    for (const session of this.connections.keys()) {
       if (!session.destroyed) session.goaway(constants.NGHTTP2_NO_ERROR, LAST_STREAM_ID);
     }
   }
@@ -138,7 +141,7 @@ export class GrpcServer {
       // Also a call that owes no answer: its client is to read the status that it ends with.
       this.calls.set(call, CLOSED_BY_ITSELF);
     }
-    for (const session of this.sessions.keys()) session.close();
+    for (const connection of this.connections.values()) connection.close(this.soonMs);
   }
 
   /** Answers everything that waits with the reason. */
@@ -149,25 +152,25 @@ export class GrpcServer {
   /** Ends every connection at once. */
   close(): void {
     this.stopAccepting();
-    clearInterval(this.pings);
-    for (const session of this.sessions.keys()) session.destroy();
+    clearInterval(this.looks);
+    for (const session of this.connections.keys()) session.destroy();
   }
 
   private opened(session: ServerHttp2Session): void {
-    this.sessions.set(session, { calls: 0, isPinged: false });
+    this.connections.set(session, new GrpcConnection(session));
     session.setLocalWindowSize(CONNECTION_WINDOW_BYTES);
     session.on('error', () => {});
-    session.once('close', () => this.sessions.delete(session));
+    session.once('close', () => this.connections.delete(session));
     session.setTimeout(Math.max(1, this.options.keepAliveSeconds * 1_000), () => {
-      if (this.sessions.get(session)?.calls === 0) session.close();
+      if (this.connections.get(session)?.hasCalls === false) session.close();
     });
   }
 
   private called(stream: ServerHttp2Stream, headers: IncomingHttpHeaders): void {
-    const session = this.sessions.get(stream.session as ServerHttp2Session);
-    if (session !== undefined) session.calls += 1;
+    const connection = this.connections.get(stream.session as ServerHttp2Session);
+    connection?.began();
     const call = new GrpcCall(stream, headers, () => {
-      if (session !== undefined) session.calls -= 1;
+      connection?.ended();
       this.closed(call);
     });
     this.calls.set(call, CLOSED_BY_ITSELF);
@@ -265,17 +268,17 @@ export class GrpcServer {
     );
   }
 
-  // Only a client that went away without a word is silent; its calls would hold their memory for ever.
-  private ping(): void {
-    for (const [session, state] of this.sessions) {
-      if (session.destroyed || state.calls === 0) continue;
-      if (state.isPinged) {
-        session.destroy();
-        continue;
-      }
-      state.isPinged = session.ping(() => {
-        state.isPinged = false;
-      });
+  /** Calls of a connection that neither says anything nor closes would hold their memory for ever. */
+  private lookForBroken(): void {
+    const now = performance.now();
+    for (const { stream, endedAt } of this.calls.keys()) {
+      if (endedAt === undefined || now - endedAt < CLOSING_MS) continue;
+      const connection = this.connections.get(stream.session as ServerHttp2Session);
+      // Behind an answer that is read slowly, a ping is too.
+      if (connection?.wasAskedSince(endedAt) === false) connection.ping(stream.bufferSize > 0 ? PING_MS : this.soonMs);
+    }
+    for (const connection of this.connections.values()) {
+      if (connection.hasCalls && !connection.wasAskedSince(now - PING_MS)) connection.ping(PING_MS);
     }
   }
 }
