@@ -56,11 +56,13 @@ export class Inference {
 
   /** Answers a request that came over HTTP. */
   async answer(exchange: Exchange, selector: ModelSelector, codec: Codec): Promise<void> {
+    const { protocol } = codec;
+    const { startedAt } = exchange;
     const answer = await this.run({
       selector,
-      protocol: codec.protocol,
-      startedAt: exchange.startedAt,
-      timeoutMs: parseTimeout(exchange.header('x-request-timeout')),
+      protocol,
+      startedAt,
+      timeoutMs: this.prepare(protocol, startedAt, () => parseTimeout(exchange.header('x-request-timeout'))),
       cancellation: exchange.cancellation,
       tenant: exchange.tenant,
       trace: exchange.trace,
@@ -100,6 +102,16 @@ export class Inference {
     } finally {
       lease?.release();
       this.deadlines.remove(deadline);
+    }
+  }
+
+  /** Does what comes before `run`: a request that is refused there is counted, too. */
+  prepare<T>(protocol: Protocol, startedAt: number, step: () => T): T {
+    try {
+      return step();
+    } catch (error) {
+      this.countRefused(protocol, startedAt, error);
+      throw error;
     }
   }
 

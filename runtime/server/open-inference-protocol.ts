@@ -1,6 +1,7 @@
 import { ServerError } from './errors';
 import type { Exchange } from './exchange';
 import type { Codec, ModelSelector } from './codec';
+import type { Inference } from './inference';
 import { parseInferRequest } from './infer-request';
 import { encodeInferResponse } from './infer-response';
 import { parseJsonObject } from './json-body';
@@ -43,7 +44,7 @@ export function openInferenceRoutes({ models, inference, settings }: RouteContex
     exchange.sendJson(200, { model_stats: found.map(describeStatistics) });
   };
   const infer: Handler = (exchange, parameters) =>
-    inference.answer(exchange, selectorOf(parameters), openInferenceCodec(exchange));
+    inference.answer(exchange, selectorOf(parameters), openInferenceCodec(exchange, inference));
   const index: Handler = async (exchange) =>
     exchange.sendJson(200, describeIndex(models(), await readsReadyOnly(exchange)));
   const group = 'metadata' as const;
@@ -78,8 +79,9 @@ function selectorOf({ model = '', version }: Readonly<Record<string, string>>): 
   return { name: model, version };
 }
 
-function openInferenceCodec(exchange: Exchange): Codec {
-  const headerLength = parseHeaderLength(exchange.header(HEADER_LENGTH));
+function openInferenceCodec(exchange: Exchange, inference: Inference): Codec {
+  const text = exchange.header(HEADER_LENGTH);
+  const headerLength = inference.prepare('oip-binary', exchange.startedAt, () => parseHeaderLength(text));
   return {
     protocol: headerLength === undefined ? 'oip-json' : 'oip-binary',
     headerLength,

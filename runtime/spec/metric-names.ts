@@ -38,13 +38,12 @@ export type PortLabel = (typeof PORT_LABELS)[number];
 export const UNAUTHORIZED_REASONS = ['missing', 'refused', 'forbidden', 'unavailable'] as const;
 export type UnauthorizedReason = (typeof UNAUTHORIZED_REASONS)[number];
 
-/** Values of the `protocol` label: how a request came. */
+/** Values of the `protocol` label: how a request came. KServe V1 is `tensorflow`: its predict call is one of TensorFlow Serving's. */
 export const PROTOCOLS = [
   'oip-json',
   'oip-binary',
   'oip-grpc',
   'tensorflow',
-  'kserve-v1',
   'sagemaker',
   'vertex',
   'predict',

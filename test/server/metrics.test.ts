@@ -6,7 +6,7 @@ import { Histogram } from '../../runtime/server/metrics/histogram';
 import { METRICS, OUTCOMES } from '../../runtime/spec/metric-names';
 import { addOneModel, identityModel } from '../support/onnx-models';
 import { plainRepository } from './harness/model-repository';
-import { floats, request, startServer } from './harness/running-server';
+import { floats, request, startServer, type Answer } from './harness/running-server';
 import { startServerProcess } from './harness/server-process';
 
 test('publishes every metric of the contract, with labels of closed sets only', async () => {
@@ -30,6 +30,44 @@ test('publishes every metric of the contract, with labels of closed sets only', 
   expect(text).toContain('slipway_nonfinite_outputs_total{model="id",version="1"} 2');
   expect(text).not.toContain('a name from the client');
   for (const [, outcome] of text.matchAll(/outcome="([^"]+)"/g)) expect(OUTCOMES).toContain(outcome);
+});
+
+test('counts what is refused before anybody knows the model, by its protocol', async () => {
+  const { url, metricsUrl, post } = await startServer({
+    modelRepository: plainRepository({ addone: addOneModel(), id: identityModel() }),
+    vertexPredictRoute: '/vertex',
+    maxBodyMiB: 0.001,
+  });
+  const send = (path: string, headers: Record<string, string>): Promise<Answer> =>
+    request(`${url}${path}`, { method: 'POST', headers, body: '{}' });
+  const infer = '/v2/models/addone/infer';
+  const statuses = [
+    await send(infer, { 'X-Request-Timeout': 'soon' }),
+    await send(infer, { 'Inference-Header-Content-Length': 'a' }),
+    await send('/predict', {}),
+    await send('/predict/addone', { 'Content-Type': 'application/pdf' }),
+    await send('/invocations', {}),
+    await send('/models/addone/invoke', { 'Content-Type': 'application/pdf' }),
+    await send('/vertex', {}),
+    await send('/v1/models/addone:classify', {}),
+    await send('/v1/models/addone:explain', {}),
+    await post(infer, 'x'.repeat(2_000)),
+  ].map(({ status }) => status);
+  expect(statuses).toEqual([400, 400, 400, 415, 400, 415, 400, 501, 501, 413]);
+  const { text } = await request(`${metricsUrl}/metrics`);
+  const rows = [...text.matchAll(/^slipway_requests_total\{(.*)\} (\d+)$/gm)].map(([, labels, n]) => `${labels} ${n}`);
+  const unknown = (protocol: string): string => `model="",version="",protocol="${protocol}",outcome="client_error"`;
+  expect(rows.toSorted()).toEqual(
+    [
+      `${unknown('oip-json')} 1`,
+      `${unknown('oip-binary')} 1`,
+      `${unknown('predict')} 2`,
+      `${unknown('sagemaker')} 2`,
+      `${unknown('vertex')} 1`,
+      `${unknown('tensorflow')} 2`,
+      'model="addone",version="1",protocol="oip-json",outcome="client_error" 1',
+    ].toSorted(),
+  );
 });
 
 test('metrics have a port of their own, and inference is not on it', async () => {

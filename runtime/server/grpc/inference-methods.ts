@@ -42,12 +42,7 @@ export function selectorOf(name: string, version: string): ModelSelector {
 }
 
 function readMessage(bytes: Buffer, { startedAt }: CallContext, { inference }: RouteContext): InferRequestMessage {
-  try {
-    return readInferRequestMessage(bytes);
-  } catch (error) {
-    inference.countRefused(PROTOCOL, startedAt, error);
-    throw error;
-  }
+  return inference.prepare(PROTOCOL, startedAt, () => readInferRequestMessage(bytes));
 }
 
 function infer(

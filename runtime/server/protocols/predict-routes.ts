@@ -6,12 +6,14 @@ import type { RouteContext } from './route-context';
 
 /** `/predict`: any body that says of what type it is, for the only model or the one that the path names. */
 export function predictRoutes(context: RouteContext): readonly Route<Handler>[] {
-  const predict: Handler = (exchange, { model, version }) =>
-    context.inference.answer(
-      exchange,
-      { name: model ?? defaultModel(context), version },
-      plainCodec('predict', exchange),
-    );
+  const { inference } = context;
+  const predict: Handler = (exchange, { model, version }) => {
+    const { name, codec } = inference.prepare('predict', exchange.startedAt, () => ({
+      name: model ?? defaultModel(context),
+      codec: plainCodec('predict', exchange),
+    }));
+    return inference.answer(exchange, { name, version }, codec);
+  };
   return ['/predict', '/predict/{model}', '/predict/{model}/versions/{version}'].map((path) => ({
     method: 'POST',
     path,

@@ -23,8 +23,11 @@ export function sagemakerRoutes(context: RouteContext): readonly Route<Handler>[
     exchange.sendJson(isReady ? 200 : 503, { ready: isReady });
   };
   const invoke: Handler = (exchange, { model }) => {
-    const name = model ?? targetModel(exchange) ?? defaultModel(context);
-    return inference.answer(exchange, { name }, plainCodec('sagemaker', exchange));
+    const { name, codec } = inference.prepare('sagemaker', exchange.startedAt, () => ({
+      name: model ?? targetModel(exchange) ?? defaultModel(context),
+      codec: plainCodec('sagemaker', exchange),
+    }));
+    return inference.answer(exchange, { name }, codec);
   };
   const list: Handler = (exchange) => exchange.sendJson(200, { models: models().names.map(describe) });
   const get: Handler = (exchange, { model = '' }) =>

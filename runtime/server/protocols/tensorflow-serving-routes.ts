@@ -2,6 +2,7 @@ import type { Datatype } from '../../spec/datatypes';
 import type { TensorSignature } from '../../spec/model-facts';
 import type { ModelSelector } from '../codec';
 import { ServerError } from '../errors';
+import type { Exchange } from '../exchange';
 import { malformed } from '../json-body';
 import type { Handler } from '../open-inference-protocol';
 import type { Route } from '../router';
@@ -25,22 +26,22 @@ type Parameters = Readonly<Record<string, string>>;
 
 /** TensorFlow Serving's REST paths, and those that KServe's V1 protocol adds to them. */
 export function tensorflowServingRoutes({ models, inference }: RouteContext): readonly Route<Handler>[] {
+  const refuse = ({ startedAt }: Exchange, message: string): never =>
+    inference.prepare('tensorflow', startedAt, () => {
+      throw new ServerError('NOT_IMPLEMENTED', message);
+    });
   const call: Handler = async (exchange, parameters) => {
     const { method = '' } = parameters;
     if (method.toLowerCase() !== 'predict') {
-      throw new ServerError(
-        'NOT_IMPLEMENTED',
+      return refuse(
+        exchange,
         `${method.toLowerCase()} needs a signature for tf.Example, which an ONNX model has not; use predict`,
       );
     }
     await inTheirWords(parameters, () => inference.answer(exchange, selectorOf(parameters), tensorflowServingCodec));
   };
-  const explain: Handler = () => {
-    throw new ServerError(
-      'NOT_IMPLEMENTED',
-      'explain needs an explainer, which this server does not have; use predict',
-    );
-  };
+  const explain: Handler = (exchange) =>
+    refuse(exchange, 'explain needs an explainer, which this server does not have; use predict');
   const status: Handler = async (exchange, parameters) => {
     const { name } = await inTheirWords(parameters, () => models().find(selectorOf(parameters)));
     const isAll = parameters['version'] === undefined && parameters['label'] === undefined;

@@ -19,7 +19,10 @@ export function vertexRoutes(context: RouteContext): readonly Route<Handler>[] {
     exchange.sendJson(isReady ? 200 : 503, { ready: isReady });
   };
   const codec = vertexCodec(vertexDeployedModelId);
-  const predict: Handler = (exchange) => inference.answer(exchange, { name: defaultModel(context) }, codec);
+  const predict: Handler = (exchange) => {
+    const name = inference.prepare('vertex', exchange.startedAt, () => defaultModel(context));
+    return inference.answer(exchange, { name }, codec);
+  };
   return [
     ...(vertexHealthRoute === undefined
       ? []
