@@ -7,6 +7,7 @@ import { SourceError } from './model-source';
 import { readSmallFile } from './repository/read-small-file';
 import { fillWithFractions, SampleInput } from './sample-input';
 import { childUri } from './source-of';
+import type { WarmedExecutor } from './warm-up-runs';
 
 /** Where the files of samples lie, in the model's folder; the place is Triton's. */
 const WARMUP_FOLDER = 'warmup';
@@ -51,7 +52,7 @@ export async function readWarmupSamples(
  * Runs each sample as often as it says.
  * @throws ModelError when the model does not run on one: its author has said that it does.
  */
-export async function runWarmupSamples(executor: Executor, samples: readonly ReadSample[]): Promise<void> {
+export async function runWarmupSamples(executor: WarmedExecutor, samples: readonly ReadSample[]): Promise<void> {
   for (const { name, count, input } of samples) {
     try {
       for (let i = 0; i < count; i++) await executor.run(input.whole());

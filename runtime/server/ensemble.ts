@@ -42,6 +42,7 @@ export class Ensemble implements LoadableModel {
   readonly arrivedRows = 0;
   readonly queuedRows = 0;
   readonly secondsPerRow = 0;
+  readonly executors = 1;
   readonly longestRunSeconds = 0;
   private plan: EnsemblePlan | undefined;
   private failure = 'loading';

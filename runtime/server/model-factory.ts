@@ -6,6 +6,7 @@ import type { StartExecutor } from './executor';
 import type { StartHooks } from './hooks/hook-thread';
 import type { Metrics } from './metrics';
 import type { CreateModel } from './repository/model-version';
+import type { ChooseExecutorKind } from './plan-executors';
 import { ResponseCache } from './response-cache';
 import { ServedModel } from './served-model';
 import type { ServedModels } from './served-models';
@@ -14,6 +15,7 @@ import { SharedResource } from './shared-resource';
 export interface ModelFactoryOptions {
   readonly settings: ServerSettings;
   readonly startExecutor: StartExecutor;
+  readonly executorKind: ChooseExecutorKind;
   readonly startHooks: StartHooks;
   /** What the factory's models become part of: where ensembles look for their steps. */
   readonly models: () => ServedModels;
@@ -25,14 +27,25 @@ export interface ModelFactoryOptions {
 export function modelFactory({
   settings,
   startExecutor,
+  executorKind,
   startHooks,
   models,
   metrics,
   log,
 }: ModelFactoryOptions): CreateModel {
-  const resource = new SharedResource(settings.executors);
+  const resource = new SharedResource(1);
   const responseCache = new ResponseCache(settings.responseCacheMiB * 2 ** 20);
-  const shared = { settings, cpus: readCpuQuota(), resource, responseCache, startExecutor, startHooks, metrics, log };
+  const shared = {
+    settings,
+    cpus: readCpuQuota(),
+    resource,
+    responseCache,
+    startExecutor,
+    executorKind,
+    startHooks,
+    metrics,
+    log,
+  };
   return (version, admit) => {
     const { configuration, reference } = version;
     return configuration?.ensemble === undefined

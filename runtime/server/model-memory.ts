@@ -18,12 +18,17 @@ const HEADROOM = 0.05;
 export interface ModelMemoryOptions {
   /** What all models together may hold. @default - the memory limit of the container, less what the process uses for anything */
   readonly limitMiB?: number | undefined;
-  /** Sessions of one model that hold weights of their own. */
-  readonly sessions: number;
   /** Bytes that the container may use. @default - its control group, or the machine */
   readonly readLimit?: () => number;
   /** Bytes that the process uses. @default - its resident set */
   readonly readUse?: () => number;
+}
+
+/** What a model's memory is estimated by. */
+export interface ModelWeights {
+  readonly weightBytes: number;
+  /** Sessions that hold weights of their own. */
+  readonly sessions: number;
 }
 
 /** Whether another model fits in memory beside those that are loaded: asked before a session is opened, because afterwards it is too late. */
@@ -32,14 +37,16 @@ export class ModelMemory {
   private readonly readLimit: () => number;
   private readonly readUse: () => number;
 
-  constructor(private readonly options: ModelMemoryOptions) {
+  constructor(private readonly options: ModelMemoryOptions = {}) {
     this.readLimit = options.readLimit ?? readMemoryLimit;
     this.readUse = options.readUse ?? (() => process.memoryUsage.rss());
   }
 
-  /** Bytes that a model takes at most while it is opened and proven. */
-  estimate(weightBytes: number): number {
-    const { sessions } = this.options;
+  /**
+   * Bytes that a model takes at most while it is opened and proven.
+   * @param sessions That hold weights of their own.
+   */
+  estimate({ weightBytes, sessions }: ModelWeights): number {
     return sessions * (SESSION_BYTES + COPIES_OF_A_SESSION * weightBytes) + COPIES_OF_OPENING * weightBytes;
   }
 
@@ -49,15 +56,14 @@ export class ModelMemory {
   }
 
   /** Remembers what a loaded model holds: what the process grew by, within what can be true. */
-  record(model: RegisteredModel, weightBytes: number, mark: number): void {
-    const { sessions } = this.options;
+  record(model: RegisteredModel, weights: ModelWeights, mark: number): void {
     const grown = this.readUse() - mark;
-    this.held.set(model, Math.min(this.estimate(weightBytes), Math.max(sessions * weightBytes, grown)));
+    const least = weights.sessions * weights.weightBytes;
+    this.held.set(model, Math.min(this.estimate(weights), Math.max(least, grown)));
   }
 
   /** Remembers what a model will hold that is loaded beside others, so that it cannot be measured. */
-  expect(model: RegisteredModel, weightBytes: number): void {
-    const { sessions } = this.options;
+  expect(model: RegisteredModel, { weightBytes, sessions }: ModelWeights): void {
     this.held.set(model, sessions * (SESSION_BYTES + COPIES_OF_A_SESSION * weightBytes));
   }
 

@@ -4,6 +4,7 @@ import { readWarmupSamples, runWarmupSamples, type ReadSample } from './configur
 import type { Executor } from './executor';
 import type { FetchedModel } from './fetch-model';
 import { proveModel, warmUp, type ModelProof } from './prove-model';
+import type { WarmUpRuns } from './warm-up-runs';
 
 export interface ModelProverOptions {
   readonly model: FetchedModel;
@@ -14,6 +15,7 @@ export interface ModelProverOptions {
   /** Where their files lie, with a closing slash. @default - nowhere */
   readonly modelFolder?: string | undefined;
   readonly signal: AbortSignal;
+  readonly runs: WarmUpRuns;
   readonly log: Logger;
 }
 
@@ -24,9 +26,10 @@ export class ModelProver {
 
   constructor(private readonly options: ModelProverOptions) {}
 
-  /** @throws ModelError when the golden proof or a sample of the configuration fails. */
-  async prove(executor: Executor): Promise<ModelProof> {
-    const { model, batchSizes, samples, modelFolder, signal, log } = this.options;
+  /** @throws ModelError when the golden proof or a sample of the configuration fails, or a run does not return. */
+  async prove(opened: Executor): Promise<ModelProof> {
+    const { model, batchSizes, samples, modelFolder, signal, runs, log } = this.options;
+    const executor = runs.watch(opened);
     if (this.proof === undefined) {
       const proof = await proveModel(executor, model, batchSizes, log);
       this.samples = await readWarmupSamples(samples, modelFolder, executor, signal);

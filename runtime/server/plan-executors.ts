@@ -2,11 +2,23 @@ import type { ServerSettings } from '../spec/environment';
 import type { ExecutionProvider } from '../spec/inference-service-spec';
 import type { Accelerator, ModelConfiguration, SessionParameters } from '../spec/model-configuration';
 import { intraOpThreadsFor } from './cpu-quota';
-import type { ExecutorOptions, ExecutorTuning } from './executor';
+import type { ExecutorKind, ExecutorOptions, ExecutorTuning } from './executor';
 import { ModelError } from './model-error';
 
 /** What each executor of one model version is started with, but for the file; there is at least one. */
 export type ExecutorPlan = readonly Omit<ExecutorOptions, 'modelPath'>[];
+
+/**
+ * The kind of executor that this machine can run, where another one is wanted: native ones and workers are planned differently.
+ */
+export type ChooseExecutorKind = (wanted: ExecutorKind) => Promise<ExecutorKind>;
+
+/** How many sessions a plan opens: each worker has its own, and native executors share those of their device. */
+export function sessionsOf(plan: ExecutorPlan): number {
+  const shared = plan.filter(({ kind }) => kind === 'native');
+  const devices = shared.map(({ executionProvider, cudaDevice }) => `${executionProvider} ${cudaDevice}`);
+  return plan.length - shared.length + new Set(devices).size;
+}
 
 type Settings = Pick<
   ServerSettings,

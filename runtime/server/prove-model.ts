@@ -7,10 +7,10 @@ import type { Datatype } from '../spec/datatypes';
 import { isBatchable, type TensorSignature } from '../spec/model-facts';
 import type { GoldenInput, GoldenOutput, GoldenProof, Tolerance } from '../spec/model-manifest';
 import { joinRows } from './batch';
-import type { Executor } from './executor';
 import type { FetchedModel } from './fetch-model';
 import { ModelError } from './model-error';
 import { generateInput, SampleInput } from './sample-input';
+import type { WarmedExecutor } from './warm-up-runs';
 
 /** What warm-up found out about a model. */
 export interface ModelProof {
@@ -28,10 +28,10 @@ export interface ModelProof {
  * Runs a model before anybody is served: its golden proof, then warm-up with one row and with batches. A model that takes
  * rows is also asked whether a row comes out the same alone and beside another one.
  * @param batchSizes Rows of the batches that are run, ascending: every size that is allowed, or the largest one.
- * @throws ModelError when the golden proof fails. A generated input that the model cannot run is a warning.
+ * @throws ModelError when the golden proof fails, or a run does not return. A generated input that the model cannot run is a warning.
  */
 export async function proveModel(
-  executor: Executor,
+  executor: WarmedExecutor,
   model: FetchedModel,
   batchSizes: readonly number[],
   log: Logger,
@@ -48,6 +48,7 @@ export async function proveModel(
     try {
       return await warmUpRows(executor, sample, batchSizes, log);
     } catch (error) {
+      if (error instanceof ModelError) throw error;
       log.warn({ reason: (error as Error).message }, 'the model does not run on this warm-up input');
     }
   }
@@ -60,7 +61,7 @@ export async function proveModel(
  * proven again: they have the same file.
  */
 export async function warmUp(
-  executor: Executor,
+  executor: WarmedExecutor,
   { takesRows, sample }: ModelProof,
   batchSizes: readonly number[],
 ): Promise<void> {
@@ -73,13 +74,14 @@ export async function warmUp(
 }
 
 async function proveGolden(
-  executor: Executor,
+  executor: WarmedExecutor,
   golden: GoldenProof,
   inputs: readonly Tensor[],
   folder: string,
 ): Promise<void> {
   const expected = await readTensors(golden.outputs, folder);
   const { outputs } = await executor.run(new SampleInput(inputs).whole()).catch((error: Error) => {
+    if (error instanceof ModelError) throw error;
     throw new ModelError(`golden proof failed: the model does not run on its golden input: ${error.message}`);
   });
   golden.outputs.forEach((output, i) => {
@@ -121,13 +123,18 @@ function compare(
   return describeDifference(output, expected.data, got.data);
 }
 
-async function warmUpWhole(executor: Executor, samples: readonly SampleInput[], log: Logger): Promise<ModelProof> {
+async function warmUpWhole(
+  executor: WarmedExecutor,
+  samples: readonly SampleInput[],
+  log: Logger,
+): Promise<ModelProof> {
   for (const sample of samples) {
     try {
       await executor.run(sample.whole());
       const { seconds } = await executor.run(sample.whole());
       return { takesRows: false, cost: { oneRowSeconds: seconds, rows: 1, allRowsSeconds: seconds }, sample };
     } catch (error) {
+      if (error instanceof ModelError) throw error;
       log.warn({ reason: (error as Error).message }, 'the model does not run on this warm-up input');
     }
   }
@@ -135,12 +142,12 @@ async function warmUpWhole(executor: Executor, samples: readonly SampleInput[], 
 }
 
 async function warmUpRows(
-  executor: Executor,
+  executor: WarmedExecutor,
   sample: SampleInput,
   batchSizes: readonly number[],
   log: Logger,
 ): Promise<ModelProof> {
-  const run = (rows: readonly number[]): ReturnType<Executor['run']> => executor.run(sample.rows(rows));
+  const run = (rows: readonly number[]): ReturnType<WarmedExecutor['run']> => executor.run(sample.rows(rows));
   const alone = await run([0]);
   const oneRowSeconds = Math.min((await run([0])).seconds, (await run([0])).seconds);
   const cost = { oneRowSeconds, rows: 1, allRowsSeconds: oneRowSeconds };

@@ -8,11 +8,11 @@ export interface MeteredModel {
   readonly arrivedRows: number;
   readonly queuedRows: number;
   readonly secondsPerRow: number;
+  readonly executors: number;
 }
 
 export interface SaturationMeterOptions {
   readonly models: () => readonly MeteredModel[];
-  readonly executors: number;
   readonly targetQueueSeconds: number;
 }
 
@@ -52,11 +52,11 @@ export class SaturationMeter {
         arrivingRowsPerSecond: arrived / seconds,
         secondsPerRow: model.secondsPerRow,
         queuedRows: model.queuedRows,
+        executors: model.executors,
       };
     });
     // One process has one CPU quota or one GPU, and all its models share it.
-    const resource = { executors: this.options.executors, models };
-    const byModels = computeSaturation([resource], this.options.targetQueueSeconds);
+    const byModels = computeSaturation([{ models }], this.options.targetQueueSeconds);
     // The thread that reads and writes requests is a resource as well: light models fill it before any executor.
     const loop = performance.eventLoopUtilization();
     const byRequests = performance.eventLoopUtilization(loop, this.lastLoop).utilization;

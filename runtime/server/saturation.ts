@@ -5,11 +5,12 @@ export interface ModelLoad {
   /** Seconds of one row in the largest allowed batch: what the resource can do when it is full. */
   readonly secondsPerRow: number;
   readonly queuedRows: number;
+  /** Of the model, which fill the resource together. */
+  readonly executors: number;
 }
 
-/** What models share: the CPU quota or one GPU, used by so many executors side by side. */
+/** What models share: the CPU quota or one GPU. */
 export interface ResourceLoad {
-  readonly executors: number;
   readonly models: readonly ModelLoad[];
 }
 
@@ -23,9 +24,9 @@ export interface ResourceLoad {
 export function computeSaturation(resources: readonly ResourceLoad[], targetQueueSeconds: number): number {
   return Math.max(
     0,
-    ...resources.map(({ executors, models }) => {
+    ...resources.map(({ models }) => {
       const seconds = (rows: (model: ModelLoad) => number): number =>
-        models.reduce((sum, model) => sum + rows(model) * model.secondsPerRow, 0) / executors;
+        models.reduce((sum, model) => sum + (rows(model) * model.secondsPerRow) / model.executors, 0);
       return (
         seconds(({ arrivingRowsPerSecond }) => arrivingRowsPerSecond) +
         seconds(({ queuedRows }) => queuedRows) / targetQueueSeconds

@@ -3,7 +3,7 @@ import { SpecError } from '../spec/errors.js';
 import { StartupError } from './errors.js';
 import { startHookWorker } from './hooks/hook-thread.js';
 import { createOutput } from './log.js';
-import { startNativeOrWorker } from './native/native-or-worker.js';
+import { nativeOrWorker } from './native/native-or-worker.js';
 import { buildServer, type InferenceServer } from './server.js';
 import { readSettings } from './settings.js';
 
@@ -21,7 +21,7 @@ async function start(workerUrl: URL): Promise<void> {
   const server = buildServer({
     settings,
     ...output,
-    startExecutor: startNativeOrWorker(workerUrl, output.log),
+    ...nativeOrWorker(workerUrl, output.log),
     startHooks: (options) => startHookWorker(workerUrl, options),
   });
   drainOnSignals(server);

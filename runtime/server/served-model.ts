@@ -10,6 +10,7 @@ import { EfficiencyMeter } from './efficiency';
 import { ServerError, StartupError } from './errors';
 import { ExecutorExit, SessionError, type Executor, type StartExecutor } from './executor';
 import { ExecutorPool } from './executor-pool';
+import { ExecutorStarter } from './executor-starter';
 import { readClassLabels } from './class-labels';
 import { applyConfiguration, reshapes, toClientShapes, toModelShapes, warmupSamples } from './configured-shapes';
 import { fetchModel, type FetchedModel } from './fetch-model';
@@ -18,12 +19,10 @@ import { openHooks, type ModelHooks } from './hooks/model-hooks';
 import type { InferTarget } from './infer-request';
 import type { Metrics } from './metrics';
 import { ModelError } from './model-error';
-import { planExecutors, type ExecutorPlan } from './plan-executors';
-import type { ModelProof } from './prove-model';
+import { planExecutors, sessionsOf, type ChooseExecutorKind, type ExecutorPlan } from './plan-executors';
 import { RunCost } from './run-cost';
 import type { InferCall } from './infer-call';
 import { examineFetched } from './model-findings';
-import { ModelProver } from './model-prover';
 import { ModelStatistics } from './model-statistics';
 import type { Admit, LoadableModel, ModelVersion } from './repository/model-version';
 import { RepeatedRequests } from './repeated-requests';
@@ -41,6 +40,7 @@ export interface ServedModelOptions extends ModelVersion {
   readonly resource: SharedResource;
   readonly responseCache: ResponseCache;
   readonly startExecutor: StartExecutor;
+  readonly executorKind: ChooseExecutorKind;
   readonly startHooks: StartHooks;
   readonly metrics: Metrics;
   readonly log: Logger;
@@ -54,6 +54,8 @@ export class ServedModel implements LoadableModel {
   private progress = 'loading';
   private fetched: FetchedModel | undefined;
   private hooks: ModelHooks | undefined;
+  private plan: ExecutorPlan | undefined;
+  private starter: ExecutorStarter | undefined;
   private pool: ExecutorPool | undefined;
   private serving: Serving | undefined;
   private readonly log: Logger;
@@ -84,7 +86,9 @@ export class ServedModel implements LoadableModel {
   /** Why the model is not ready; empty when it is. */
   get reason(): string {
     if (this.isReady) return '';
-    return this.failure ?? this.serving?.pool.lastFailure ?? this.progress;
+    const { progress } = this.starter ?? {};
+    const loading = progress === undefined ? this.progress : `loading: ${progress}`;
+    return this.failure ?? this.serving?.pool.lastFailure ?? loading;
   }
 
   /** What requests are checked against; undefined until the model has been opened. */
@@ -101,18 +105,23 @@ export class ServedModel implements LoadableModel {
     return this.cost.perRow(this.target?.maxRows ?? 1);
   }
 
+  get executors(): number {
+    return this.plan?.length ?? 1;
+  }
+
   /** How much of the time in which its executors had work they spent inside the runtime; undefined before any work. */
   get efficiency(): number | undefined {
     return this.efficiencyMeter.ratio(performance.now());
   }
 
   get longestRunSeconds(): number {
-    return this.serving?.pool.longestRunSeconds() ?? 0;
+    return Math.max(this.serving?.pool.longestRunSeconds() ?? 0, this.starter?.longestRunSeconds ?? 0);
   }
 
   /** Whether no session is being opened and nothing is queued or run. */
   get isIdle(): boolean {
-    return this.pool === undefined || (this.pool.isIdle && this.queuedRows === 0);
+    const { pool, starter } = this;
+    return pool === undefined || (pool.isIdle && this.queuedRows === 0 && starter!.isIdle);
   }
 
   /**
@@ -124,11 +133,12 @@ export class ServedModel implements LoadableModel {
     try {
       const model = await this.fetch(signal);
       this.fetched = model;
-      await this.options.admit?.(model);
+      this.plan = await this.planExecutors();
+      await this.options.admit?.(model, sessionsOf(this.plan));
       this.findings = examineFetched(model, this.options.settings.executionProvider, this.log);
       for (const note of this.configuration?.notes ?? []) this.log.warn({ reason: note }, 'configuration');
       this.hooks = await this.openHooks(model);
-      this.serving = await this.open(model, signal);
+      this.serving = await this.open(model, this.plan, signal);
       const seconds = secondsSince(start);
       this.options.metrics.modelLoaded(this, seconds);
       this.log.info({ seconds, maxBatchRows: this.target?.maxRows ?? 1 }, 'model ready');
@@ -163,6 +173,7 @@ export class ServedModel implements LoadableModel {
   async close(): Promise<void> {
     this.serving?.repeated?.close();
     await this.pool?.close();
+    await this.starter?.close();
     await this.hooks?.close();
     await this.fetched?.release();
     this.options.metrics.forget(this);
@@ -209,35 +220,32 @@ export class ServedModel implements LoadableModel {
     return model;
   }
 
-  private async open(model: FetchedModel, signal: AbortSignal): Promise<Serving> {
-    const { settings, metrics, configuration, cpus } = this.options;
+  private async planExecutors(): Promise<ExecutorPlan> {
+    const { settings, cpus, executorKind } = this.options;
+    const executor = await executorKind(settings.executor);
+    return planExecutors({ ...settings, executor }, this.configuration, cpus);
+  }
+
+  private async open(model: FetchedModel, plan: ExecutorPlan, signal: AbortSignal): Promise<Serving> {
+    const { metrics, configuration } = this.options;
     const labels = await readClassLabels(configuration, this.options.modelFolder, signal);
-    const plan = planExecutors(settings, configuration, cpus);
     this.efficiencyMeter = new EfficiencyMeter(plan.length);
-    let starts = 0;
-    let proof: ModelProof | undefined;
-    let signature: Executor | undefined;
     // Bound below: the pool tells the batcher that an executor is free, and the batcher takes it from the pool.
     const onChange = (): void => this.serving?.batcher.scheduleDispatch();
-    const prover = new ModelProver({
+    const starter = new ExecutorStarter({
       model,
+      plan,
+      startExecutor: this.options.startExecutor,
       batchSizes: warmUpSizes(this.planBatching(true)),
       samples: configuration === undefined ? [] : warmupSamples(configuration),
       modelFolder: this.options.modelFolder,
+      runStuckSeconds: this.options.settings.runStuckSeconds,
+      check: (executor) => void this.configured(executor),
       signal,
       log: this.log,
     });
-    const pool = new ExecutorPool({
-      size: plan.length,
-      start: async () => {
-        const started = await this.startProven(model, plan[starts++ % plan.length]!, prover);
-        proof ??= started.proof;
-        signature ??= started.executor;
-        return started.executor;
-      },
-      log: this.log,
-      onChange,
-    });
+    this.starter = starter;
+    const pool = new ExecutorPool({ size: plan.length, start: () => starter.start(), log: this.log, onChange });
     this.pool = pool;
     try {
       await pool.open();
@@ -246,20 +254,21 @@ export class ServedModel implements LoadableModel {
       await pool.close();
       throw error;
     }
-    const { inputs } = signature!;
-    const { reason } = proof!;
+    starter.opened();
+    const { executor: signature, proof } = starter.first!;
+    const { inputs } = signature;
+    const { reason, cost } = proof;
     if (reason !== undefined) this.findings = [rowsNotIndependent(reason), ...this.findings];
-    const takesRows = proof!.takesRows && this.maxBatchSize > 0;
+    const takesRows = proof.takesRows && this.maxBatchSize > 0;
     const policy = this.planBatching(takesRows);
     const maxRows = takesRows ? policy.maxBatchRows : undefined;
-    const { cost } = proof!;
     if (cost !== undefined) this.cost.calibrate(cost.oneRowSeconds, cost.rows, cost.allRowsSeconds);
     const pace = new RunCost();
     if (cost !== undefined) pace.calibrate(cost.oneRowSeconds, cost.rows, cost.allRowsSeconds);
     const batcher = new Batcher({
       model: this.name,
       pool,
-      resource: this.options.resource,
+      resource: this.options.resource.forModel(plan.length),
       policy,
       pace,
       hasOneShape: inputs.every(({ shape }) => shape.slice(1).every((size) => typeof size === 'number')),
@@ -278,7 +287,7 @@ export class ServedModel implements LoadableModel {
         },
       },
     });
-    const modelTarget = { ...this.configured(signature!), name: this.name, maxRows, labels };
+    const modelTarget = { ...this.configured(signature), name: this.name, maxRows, labels };
     const target = this.hooks === undefined ? modelTarget : this.hooks.target(modelTarget);
     return { pool, batcher, repeated: this.reuse(batcher), target, modelTarget };
   }
@@ -313,37 +322,6 @@ export class ServedModel implements LoadableModel {
         },
       },
     });
-  }
-
-  private async startProven(
-    model: FetchedModel,
-    options: ExecutorPlan[number],
-    prover: ModelProver,
-  ): Promise<{ readonly executor: Executor; readonly proof: ModelProof }> {
-    const opening = performance.now();
-    const executor = await this.options.startExecutor({ ...options, modelPath: model.modelPath });
-    this.log.info(
-      {
-        seconds: secondsSince(opening),
-        executor: executor.kind,
-        intraOpThreads: options.intraOpThreads,
-        onnxRuntime: executor.onnxRuntimeVersion,
-      },
-      'session opened',
-    );
-    try {
-      this.configured(executor);
-      const proving = performance.now();
-      const proof = await prover.prove(executor);
-      this.log.info(
-        { seconds: secondsSince(proving), golden: model.manifest?.golden !== undefined },
-        'model proven and warm',
-      );
-      return { executor, proof };
-    } catch (error) {
-      await executor.close();
-      throw error;
-    }
   }
 
   private planBatching(takesRows: boolean): BatchPolicy {

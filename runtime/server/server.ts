@@ -26,6 +26,7 @@ import { modelFactory } from './model-factory';
 import { ModelMemory } from './model-memory';
 import { ModelLifecycle } from './repository/model-lifecycle';
 import { openInferenceRoutes, type Handler } from './open-inference-protocol';
+import type { ChooseExecutorKind } from './plan-executors';
 import { protocolRoutes } from './protocols/protocol-routes';
 import { Roster } from './roster';
 import { Router } from './router';
@@ -40,6 +41,8 @@ import { startTracing, type Tracing } from './tracing';
 export interface ServerOptions {
   readonly settings: ServerSettings;
   readonly startExecutor: StartExecutor;
+  /** @default - the kind that is wanted */
+  readonly executorKind?: ChooseExecutorKind;
   readonly startHooks: StartHooks;
   readonly log: Logger;
   /** Where lines that are no log lines go: CloudWatch's metrics. */
@@ -96,7 +99,6 @@ export class InferenceServer {
     const dimensions = { cluster: settings.clusterName, service: settings.serviceName };
     this.saturation = new SaturationMeter({
       models: () => this.models.all,
-      executors: settings.executors,
       targetQueueSeconds: settings.targetQueueSeconds,
     });
     this.cloudwatch = new CloudwatchPublisher({
@@ -119,11 +121,13 @@ export class InferenceServer {
     this.lifecycle = new ModelLifecycle({
       settings,
       models: this.models,
-      create: modelFactory({ ...options, models, metrics: this.metrics }),
-      memory: new ModelMemory({
-        limitMiB: settings.modelMemoryMiB,
-        sessions: settings.executor === 'native' ? 1 : settings.executors,
+      create: modelFactory({
+        ...options,
+        executorKind: options.executorKind ?? ((wanted) => Promise.resolve(wanted)),
+        models,
+        metrics: this.metrics,
       }),
+      memory: new ModelMemory({ limitMiB: settings.modelMemoryMiB }),
       onReload: (model, outcome) => this.metrics.reloaded(model, outcome),
       log,
     });

@@ -7,40 +7,58 @@ export interface ResourceShare {
 }
 
 /**
- * What the models of a replica run on: the CPU quota or one GPU. It serves so many runs at full speed; when more go on,
- * each has its part of it and takes longer. By its share a run's duration becomes what it costs: without that, two models
- * at half of their capacity would look like more than one full replica, because each slows the other down.
+ * What the models of a replica run on: the CPU quota or one GPU. The executors of one model fill it together, so a run of a
+ * model with four takes a quarter. While all runs together take no more than there is, each goes on at full speed; when
+ * more go on, each has its part and takes longer. By its share a run's duration becomes what it costs: without that, two
+ * models at half of their capacity would look like more than one full replica, because each slows the other down.
  */
 export class SharedResource {
-  private running = 0;
-  private changedAt: number;
-  /** Seconds of an executor that a run would have had which began with the first one. */
-  private shared = 0;
-
+  /** @param executors Of the model that this is given to. */
   constructor(
     private readonly executors: number,
-    private readonly now: () => number = () => performance.now() / 1_000,
-  ) {
-    this.changedAt = now();
+    now: () => number = () => performance.now() / 1_000,
+    private readonly load = new CommonLoad(now),
+  ) {}
+
+  /** The same resource, as another model uses it. */
+  forModel(executors: number): SharedResource {
+    return new SharedResource(executors, undefined, this.load);
   }
 
   begin(): ResourceShare {
-    const startedAt = this.advance();
-    const before = this.shared;
-    this.running += 1;
+    const { load } = this;
+    const part = 1 / this.executors;
+    const startedAt = load.change(part);
+    const before = load.shared;
     return {
       end: () => {
-        const seconds = this.advance() - startedAt;
-        this.running -= 1;
-        return seconds > 0 ? (this.shared - before) / seconds : 1;
+        const seconds = load.change(-part) - startedAt;
+        return seconds > 0 ? (load.shared - before) / seconds : 1;
       },
     };
   }
+}
 
-  private advance(): number {
+/** The runs of all models. */
+class CommonLoad {
+  /** Seconds of an executor that a run would have had which began with the first one. */
+  shared = 0;
+  private running = 0;
+  private taken = 0;
+  private changedAt: number;
+
+  constructor(private readonly now: () => number) {
+    this.changedAt = now();
+  }
+
+  /** @param part Of the resource that a run takes from now on; negative when one ends. @returns the time */
+  change(part: number): number {
     const now = this.now();
-    this.shared += (now - this.changedAt) * Math.min(1, this.executors / Math.max(1, this.running));
+    this.shared += (now - this.changedAt) * Math.min(1, 1 / this.taken);
     this.changedAt = now;
+    this.running += Math.sign(part);
+    // Thirds do not add up to nothing.
+    this.taken = this.running === 0 ? 0 : this.taken + part;
     return now;
   }
 }

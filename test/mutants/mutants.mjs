@@ -206,8 +206,8 @@ export const MUTANTS = [
   {
     name: 'saturation takes the fullest model instead of their sum',
     file: 'runtime/server/saturation.ts',
-    find: 'models.reduce((sum, model) => sum + rows(model) * model.secondsPerRow, 0) / executors;',
-    replace: 'Math.max(0, ...models.map((model) => rows(model) * model.secondsPerRow)) / executors;',
+    find: 'models.reduce((sum, model) => sum + (rows(model) * model.secondsPerRow) / model.executors, 0);',
+    replace: 'Math.max(0, ...models.map((model) => (rows(model) * model.secondsPerRow) / model.executors));',
     test: { file: 'test/server/saturation.test.ts', name: 'two models that use half of a resource each fill it' },
   },
 

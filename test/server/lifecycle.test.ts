@@ -182,6 +182,46 @@ test('a run that takes too long makes the replica not live', async () => {
   expect((await request(`${url}/v2/health/live`)).status).toBe(503);
 });
 
+test.each(['worker', 'native'])(
+  'a warm-up run that never returns on a %s fails the model, and not the others',
+  async (executor) => {
+    const server = await startServerProcess({
+      SLIPWAY_MODEL_REPOSITORY: plainRepository({ addone: addOneModel(), stuck: slowModel({ least: FOR_EVER }) }),
+      SLIPWAY_EXECUTOR: executor,
+      SLIPWAY_RUN_STUCK_SECONDS: '2',
+      SLIPWAY_REQUEST_DEADLINE_SECONDS: '1',
+    });
+    const url = await server.url();
+    const reason = async (): Promise<string> => (await request(`${url}/readyz`)).json.reason as string;
+    await until('the reason is the run', async () => (await reason()).includes('warm-up'));
+    expect(await reason()).toMatch(
+      /model 'stuck' version 1: loading: a warm-up run on a generated input \(1 row\) began at 20\S+Z and has not returned/,
+    );
+    expect((await request(`${url}/livez`)).status).toBe(200);
+    await server.waitFor('not ready');
+    expect(await reason()).toBe(
+      "model 'stuck' version 1: a warm-up run on a generated input (1 row) does not return, it began 2 s ago " +
+        '(SLIPWAY_RUN_STUCK_SECONDS)',
+    );
+    expect(
+      (await post(`${url}/v2/models/addone/infer`, JSON.stringify(floats('input', [1, 4], [1, 2, 3, 4])))).status,
+    ).toBe(200);
+    if (executor === 'worker') {
+      // Nothing ends that run, and the thread is lost: whoever asks is told.
+      expect(await request(`${url}/livez`)).toMatchObject({
+        status: 503,
+        json: { reason: expect.stringMatching(/a run has taken \d+ s, more than 2/) as string },
+      });
+    } else {
+      await until('the run was interrupted', async () => (await request(`${url}/livez`)).status === 200);
+    }
+    server.child.kill('SIGTERM');
+    expect(await server.exited).toEqual(
+      executor === 'worker' ? { code: null, signal: 'SIGKILL' } : { code: 0, signal: null },
+    );
+  },
+);
+
 test('SIGTERM while it loads ends it with 0 and without the lag', async () => {
   const server = await startServerProcess({
     SLIPWAY_MODEL_REPOSITORY: plainRepository({ addone: addOneModel() }),

@@ -2,6 +2,7 @@ import { cpSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node
 import path from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { expect, test } from 'vitest';
+import { intraOpThreadsFor, readCpuQuota } from '../../runtime/server/cpu-quota';
 import { addOneModel } from '../support/onnx-models';
 import { plainRepository, temporaryFolder } from './harness/model-repository';
 import { floats, request } from './harness/running-server';
@@ -51,10 +52,10 @@ test('without koffi workers take the place of native executors, and one warning 
   const bundle = await installed((modules) => symlinkSync(ONNXRUNTIME, path.join(modules, 'onnxruntime-node')));
   const server = await startServerProcess({ ...environment(), SLIPWAY_EXECUTORS: '2' }, bundle);
   expect(await answerOf(server)).toEqual([2, 3, 4, 5]);
-  expect(server.log.filter(({ msg }) => msg === 'session opened').map(({ executor }) => executor)).toEqual([
-    'worker',
-    'worker',
-  ]);
+  const opened = server.log.filter(({ msg }) => msg === 'session opened');
+  // Native executors would share the threads of one session, workers have theirs each.
+  const intraOpThreads = intraOpThreadsFor('worker', readCpuQuota(), 2);
+  expect(opened).toMatchObject(new Array(2).fill({ executor: 'worker', intraOpThreads }));
   const warnings = server.log.filter(({ msg }) => msg.startsWith('native executors cannot run here'));
   expect(warnings).toMatchObject([{ level: 'warn', reason: expect.stringContaining("'koffi'") }]);
 });

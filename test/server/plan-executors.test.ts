@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { planExecutors } from '../../runtime/server/plan-executors';
+import { planExecutors, sessionsOf } from '../../runtime/server/plan-executors';
 import { readEnvironment } from '../../runtime/spec/environment';
 import { readModelConfiguration, type ModelConfiguration } from '../../runtime/spec/model-configuration';
 import { addOneModel } from '../support/onnx-models';
@@ -93,6 +93,18 @@ test('the TensorRT accelerator turns CUDA into TensorRT, with its options in the
   expect(() => plan('optimization { cuda { graphs: true } }', { SLIPWAY_EXECUTION_PROVIDER: 'cuda' })).toThrow(
     'optimization.cuda.graphs is not supported',
   );
+});
+
+test('native executors share a session for each device, and a worker has one of its own', () => {
+  const sessions = (executor: string): number =>
+    sessionsOf(
+      plan('instance_group [{ count: 3 kind: KIND_GPU gpus: [0, 1] }]', {
+        SLIPWAY_EXECUTION_PROVIDER: 'cuda',
+        SLIPWAY_EXECUTOR: executor,
+      }),
+    );
+  expect(sessions('worker')).toBe(6);
+  expect(sessions('native')).toBe(2);
 });
 
 test('a server opens as many sessions as the configuration of a model asks for', async () => {

@@ -6,26 +6,25 @@ import { averageOver, computeSaturation, type ModelLoad } from '../../runtime/se
 import { SaturationMeter } from '../../runtime/server/saturation-meter';
 import { SharedResource, type ResourceShare } from '../../runtime/server/shared-resource';
 
-const idle: ModelLoad = { arrivingRowsPerSecond: 0, secondsPerRow: 0.01, queuedRows: 0 };
+const idle: ModelLoad = { arrivingRowsPerSecond: 0, secondsPerRow: 0.01, queuedRows: 0, executors: 1 };
 
 test('an idle replica has saturation 0, and so has one without models', () => {
-  expect(computeSaturation([{ executors: 1, models: [idle] }], 0.1)).toBe(0);
+  expect(computeSaturation([{ models: [idle] }], 0.1)).toBe(0);
   expect(computeSaturation([], 0.1)).toBe(0);
 });
 
 test('is 1 when rows arrive as fast as they can be run', () => {
-  expect(computeSaturation([{ executors: 1, models: [{ ...idle, arrivingRowsPerSecond: 100 }] }], 0.1)).toBe(1);
-  expect(computeSaturation([{ executors: 2, models: [{ ...idle, arrivingRowsPerSecond: 100 }] }], 0.1)).toBe(0.5);
+  expect(computeSaturation([{ models: [{ ...idle, arrivingRowsPerSecond: 100 }] }], 0.1)).toBe(1);
+  expect(computeSaturation([{ models: [{ ...idle, arrivingRowsPerSecond: 100, executors: 2 }] }], 0.1)).toBe(0.5);
 });
 
 test('two models that use half of a resource each fill it', () => {
   const half = { ...idle, arrivingRowsPerSecond: 50 };
-  expect(computeSaturation([{ executors: 1, models: [half, half] }], 0.1)).toBe(1);
+  expect(computeSaturation([{ models: [half, half] }], 0.1)).toBe(1);
 });
 
 test('is that of the fullest resource', () => {
-  const load = (arrivingRowsPerSecond: number): { executors: number; models: ModelLoad[] } => ({
-    executors: 1,
+  const load = (arrivingRowsPerSecond: number): { models: ModelLoad[] } => ({
     models: [{ ...idle, arrivingRowsPerSecond }],
   });
   expect(computeSaturation([load(20), load(80)], 0.1)).toBe(0.8);
@@ -33,7 +32,7 @@ test('is that of the fullest resource', () => {
 
 test('a queue of the aimed-at length adds one whole replica', () => {
   // Ten rows of 10 ms: 0.1 s of work.
-  expect(computeSaturation([{ executors: 1, models: [{ ...idle, queuedRows: 10 }] }], 0.1)).toBeCloseTo(1);
+  expect(computeSaturation([{ models: [{ ...idle, queuedRows: 10 }] }], 0.1)).toBeCloseTo(1);
 });
 
 test('the average reaches 63 % of a new level after ten seconds, whatever the ticks', () => {
@@ -89,8 +88,13 @@ function simulate(options: {
   for (let tick = 1; tick <= 60;) {
     const now = Math.min(nextArrival, freeAt, tick);
     if (now === tick) {
-      const model = { arrivingRowsPerSecond: arrived, secondsPerRow: cost.perRow(maxBatch), queuedRows: queued };
-      average = averageOver(average, computeSaturation([{ executors: 1, models: [model] }], 0.1), 1);
+      const model = {
+        ...idle,
+        arrivingRowsPerSecond: arrived,
+        secondsPerRow: cost.perRow(maxBatch),
+        queuedRows: queued,
+      };
+      average = averageOver(average, computeSaturation([{ models: [model] }], 0.1), 1);
       arrived = 0;
       tick += 1;
     } else if (now === nextArrival) {
@@ -141,6 +145,25 @@ test('a run that shares its executor with others has only its part of it', () =>
   expect([left.end(), right.end()]).toEqual([1, 1]);
 });
 
+test('each executor of a model takes its part of the resource, however many other models have', () => {
+  let now = 0;
+  const resource = new SharedResource(1, () => now);
+  const [four, one] = [resource.forModel(4), resource.forModel(1)];
+  const runs = Array.from({ length: 4 }, () => four.begin());
+  now = 1;
+  for (const run of runs) expect(run.end()).toBe(1);
+  const [quarter, whole] = [four.begin(), one.begin()];
+  now = 2;
+  // A quarter and a whole of it are wanted at the same time.
+  expect(quarter.end()).toBeCloseTo(0.8);
+  expect(whole.end()).toBeCloseTo(0.8);
+});
+
+test('a model with more executors than another has more capacity', () => {
+  const load = { ...idle, arrivingRowsPerSecond: 100 };
+  expect(computeSaturation([{ models: [load, { ...load, executors: 4 }] }], 0.1)).toBe(1.25);
+});
+
 /** Two models with an executor each on one CPU, which it divides evenly between the runs that go on; Poisson arrivals. */
 function simulateTwoModels(rowsPerSecond: number, { secondsPerRun, secondsPerRow, maxBatch }: TwoModels): number {
   let now = 0;
@@ -178,12 +201,13 @@ function simulateTwoModels(rowsPerSecond: number, { secondsPerRun, secondsPerRow
     }
     if (now !== tick) continue;
     const loads = models.map(({ arrived, queued, cost }) => ({
+      executors: 1,
       arrivingRowsPerSecond: arrived,
       secondsPerRow: cost.perRow(maxBatch),
       queuedRows: queued,
     }));
     for (const model of models) model.arrived = 0;
-    average = averageOver(average, computeSaturation([{ executors: 1, models: loads }], 0.1), 1);
+    average = averageOver(average, computeSaturation([{ models: loads }], 0.1), 1);
     tick += 1;
   }
   return average;
@@ -215,7 +239,7 @@ test.each([1, 4, 32])(
 );
 
 test('a replica that is busy reading requests is saturated, however light its models are', async () => {
-  const meter = new SaturationMeter({ models: () => [], executors: 1, targetQueueSeconds: 0.1 });
+  const meter = new SaturationMeter({ models: () => [], targetQueueSeconds: 0.1 });
   onTestFinished(() => meter.stop());
   meter.start();
   const end = performance.now() + 3_300;

@@ -152,6 +152,17 @@ test('another model that does not fit beside those that are loaded is refused', 
   expect(await stepOf(server, INFER)).toBe(1);
 });
 
+test('memory is estimated for the executors that a configuration asks for', async () => {
+  const { server, repository } = await start({ modelMemoryMiB: 1_000 });
+  mkdirSync(path.join(repository, 'many'));
+  writeFileSync(path.join(repository, 'many', 'config.pbtxt'), 'instance_group { count: 64 kind: KIND_CPU }');
+  putVersion(repository, 'many', 1, addModel(2));
+  await until('the model with many executors is refused', async () =>
+    /needs about 15\d\d MiB of memory/.test((await indexOf(server, 'many'))['1'] ?? ''),
+  );
+  expect(await stepOf(server, INFER)).toBe(1);
+});
+
 describe('memory', () => {
   test('is asked of the control group, at most that of the machine', () => {
     const root = temporaryFolder();
@@ -168,12 +179,12 @@ describe('memory', () => {
   });
 
   test('that is not set is what the process leaves of its limit', () => {
-    const memory = new ModelMemory({ sessions: 1, readLimit: () => 1_000 * MIB, readUse: () => 300 * MIB });
+    const memory = new ModelMemory({ readLimit: () => 1_000 * MIB, readUse: () => 300 * MIB });
     expect(memory.free([])).toBe(650 * MIB);
   });
 
   test('of a model counts its weights for each session that holds its own', () => {
-    const of = (sessions: number): number => new ModelMemory({ sessions }).estimate(100 * MIB) / MIB;
+    const of = (sessions: number): number => new ModelMemory().estimate({ weightBytes: 100 * MIB, sessions }) / MIB;
     expect(of(1)).toBe(24 + 200 + 100);
     expect(of(3)).toBe(3 * (24 + 200) + 100);
   });

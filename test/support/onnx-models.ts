@@ -73,8 +73,9 @@ export function twoInputsModel(): Uint8Array {
  * Takes as long as the request says. Input `iterations` INT64 `[batch, 1]`; the run multiplies two 256×256 matrices as
  * often as the largest of them (roughly a tenth of a millisecond each); output `done` repeats the input. With 2^40 the
  * run practically never returns; with 0 or 1 it is over at once, so warm-up and golden proof are quick.
+ * @param least Multiplications of any run, whatever it asks for.
  */
-export function slowModel(): Uint8Array {
+export function slowModel({ least = 0 }: { least?: number } = {}): Uint8Array {
   const side = 256;
   const body: GraphInit = {
     name: 'body',
@@ -84,7 +85,8 @@ export function slowModel(): Uint8Array {
   };
   return buildModel({
     node: [
-      node('ReduceMax', ['iterations'], ['trip_count'], [intAttribute('keepdims', 0)]),
+      node('ReduceMax', ['iterations'], ['asked'], [intAttribute('keepdims', 0)]),
+      node('Max', ['asked', 'least_trips'], ['trip_count']),
       node('Loop', ['trip_count', '', 'start'], ['state'], [graphAttribute('body', body)]),
       // The output must depend on the loop, or the optimizer removes it.
       node('ReduceMin', ['state'], ['least'], [intAttribute('keepdims', 0)]),
@@ -99,6 +101,7 @@ export function slowModel(): Uint8Array {
       floatTensor('start', [side, side], new Array<number>(side * side).fill(1 / side)),
       floatTensor('step', [side, side], new Array<number>(side * side).fill(1 / side)),
       floatTensor('zero', [], [0]),
+      int64Tensor('least_trips', [], [BigInt(least)]),
     ],
   });
 }

@@ -12,6 +12,7 @@ export class AbsentModel implements RegisteredModel {
   readonly arrivedRows = 0;
   readonly queuedRows = 0;
   readonly secondsPerRow = 0;
+  readonly executors = 1;
   readonly longestRunSeconds = 0;
   readonly isIdle = true;
 

@@ -23,7 +23,10 @@ export interface LoadableModel extends RegisteredModel {
   load(signal: AbortSignal): Promise<void>;
 }
 
-/** Asked when a model has been fetched and before any session is opened. @throws ModelError when it must not be opened. */
-export type Admit = (model: FetchedModel) => Promise<void>;
+/**
+ * Asked when a model has been fetched and before any of its sessions is opened.
+ * @throws ModelError when it must not be opened.
+ */
+export type Admit = (model: FetchedModel, sessions: number) => Promise<void>;
 
 export type CreateModel = (version: ModelVersion, admit?: Admit) => LoadableModel;

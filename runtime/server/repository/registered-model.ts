@@ -7,6 +7,8 @@ export interface RegisteredModel extends Servable {
   readonly queuedRows: number;
   /** Seconds that one row takes in the largest allowed batch. */
   readonly secondsPerRow: number;
+  /** How many run it side by side; 1 for what is not run. */
+  readonly executors: number;
   readonly longestRunSeconds: number;
   /** Share of the time with work that was spent inside the runtime; undefined before there was any. */
   readonly efficiency?: number | undefined;

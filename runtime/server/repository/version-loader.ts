@@ -2,7 +2,7 @@ import { setTimeout as wait } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { ServerSettings } from '../../spec/environment';
 import { ModelError } from '../model-error';
-import { showMiB, weightBytesOf, type ModelMemory } from '../model-memory';
+import { showMiB, weightBytesOf, type ModelMemory, type ModelWeights } from '../model-memory';
 import type { ServedModels } from '../served-models';
 import { AbsentModel } from './absent-model';
 import type { ModelGroup } from './model-group';
@@ -50,7 +50,9 @@ export class VersionLoader {
   /** A version of the start: requests find it at once, and are told that it is loading. Nothing has to make room for it. */
   begin(version: ModelVersion): { readonly load: (signal: AbortSignal) => Promise<void> } {
     const { models, create, memory } = this.options;
-    const model: LoadableModel = create(version, async (fetched) => memory.expect(model, await weightBytesOf(fetched)));
+    const model: LoadableModel = create(version, async (fetched, sessions) =>
+      memory.expect(model, { weightBytes: await weightBytesOf(fetched), sessions }),
+    );
     this.origins.set(model, version);
     models.group(model.name).serve(new RegisteredVersion(model, true));
     return { load: (signal) => model.load(signal) };
@@ -66,23 +68,25 @@ export class VersionLoader {
     const group = models.group(version.reference.name);
     let room: Room | undefined;
     // An ensemble opens nothing and is not asked.
-    let opened: { readonly weightBytes: number; readonly mark: number } | undefined;
-    const model = create(version, async (fetched) => {
-      const weightBytes = await weightBytesOf(fetched);
-      room = await this.makeRoom(group, memory.estimate(weightBytes), options.leaving);
-      opened = { weightBytes, mark: memory.mark() };
+    let opened: { readonly weights: ModelWeights; readonly mark: number } | undefined;
+    const model = create(version, async (fetched, sessions) => {
+      const weights = { weightBytes: await weightBytesOf(fetched), sessions };
+      room = await this.makeRoom(group, memory.estimate(weights), options.leaving);
+      opened = { weights, mark: memory.mark() };
     });
     const candidate = new RegisteredVersion(model, options.isRequired);
     group.addCandidate(candidate);
     const failure = await attempt(model, options);
     if (failure === undefined) {
-      if (opened !== undefined) memory.record(model, opened.weightBytes, opened.mark);
+      if (opened !== undefined) memory.record(model, opened.weights, opened.mark);
       this.origins.set(model, version);
       const replaced = group.serve(candidate);
       if (replaced !== undefined) this.retire(group, replaced);
       log.info({ model: model.name, version: model.version, replaces: leavingOf(options) }, 'model version in service');
     } else {
-      await model.close();
+      // One that is stuck in a run is waited for by nobody, and stays where /livez sees it.
+      if (model.isIdle) await model.close();
+      else this.retire(group, candidate);
       if (room !== undefined) await this.bringBack(group, room.closed, options.signal);
       group.addCandidate(new RegisteredVersion(new AbsentModel(model.name, model.version, failure), false));
       log.error({ model: model.name, version: model.version, reason: failure }, 'the old version goes on');
