@@ -15,7 +15,7 @@ export interface ClassificationOptions {
 /**
  * An output as Triton's classification extension gives it: BYTES `[rows, classes]` with the greatest elements of each row,
  * the greatest first, each as `<value>:<index>` or `<value>:<index>:<label>`. Equal elements stay in their order, NaN comes
- * last.
+ * last. Clients split these texts, so values are written as Triton writes them, by C's `%f` (src/classification.cc).
  * @throws ServerError OUTPUT_UNKNOWN for an output of text.
  */
 export function classify(output: Tensor, { count, hasRows, labels }: ClassificationOptions): Tensor {
@@ -53,12 +53,26 @@ function descending(a: number | bigint, b: number | bigint): number {
   return Number(Number.isNaN(a)) - Number(Number.isNaN(b));
 }
 
-/** The shortest decimals that give the same single-precision number back; other datatypes print as they are. */
-function showValue(value: number | bigint, datatype: Tensor['datatype']): string {
-  if (typeof value === 'bigint' || datatype === 'FP64' || Number.isInteger(value)) return String(value);
-  for (let digits = 6; digits < 9; digits++) {
-    const rounded = Number(value.toPrecision(digits));
-    if (Math.fround(rounded) === value) return String(rounded);
-  }
-  return String(Number(value.toPrecision(9)));
+/** As Triton writes it: a whole number by its digits, any other with six decimals, whatever is lost by it. */
+export function showValue(value: number | bigint, datatype: Tensor['datatype']): string {
+  if (typeof value === 'bigint' || !FLOATING.has(datatype)) return String(value);
+  const sign = value < 0 || Object.is(value, -0) ? '-' : '';
+  const size = Math.abs(value);
+  if (Number.isNaN(value)) return 'nan';
+  if (size === Infinity) return `${sign}inf`;
+  // From here on `toFixed` would write an exponent.
+  if (size >= 1e21) return `${sign}${BigInt(size)}.000000`;
+  return `${sign}${isBetweenDecimals(size) ? roundToEven(size) : size.toFixed(6)}`;
+}
+
+const FLOATING: ReadonlySet<Tensor['datatype']> = new Set(['FP16', 'FP32', 'FP64']);
+
+/** Exactly in the middle of two numbers of six decimals: such are odd multiples of 1/128. `toFixed` rounds them up, C to even. */
+function isBetweenDecimals(size: number): boolean {
+  return (size * 128) % 2 === 1;
+}
+
+function roundToEven(size: number): string {
+  const cut = size.toFixed(7).slice(0, -1);
+  return Number(cut.at(-1)) % 2 === 0 ? cut : size.toFixed(6);
 }

@@ -71,7 +71,7 @@ describe('inference', () => {
       outputs: [{ name: 'output', parameters: { classification: { int64_param: 2 } } }],
     });
     expect(answer.outputs).toMatchObject([{ datatype: 'BYTES', shape: ['1', '2'] }]);
-    expect(answer.raw_output_contents[0].toString()).toBe('\u0003\0\0\x005:1\u0003\0\0\x004:2');
+    expect(answer.raw_output_contents[0].toString()).toBe('\n\0\0\x005.000000:1\n\0\0\x004.000000:2');
   });
 
   test('takes messages of 12 MB and answers with as many', async () => {

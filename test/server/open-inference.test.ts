@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { showValue } from '../../runtime/server/classification';
 import { addOneModel, identityModel, matmulModel, twoInputsModel } from '../support/onnx-models';
 import { plainRepository } from './harness/model-repository';
 import { floats, startServer } from './harness/running-server';
@@ -11,16 +12,24 @@ test('classifies: the greatest elements of each row, with their values and place
   const two = { inputs: [{ name: 'input', shape: [2, 4], datatype: 'FP32', data: [0.5, 3, -1, 3, 0.1, 0, 0, 0] }] };
   const answer = await server.infer('id', { ...two, ...outputs({ classification: 2 }) });
   expect(answer.json.outputs).toEqual([
-    { name: 'output', datatype: 'BYTES', shape: [2, 2], data: ['3:1', '3:3', '0.1:0', '0:1'] },
+    {
+      name: 'output',
+      datatype: 'BYTES',
+      shape: [2, 2],
+      data: ['3.000000:1', '3.000000:3', '0.100000:0', '0.000000:1'],
+    },
   ]);
   const all = await server.infer('id', { ...ROW, ...outputs({ classification: 9 }) });
-  expect(all.json.outputs[0]).toMatchObject({ shape: [1, 4], data: ['3:1', '3:3', '0.5:0', '-1:2'] });
+  expect(all.json.outputs[0]).toMatchObject({
+    shape: [1, 4],
+    data: ['3.000000:1', '3.000000:3', '0.500000:0', '-1.000000:2'],
+  });
   const binary = await server.post('/v2/models/id/infer', {
     ...ROW,
     ...outputs({ classification: 1, binary_data: true }),
   });
-  expect(binary.text).toContain('"parameters":{"binary_data_size":7}');
-  expect(binary.text.endsWith('\x03\0\0\x003:1')).toBe(true);
+  expect(binary.text).toContain('"parameters":{"binary_data_size":14}');
+  expect(binary.text.endsWith('\x0a\0\0\x003.000000:1')).toBe(true);
 });
 
 test('classifies integers and half precision, and a model without rows', async () => {
@@ -38,8 +47,24 @@ test('classifies integers and half precision, and a model without rows', async (
   expect(await ask('long', 'INT64', [1, 4], '1,9007199254740993,2,9007199254740992')).toMatchObject({
     data: ['9007199254740993:1', '9007199254740992:3'],
   });
-  expect(await ask('half', 'FP16', [1, 4], 'NaN,0.5,-1,Infinity')).toMatchObject({ data: ['Infinity:3', '0.5:1'] });
-  expect(await ask('flat', 'FP32', [4], '1,2,3,4')).toMatchObject({ shape: [2], data: ['4:3', '3:2'] });
+  expect(await ask('half', 'FP16', [1, 4], 'NaN,0.5,-1,Infinity')).toMatchObject({ data: ['inf:3', '0.500000:1'] });
+  expect(await ask('flat', 'FP32', [4], '1,2,3,4')).toMatchObject({ shape: [2], data: ['4.000000:3', '3.000000:2'] });
+});
+
+test.each([
+  ['FP64', 1e-7, '0.000000'],
+  ['FP64', -0, '-0.000000'],
+  ['FP64', 123456789.125, '123456789.125000'],
+  ['FP64', -1e23, '-99999999999999991611392.000000'],
+  ['FP32', Math.fround(0.1), '0.100000'],
+  ['FP16', 1 / 128, '0.007812'],
+  ['FP16', 3 / 128, '0.023438'],
+  ['FP32', -5 / 128, '-0.039062'],
+  ['FP32', NaN, 'nan'],
+  ['FP32', -Infinity, '-inf'],
+  ['INT8', -5, '-5'],
+] as const)('a class of %s with the value %d has the text that C prints: %s', (datatype, value, text) => {
+  expect(showValue(value, datatype)).toBe(text);
 });
 
 test('takes what clients leave empty, and parameters that it does not know', async () => {
