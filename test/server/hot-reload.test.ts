@@ -153,6 +153,101 @@ describe('a version that cannot be served', () => {
   });
 });
 
+describe('when the newest version cannot be served at the start', () => {
+  const BROKEN = Buffer.from('not a model');
+
+  function repositoryOf(versions: Readonly<Record<number, Uint8Array>>): string {
+    const repository = temporaryFolder();
+    for (const [version, bytes] of Object.entries(versions)) putVersion(repository, 'm', Number(version), bytes);
+    return repository;
+  }
+
+  test('the newest that can be is served, the index says why, and the mended one takes over', async () => {
+    const repository = repositoryOf({ 1: addModel(1), 2: addModel(2), 3: BROKEN, 4: BROKEN });
+    const server = await start(repository);
+    expect(await stepOf(server, INFER)).toBe(2);
+    expect((await server.get('/readyz')).status).toBe(200);
+    expect((await server.get('/startupz')).status).toBe(200);
+    expect(await indexOf(server, 'm')).toEqual({
+      '4': expect.stringMatching(/^UNAVAILABLE: Load model from/) as string,
+      '3': expect.stringMatching(/^UNAVAILABLE: Load model from/) as string,
+      '2': 'READY',
+    });
+    expect(server.log.filter(({ msg }) => msg === 'older versions serve in the place of the newest')).toMatchObject([
+      { level: 'warn', model: 'm', versions: [2] },
+    ]);
+    await severalPolls();
+    expect(await stepOf(server, INFER)).toBe(2);
+    writeFileSync(path.join(repository, 'm', '4', 'model.onnx'), addModel(4));
+    await serves(server, 4);
+    await until('the others are gone', async () => Object.keys(await indexOf(server, 'm')).join() === '4');
+  });
+
+  test('as many are served as the policy asks for', async () => {
+    const repository = repositoryOf({ 1: addModel(1), 2: addModel(2), 3: BROKEN, 4: addModel(4) });
+    const server = await start(repository, { versionPolicy: 'latest:2' });
+    expect((await server.get('/v2/models/m')).json.versions).toEqual(['4', '2']);
+    expect((await server.get('/readyz')).status).toBe(200);
+  });
+
+  test('and none can be, the replica is not ready, and its reason is that of the newest', async () => {
+    const server = await start(repositoryOf({ 1: BROKEN, 2: BROKEN }));
+    expect((await server.get('/readyz')).json.reason).toMatch(/^model 'm' version 2: Load model from/);
+    expect(Object.keys(await indexOf(server, 'm'))).toEqual(['1', '2']);
+    await severalPolls();
+    expect(server.log.filter(({ msg }) => msg === 'model cannot be served')).toHaveLength(2);
+  });
+
+  test.each(['specific:1,2', 'all'])(
+    'and the policy %s asks for it, nothing takes its place',
+    async (versionPolicy) => {
+      const server = await start(repositoryOf({ 1: addModel(1), 2: BROKEN }), { versionPolicy });
+      expect((await server.get('/readyz')).json.reason).toMatch(/^model 'm' version 2: Load model from/);
+    },
+  );
+
+  test('and a label leads to it, nothing takes its place', async () => {
+    const repository = repositoryOf({ 1: addModel(1), 2: BROKEN });
+    writeFileSync(path.join(repository, 'm', 'version-labels.json'), '{"labels": {"stable": 2}}');
+    const server = await start(repository);
+    expect((await server.get('/readyz')).json.reason).toMatch(/^model 'm' version 2: Load model from/);
+  });
+
+  test('without hot reload nothing takes its place, and the replica is not ready', async () => {
+    const server = await start(repositoryOf({ 1: addModel(1), 2: BROKEN }), { hotReload: false });
+    expect((await server.get('/readyz')).json.reason).toMatch(/^model 'm' version 2: Load model from/);
+    expect(await stepOf(server, INFER)).toMatch(/^503 /);
+  });
+
+  test('the same holds for a model that comes later', async () => {
+    const repository = repositoryOf({ 1: addModel(1) });
+    const server = await start(repository);
+    const staged = temporaryFolder();
+    putVersion(staged, 'n', 1, addModel(1));
+    putVersion(staged, 'n', 2, BROKEN);
+    renameSync(path.join(staged, 'n'), path.join(repository, 'n'));
+    await until('the older version serves', async () => (await stepOf(server, '/v2/models/n/infer')) === 1);
+    expect((await indexOf(server, 'n'))['2']).toMatch(/^UNAVAILABLE: /);
+  });
+});
+
+test('a version for which the machine has no room now is tried again soon', async () => {
+  const repository = temporaryFolder();
+  putVersion(repository, 'm', 1, addModel(1));
+  const cacheDirectory = path.join(temporaryFolder(), 'cache');
+  const server = await start(repository, { cacheDirectory });
+  renameSync(cacheDirectory, `${cacheDirectory}.away`);
+  writeFileSync(cacheDirectory, 'in the way');
+  putVersion(repository, 'm', 2, addModel(2));
+  await until('the new version is refused', async () =>
+    /^UNAVAILABLE: .*cannot be written/.test((await indexOf(server, 'm'))['2'] ?? ''),
+  );
+  expect(await stepOf(server, INFER)).toBe(1);
+  rmSync(cacheDirectory);
+  renameSync(`${cacheDirectory}.away`, cacheDirectory);
+  await serves(server, 2);
+});
+
 test('a version that is copied slowly is never served half, and is served when it is whole', async () => {
   const repository = temporaryFolder();
   putVersion(repository, 'm', 1, addModel(9));

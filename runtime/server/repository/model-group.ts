@@ -81,6 +81,14 @@ export class ModelGroup {
     this.candidates.set(candidate.model.version, candidate);
   }
 
+  /** Takes a version that cannot be served from requests; the index goes on telling of it. */
+  setAside(version: RegisteredVersion): void {
+    this.serving = this.serving.filter((other) => other !== version);
+    version.isRequired = false;
+    this.addCandidate(version);
+    this.settleLabels();
+  }
+
   /** Takes what requests never found out of the index. */
   dropCandidates(except: ReadonlySet<number> = new Set()): void {
     for (const version of this.candidates.keys()) if (!except.has(version)) this.candidates.delete(version);

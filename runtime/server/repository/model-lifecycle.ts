@@ -13,7 +13,14 @@ import { wasJustWritten } from './file-fingerprint';
 import type { CreateModel, ModelVersion } from './model-version';
 import { RepositoryReconciler, versionOf } from './repository-reconciler';
 import { RepositoryWatcher } from './repository-watcher';
-import { repositoryUri, scanModel, scanRepository, type FoundModel, type ScanOptions } from './scan-repository';
+import {
+  NO_FALLBACK,
+  repositoryUri,
+  scanModel,
+  scanRepository,
+  type FoundModel,
+  type ScanOptions,
+} from './scan-repository';
 import { VersionLoader } from './version-loader';
 import { parseVersionPolicy } from './version-policy';
 
@@ -86,6 +93,11 @@ export class ModelLifecycle implements RepositoryControl {
     const found = await findRepositoryModels(origin.uri, this.scanOptions(asking));
     const versions = await Promise.all(found.map((model) => this.begin(model, asking)));
     await this.loadAll(versions.flat(), signal);
+    if (!this.options.settings.hotReload) return;
+    for (const model of found) {
+      const options = { asking: () => asking, loading: () => signal, isExplicit: true };
+      await this.reconciler.fallBack(model, options);
+    }
   }
 
   /** Follows the repository from now on, where the settings say so. */
@@ -291,6 +303,7 @@ function vanishedModel(name: string): FoundModel {
     labels: { labels: new Map(), weights: new Map() },
     configurationText: '',
     versions: [],
+    fallback: NO_FALLBACK,
     refused: [],
   };
 }

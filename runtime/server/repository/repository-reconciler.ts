@@ -1,5 +1,6 @@
 import { performance } from 'node:perf_hooks';
 import type { Logger } from 'pino';
+import type { ServerSettings } from '../../spec/environment';
 import type { Asking } from '../find-models';
 import type { ServedModels } from '../served-models';
 import { sourceOf } from '../source-of';
@@ -16,7 +17,11 @@ const RETRY_MS = 300_000;
 /** An ensemble costs nothing to load, and may only have come before the models of its steps. */
 const RETRY_ENSEMBLE_MS = 10_000;
 
+/** A machine that has no room, say, may have some soon: looks after which it is asked again. */
+const RETRY_MACHINE_LOOKS = 6;
+
 export interface RepositoryReconcilerOptions {
+  readonly settings: Pick<ServerSettings, 'hotReload' | 'reloadSeconds'>;
   readonly models: ServedModels;
   readonly loader: VersionLoader;
   readonly onReload: (model: string, outcome: 'ok' | 'failed') => void;
@@ -39,6 +44,14 @@ export interface Reconciled {
   readonly failures: readonly string[];
 }
 
+/** A version that could not be loaded. */
+interface Failed {
+  readonly fingerprint: string;
+  readonly at: number;
+  /** When it is tried again unchanged. */
+  readonly retryMs: number;
+}
+
 interface Wanted {
   readonly found: FoundVersion;
   readonly key: string;
@@ -50,7 +63,7 @@ interface Wanted {
 export class RepositoryReconciler {
   /** The state of the files that each version was loaded from, by name and version. */
   private readonly loaded = new Map<string, string>();
-  private readonly failed = new Map<string, { readonly fingerprint: string; readonly at: number }>();
+  private readonly failed = new Map<string, Failed>();
   /** What the last look showed, to tell files that rest from files that are being copied. */
   private readonly seen = new Map<string, string>();
   private readonly gone = new Set<string>();
@@ -80,32 +93,71 @@ export class RepositoryReconciler {
     const group = this.options.models.group(model.name);
     const key = keyOf(model, version);
     if (group.isLoaded(version.version)) this.loaded.set(key, fingerprint);
-    else this.failed.set(key, { fingerprint, at: performance.now() });
+    else this.fail(key, fingerprint, model.configuration?.ensemble === undefined ? RETRY_MS : RETRY_ENSEMBLE_MS);
     this.useLabels(group, model);
   }
 
   /** Loads what is new or changed, and takes out of service what is no longer there once the rest of the model serves. */
   async reconcile(model: FoundModel, options: ReconcileOptions): Promise<Reconciled> {
     const group = this.options.models.group(model.name);
-    const wanted = await this.fingerprints(model, options.asking());
+    const wanted = await this.fingerprints(model, model.versions, options.asking());
     const ready = wanted.filter((version) => this.isToBeLoaded(group, version, options.isExplicit));
     const isServed = ({ key, fingerprint }: Wanted): boolean => this.loaded.get(key) === fingerprint;
     for (const { key, fingerprint } of wanted) this.seen.set(key, fingerprint);
     this.refuse(group, model);
     this.useLabels(group, model);
 
+    const stays = new Set(model.versions.map(({ version }) => version));
     const failures = model.refused.map(({ version, reason }) => `version ${version}: ${reason}`);
     for (const version of ready) {
-      const failure = await this.load(group, model, version, options);
+      const failure = await this.load(group, model, version, options, (other) => !stays.has(other));
       if (failure !== undefined) failures.push(`version ${version.found.version}: ${failure}`);
     }
     const isWhole = model.refused.length === 0 && wanted.every(isServed);
     const isAtRest = isWhole && this.retireOthers(group, wanted, options.isExplicit || ready.length > 0);
+    const isTried = wanted.every((version) => isServed(version) || this.hasFailed(version));
+    const hasFallenBack =
+      !isTried || !this.options.settings.hotReload || options.isExplicit || (await this.fallBack(model, options));
     this.useLabels(group, model);
     if (model.versions.length + model.refused.length === 0) this.forget(model.name, [this.failed, this.seen]);
     this.options.models.forgetEmpty(model.name);
-    const isTried = wanted.every((version) => isServed(version) || this.hasFailed(version));
-    return { isSettled: isTried && (isAtRest || !isWhole), failures };
+    return { isSettled: isTried && hasFallenBack && (isAtRest || !isWhole), failures };
+  }
+
+  /**
+   * Serves older versions in the place of newest ones that cannot be served and that none was there before.
+   * @returns whether there is nothing left to try.
+   */
+  async fallBack(model: FoundModel, options: ReconcileOptions): Promise<boolean> {
+    const group = this.options.models.group(model.name);
+    const { replaceable, substitutes } = model.fallback;
+    const isLoaded = ({ model: { target } }: RegisteredVersion): boolean => target !== undefined;
+    const broken = group.versions.filter(
+      (version) => !isLoaded(version) && replaceable.includes(version.model.version),
+    );
+    if (broken.length === 0 && (replaceable.length === 0 || group.versions.some(isLoaded))) return true;
+    // They give back what they hold, and the replica stays not ready for want of them.
+    const absent = broken.map((version) => this.options.loader.abandon(group, version));
+    const wanted = await this.fingerprints(model, substitutes, options.asking());
+    let missing = replaceable.filter((version) => !group.isLoaded(version)).length;
+    for (const substitute of wanted) {
+      if (missing === 0) break;
+      const isToBeLoaded = this.isToBeLoaded(group, substitute, options.isExplicit);
+      this.seen.set(substitute.key, substitute.fingerprint);
+      if (!isToBeLoaded) continue;
+      if ((await this.load(group, model, substitute, options, () => false)) === undefined) missing -= 1;
+    }
+    const isServed = group.versions.some(isLoaded);
+    if (isServed) {
+      for (const version of absent) group.setAside(version);
+      const serving = group.versions.map(({ model: { version } }) => version);
+      this.options.log.warn(
+        { model: model.name, versions: serving },
+        'older versions serve in the place of the newest',
+      );
+    }
+    this.useLabels(group, model);
+    return isServed || wanted.every((substitute) => this.hasFailed(substitute));
   }
 
   /** Takes all versions of a model out of service; they stay in the index. */
@@ -133,9 +185,13 @@ export class RepositoryReconciler {
     for (const each of tracked) for (const key of each.keys()) if (nameIn(key) === name) each.delete(key);
   }
 
-  private fingerprints(model: FoundModel, asking: Asking): Promise<readonly Wanted[]> {
+  private fingerprints(
+    model: FoundModel,
+    versions: readonly FoundVersion[],
+    asking: Asking,
+  ): Promise<readonly Wanted[]> {
     return Promise.all(
-      model.versions.map(async (found) => ({
+      versions.map(async (found) => ({
         found,
         key: keyOf(model, found),
         fingerprint: await this.fingerprint(model, found, asking),
@@ -151,22 +207,23 @@ export class RepositoryReconciler {
     return isExplicit || (this.seen.get(key) === fingerprint && !this.hasFailed(version));
   }
 
-  private hasFailed({ key, fingerprint, isEnsemble }: Wanted): boolean {
+  private hasFailed({ key, fingerprint }: Wanted): boolean {
     const failure = this.failed.get(key);
-    const retryMs = isEnsemble ? RETRY_ENSEMBLE_MS : RETRY_MS;
-    return failure?.fingerprint === fingerprint && performance.now() - failure.at < retryMs;
+    return failure?.fingerprint === fingerprint && performance.now() - failure.at < failure.retryMs;
+  }
+
+  private fail(key: string, fingerprint: string, retryMs: number): void {
+    this.failed.set(key, { fingerprint, at: performance.now(), retryMs });
   }
 
   private async load(
     group: ModelGroup,
     model: FoundModel,
-    { found, key, fingerprint }: Wanted,
+    { found, key, fingerprint, isEnsemble }: Wanted,
     { asking, loading }: ReconcileOptions,
+    goes: (version: number) => boolean,
   ): Promise<string | undefined> {
-    const stays = new Set(model.versions.map(({ version }) => version));
-    const leaving = group.versions.filter(
-      (other) => other.model.version === found.version || !stays.has(other.model.version),
-    );
+    const leaving = group.versions.filter(({ model: { version } }) => version === found.version || goes(version));
     const failure = await this.options.loader.load(versionOf(model, found), {
       signal: loading(),
       isRequired: group.versions.some(({ isRequired }) => isRequired),
@@ -177,10 +234,11 @@ export class RepositoryReconciler {
       this.loaded.set(key, fingerprint);
       this.failed.delete(key);
     } else {
-      this.failed.set(key, { fingerprint, at: performance.now() });
+      const retryMachineMs = RETRY_MACHINE_LOOKS * this.options.settings.reloadSeconds * 1_000;
+      this.fail(key, fingerprint, failure.isOfMachine ? retryMachineMs : isEnsemble ? RETRY_ENSEMBLE_MS : RETRY_MS);
     }
     this.options.onReload(model.name, failure === undefined ? 'ok' : 'failed');
-    return failure;
+    return failure?.reason;
   }
 
   /** @returns whether there is nothing left to take out of service. */

@@ -29,9 +29,21 @@ export interface FoundModel {
   readonly configurationText: string;
   /** To serve, newest first: those that the version policy or a label asks for, and that are complete as far as one sees. */
   readonly versions: readonly FoundVersion[];
+  /** What may take the place of versions that cannot be served. */
+  readonly fallback: Fallback;
   /** Asked for, and not to be served for a reason that does not lie in their files. */
   readonly refused: readonly { readonly version: number; readonly reason: string }[];
 }
+
+/** Only the newest versions have substitutes: those that a policy or a label names are asked for themselves. */
+export interface Fallback {
+  /** Versions that the policy `latest` has chosen. */
+  readonly replaceable: readonly number[];
+  /** Older ones, newest first. */
+  readonly substitutes: readonly FoundVersion[];
+}
+
+export const NO_FALLBACK: Fallback = { replaceable: [], substitutes: [] };
 
 export interface FoundVersion {
   readonly version: number;
@@ -107,7 +119,8 @@ export async function scanModel(
   } catch (error) {
     if (!SpecError.is(error)) throw error;
     const refused = [{ version: Math.max(...present), reason: error.message }];
-    return { name, folder, labels: NO_LABELS, configurationText: text?.text ?? '', versions: [], refused };
+    const none = { labels: NO_LABELS, versions: [], fallback: NO_FALLBACK };
+    return { name, folder, ...none, configurationText: text?.text ?? '', refused };
   }
   const complete = await findComplete(source, folder, present, authored.configuration, options.asking);
   if (complete.length === 0) return undefined;
@@ -186,16 +199,31 @@ function choose(
   complete: readonly FoundVersion[],
   { labels, configuration }: Pick<FoundModel, 'labels' | 'configuration'>,
   serverPolicy: VersionPolicy,
-): Pick<FoundModel, 'versions' | 'refused'> {
+): Pick<FoundModel, 'versions' | 'fallback' | 'refused'> {
   const policy = configuration?.versionPolicy ?? serverPolicy;
   const present = complete.map(({ version }) => version);
   // A version with a label is asked for by name, whatever the policy keeps.
   const chosen = new Set([...selectVersions(policy, present), ...labels.labels.values()]);
   const versions = complete.filter(({ version }) => chosen.has(version)).sort((a, b) => b.version - a.version);
-  if (versions.length > 0) return { versions, refused: [] };
+  if (versions.length > 0) {
+    return { versions, fallback: fallbackOf(policy, complete, versions, labels), refused: [] };
+  }
   const asked = policy.kind === 'specific' ? policy.versions : [];
   const reason = `the version policy asks for ${asked.join(', ')}, and complete are ${present.sort((a, b) => a - b).join(', ')}`;
-  return { versions, refused: asked.slice(0, 1).map((version) => ({ version, reason })) };
+  return { versions, fallback: NO_FALLBACK, refused: asked.slice(0, 1).map((version) => ({ version, reason })) };
+}
+
+function fallbackOf(
+  policy: VersionPolicy,
+  complete: readonly FoundVersion[],
+  chosen: readonly FoundVersion[],
+  { labels }: LabelRules,
+): Fallback {
+  if (policy.kind !== 'latest') return NO_FALLBACK;
+  const labelled = new Set(labels.values());
+  const replaceable = chosen.map(({ version }) => version).filter((version) => !labelled.has(version));
+  const substitutes = complete.filter((version) => !chosen.includes(version));
+  return { replaceable, substitutes: substitutes.sort((a, b) => b.version - a.version) };
 }
 
 function list(source: ModelSource, uri: string, { signal, onRetry }: Asking): ReturnType<ModelSource['list']> {

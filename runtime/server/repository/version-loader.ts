@@ -1,6 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import type { ServerSettings } from '../../spec/environment';
+import { StartupError } from '../errors';
 import { ModelError } from '../model-error';
 import { showMiB, weightBytesOf, type ModelMemory, type ModelWeights } from '../model-memory';
 import type { ServedModels } from '../served-models';
@@ -33,6 +34,13 @@ export interface LoadOptions {
   readonly isUnchanged: () => Promise<boolean>;
 }
 
+/** Why a version is not in service. */
+export interface LoadFailure {
+  readonly reason: string;
+  /** Whether it lies in this machine, such as a full disk, so that the same files may do soon. */
+  readonly isOfMachine: boolean;
+}
+
 /** What was closed to make room. */
 interface Room {
   readonly hold: RequestHold;
@@ -63,7 +71,7 @@ export class VersionLoader {
    * one goes on.
    * @returns why it cannot be served; undefined when it is.
    */
-  async load(version: ModelVersion, options: LoadOptions): Promise<string | undefined> {
+  async load(version: ModelVersion, options: LoadOptions): Promise<LoadFailure | undefined> {
     const { models, create, memory, log } = this.options;
     const group = models.group(version.reference.name);
     let room: Room | undefined;
@@ -88,12 +96,22 @@ export class VersionLoader {
       if (model.isIdle) await model.close();
       else this.retire(group, candidate);
       if (room !== undefined) await this.bringBack(group, room.closed, options.signal);
-      group.addCandidate(new RegisteredVersion(new AbsentModel(model.name, model.version, failure), false));
-      log.error({ model: model.name, version: model.version, reason: failure }, 'the old version goes on');
+      group.addCandidate(new RegisteredVersion(new AbsentModel(model.name, model.version, failure.reason), false));
+      log.error({ model: model.name, version: model.version, reason: failure.reason }, 'the old version goes on');
     }
     group.hold = undefined;
     room?.hold.release();
     return failure;
+  }
+
+  /** Ends what could not be loaded. It stays, as what is not there, with its reason. */
+  abandon(group: ModelGroup, version: RegisteredVersion): RegisteredVersion {
+    const { model, isRequired } = version;
+    if (model instanceof AbsentModel) return version;
+    const absent = new RegisteredVersion(new AbsentModel(model.name, model.version, model.reason), isRequired);
+    const replaced = group.serve(absent);
+    if (replaced !== undefined) this.retire(group, replaced);
+    return absent;
   }
 
   /** Takes a version from requests, and closes it when the last of them is done. */
@@ -160,9 +178,12 @@ export class VersionLoader {
       const failure = await attempt(model, { signal, isUnchanged: () => Promise.resolve(true) });
       if (failure !== undefined) {
         await model.close();
-        log.error({ model: old.name, version: old.version, reason: failure }, 'the old version cannot be loaded again');
+        log.error(
+          { model: old.name, version: old.version, reason: failure.reason },
+          'the old version cannot be loaded again',
+        );
       }
-      const back = failure === undefined ? model : new AbsentModel(old.name, old.version, failure);
+      const back = failure === undefined ? model : new AbsentModel(old.name, old.version, failure.reason);
       group.serve(new RegisteredVersion(back, isRequired));
     }
   }
@@ -186,13 +207,16 @@ async function within(timeoutMs: number, all: readonly Promise<void>[]): Promise
 async function attempt(
   model: LoadableModel,
   { signal, isUnchanged }: Pick<LoadOptions, 'signal' | 'isUnchanged'>,
-): Promise<string | undefined> {
+): Promise<LoadFailure | undefined> {
+  const isOfMachine = false;
   try {
     signal.throwIfAborted();
     await model.load(signal);
-    if (!model.isReady) return model.reason;
-    return (await isUnchanged()) ? undefined : 'its files were changed while it was being loaded';
+    if (!model.isReady) return { reason: model.reason, isOfMachine };
+    if (await isUnchanged()) return undefined;
+    return { reason: 'its files were changed while it was being loaded', isOfMachine };
   } catch (error) {
-    return (error as Error).message;
+    // At the start the process ends for such a reason; while it serves, that is no help.
+    return { reason: (error as Error).message, isOfMachine: error instanceof StartupError };
   }
 }
