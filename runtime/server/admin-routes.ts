@@ -2,6 +2,7 @@ import type { Logger } from 'pino';
 import { ENVIRONMENT } from '../spec/environment';
 import type { Exchange } from './exchange';
 import { isJsonObject, malformed, parseJsonObject, showGiven, type Json } from './json-body';
+import { loadModel, unloadModel } from './model-control';
 import type { Handler } from './open-inference-protocol';
 import type { RepositoryControl } from './repository/model-lifecycle';
 import { readBody } from './request-body';
@@ -20,28 +21,11 @@ const MAX_BODY_BYTES = 2 ** 20;
 /** What only the machine itself may ask for: loading and unloading under Triton's paths, and the log level. */
 export function adminRoutes({ repository, logLevel, log }: AdminContext): readonly Route<Handler>[] {
   const load: Handler = async (exchange, { model = '' }) => {
-    const { config, ...others } = parametersIn(await readObject(exchange));
-    const [other] = Object.keys(others);
-    if (other?.startsWith('file:') === true) {
-      throw malformed(
-        `'${other}' is not taken: a model is loaded from the model repository alone, so publish it there`,
-      );
-    }
-    if (other !== undefined) throw malformed(`'${other}' is no parameter of load; config is`);
-    if (config !== undefined && typeof config !== 'string') {
-      throw malformed(`config must be the JSON of a model configuration in a string, got ${showGiven(config)}`);
-    }
-    await repository.load(model, config);
+    await loadModel(repository, model, parametersIn(await readObject(exchange)));
     sendNothing(exchange);
   };
   const unload: Handler = async (exchange, { model = '' }) => {
-    const { unload_dependents: dependents = false, ...others } = parametersIn(await readObject(exchange));
-    const [other] = Object.keys(others);
-    if (other !== undefined) throw malformed(`'${other}' is no parameter of unload; unload_dependents is`);
-    if (typeof dependents !== 'boolean') {
-      throw malformed(`unload_dependents must be true or false, got ${showGiven(dependents)}`);
-    }
-    await repository.unload(model, { dependents });
+    await unloadModel(repository, model, parametersIn(await readObject(exchange)));
     sendNothing(exchange);
   };
   const showLevel: Handler = (exchange) => exchange.sendJson(200, { log_level: logLevel.level });

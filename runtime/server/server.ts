@@ -331,6 +331,7 @@ export class InferenceServer {
         settings,
         isLive: () => this.models.longestRunSeconds <= settings.runStuckSeconds,
         isReady: () => this.isReady,
+        repository: this.lifecycle,
       }),
       maxMessageBytes: inference.maxBodyBytes,
       bodyMemory: inference.bodyMemory,

@@ -36,6 +36,8 @@ export interface CallContext {
   /** Cancelled with the reason when the answer is no longer wanted, or can no longer be had. */
   readonly cancellation: Cancellation;
   readonly tenant: string;
+  /** Who calls; empty when nobody was asked. */
+  readonly caller: string;
   /** undefined while traces are off. */
   readonly trace?: RequestTrace | undefined;
   /** Metadata, by its name in lower case. */

@@ -230,6 +230,8 @@ export class GrpcServer {
       call.isUnheard = method.group === 'infer';
       const answer: Answer = (bytes, context) => {
         call.isUnheard = false;
+        // A model takes as long as it takes to be loaded, which has a limit of its own.
+        if (method.group === 'admin') this.keepOnlyItsOwnDeadline(call);
         return method.answer(bytes, context);
       };
       serveUnary(call, answer, messages);
@@ -239,6 +241,11 @@ export class GrpcServer {
     } else {
       this.calls.set(call, new StreamingCall(call, method.answer, messages));
     }
+  }
+
+  private keepOnlyItsOwnDeadline(call: GrpcCall): void {
+    if (call.deadline !== undefined) this.deadlines.remove(call.deadline);
+    if (call.timeoutMs !== undefined) this.deadlines.add(call.expireAfter(call.timeoutMs));
   }
 
   private closed(call: GrpcCall): void {

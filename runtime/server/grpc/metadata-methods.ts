@@ -1,11 +1,4 @@
-import {
-  fromBinary,
-  fromJson,
-  toBinary,
-  type DescMessage,
-  type JsonValue,
-  type MessageShape,
-} from '@bufbuild/protobuf';
+import { fromJson, toBinary, type DescMessage, type JsonValue } from '@bufbuild/protobuf';
 import { ServerError } from '../errors';
 import {
   describeConfiguration,
@@ -30,6 +23,7 @@ import {
 import type { Frame } from './infer-codec';
 import { selectorOf } from './inference-methods';
 import { ProtobufWriter } from './protobuf-writer';
+import { readMessage } from './read-message';
 
 type Respond = (bytes: Buffer, context: RouteContext) => Frame;
 
@@ -39,21 +33,21 @@ type Respond = (bytes: Buffer, context: RouteContext) => Frame;
  */
 export const METADATA_ANSWERS = {
   ServerMetadata: (bytes) => {
-    read(ServerMetadataRequestSchema, bytes);
+    readMessage(ServerMetadataRequestSchema, bytes);
     return write(ServerMetadataResponseSchema, SERVER_METADATA);
   },
   ModelMetadata: (bytes, { models }) => {
-    const { name, version } = read(ModelMetadataRequestSchema, bytes);
+    const { name, version } = readMessage(ModelMetadataRequestSchema, bytes);
     const model = models().find(selectorOf(name, version));
     return write(ModelMetadataResponseSchema, describeModel(model, models().versionsOf(name)));
   },
   ModelConfig: (bytes, { models, settings }) => {
-    const { name, version } = read(ModelConfigRequestSchema, bytes);
+    const { name, version } = readMessage(ModelConfigRequestSchema, bytes);
     const config = describeConfiguration(models().find(selectorOf(name, version)), settings);
     return write(ModelConfigResponseSchema, { config });
   },
   ModelStatistics: (bytes, { models }) => {
-    const { name, version } = read(ModelStatisticsRequestSchema, bytes);
+    const { name, version } = readMessage(ModelStatisticsRequestSchema, bytes);
     if (name === '' && version !== '') throw new ServerError('MALFORMED_REQUEST', `version needs a name beside it`);
     const asked =
       name === ''
@@ -64,18 +58,10 @@ export const METADATA_ANSWERS = {
     return write(ModelStatisticsResponseSchema, { model_stats: asked.map(describeStatistics) });
   },
   RepositoryIndex: (bytes, { models }) => {
-    const { ready } = read(RepositoryIndexRequestSchema, bytes);
+    const { ready } = readMessage(RepositoryIndexRequestSchema, bytes);
     return write(RepositoryIndexResponseSchema, { models: describeIndex(models(), ready) });
   },
 } as const satisfies Record<string, Respond>;
-
-function read<S extends DescMessage>(schema: S, bytes: Buffer): MessageShape<S> {
-  try {
-    return fromBinary(schema, bytes);
-  } catch (error) {
-    throw new ServerError('MALFORMED_REQUEST', `the message is no ${schema.typeName}: ${(error as Error).message}`);
-  }
-}
 
 /** @param json Fields by their names in the proto. */
 function write(schema: DescMessage, json: object): Frame {

@@ -97,6 +97,7 @@ export class StreamingCall {
         cancellation,
         timeoutMs: undefined,
         tenant: this.call.tenant,
+        caller: this.call.caller,
         trace: this.call.trace,
         header: (name) => this.call.header(name),
       };

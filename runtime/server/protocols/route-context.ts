@@ -1,13 +1,7 @@
 import type { ServerSettings } from '../../spec/environment';
 import type { Inference } from '../inference';
+import type { RepositoryControl } from '../repository/model-lifecycle';
 import type { ServedModels } from '../served-models';
-
-/** Loading and unloading by name. */
-export interface RepositoryControl {
-  /** @throws ServerError when the model cannot be loaded. */
-  load(name: string): Promise<void>;
-  unload(name: string): Promise<void>;
-}
 
 /** What the routes of a protocol need. */
 export interface RouteContext {
