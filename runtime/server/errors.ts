@@ -44,6 +44,8 @@ export const ERRORS = {
   MODEL_NOT_READY: { status: 503, grpcStatus: 14, outcome: 'unavailable', retry: true },
   AUTHENTICATION_UNAVAILABLE: { status: 503, grpcStatus: 14, outcome: 'unavailable', retry: true },
   DRAINING: { status: 503, grpcStatus: 14, outcome: 'unavailable', retry: true },
+  // By a client that loads models, as SageMaker wants it: it unloads another one and asks again.
+  MODEL_MEMORY: { status: 507, grpcStatus: 8, outcome: 'unavailable' },
   DEADLINE: { status: 504, grpcStatus: 4, outcome: 'deadline' },
 } as const satisfies Record<string, ErrorFacts>;
 

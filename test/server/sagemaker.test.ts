@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { addOneModel, identityModel } from '../support/onnx-models';
 import { plainRepository } from './harness/model-repository';
 import { floats, request, startServer, type Answer, type RunningServer } from './harness/running-server';
+import { heavyModel, putVersion } from './harness/versions';
 import { withPlatformVariables } from '../../runtime/server/settings';
 
 function start(settings: Parameters<typeof startServer>[0] = {}): Promise<RunningServer> {
@@ -99,6 +100,25 @@ test('where the port is open to the network, models are loaded and unloaded only
   const guarded = await start({ host: '0.0.0.0', adminPort: 0, apiKeys });
   expect((await unload(guarded)).status).toBe(401);
   expect((await unload(guarded, { 'X-API-Key': key })).status).toBe(200);
+});
+
+test('a load says whether the model is there already, does not fit in memory, is broken, or is not to be had', async () => {
+  const modelRepository = plainRepository({ addone: addOneModel() });
+  const server = await start({ modelRepository, adminPort: 0, modelMemoryMiB: 60 });
+  const load = (model: string): Promise<Answer> =>
+    server.post('/models', { model_name: model, url: '/opt/ml/models/1' });
+  putVersion(modelRepository, 'small', 1, addOneModel());
+  putVersion(modelRepository, 'large', 1, heavyModel(1, 20 * 2 ** 20));
+  putVersion(modelRepository, 'broken', 1, Buffer.from('x'));
+  expect(await load('addone')).toMatchObject({ status: 409, json: { error: "model 'addone' is loaded already" } });
+  expect(await load('small')).toMatchObject({ status: 200, json: { modelName: 'small' } });
+  expect((await load('small')).status).toBe(409);
+  const large = await load('large');
+  expect(large.status).toBe(507);
+  expect(large.json.error).toMatch(/^model 'large' cannot be loaded: version 1: it needs about \d+ MiB of memory/);
+  expect((await load('broken')).status).toBe(400);
+  expect((await load('nobody')).status).toBe(404);
+  expect((await invoke(server, { 'Content-Type': 'text/csv' }, '1,2,3,4\n', '/models/small/invoke')).status).toBe(200);
 });
 
 test.each(['/ping', '/health'])('%s says so when the server is on its way out', async (probe) => {

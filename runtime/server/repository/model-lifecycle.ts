@@ -34,7 +34,7 @@ export interface RepositoryControl {
   /**
    * Loads the versions that the policy chooses, and replaces those whose files have changed.
    * @param configuration Takes the place of the one that lies beside the versions, until the model is unloaded.
-   * @throws ServerError FORBIDDEN in a deployment, MODEL_UNKNOWN, LOAD_FAILED with the reasons.
+   * @throws ServerError FORBIDDEN in a deployment, MODEL_UNKNOWN, LOAD_FAILED or MODEL_MEMORY with the reasons.
    */
   load(name: string, configuration?: string): Promise<void>;
   /**
@@ -235,9 +235,12 @@ export class ModelLifecycle implements RepositoryControl {
       if (error.failure !== 'missing') throw new ServerError('LOAD_FAILED', error.message);
     }
     if (model === undefined) throw new ServerError('MODEL_UNKNOWN', `no model '${name}' in the model repository`);
-    const { failures } = await this.reconcile(model, true);
+    const { failures, lacksMemory } = await this.reconcile(model, true);
     if (failures.length === 0) return;
-    throw new ServerError('LOAD_FAILED', `model '${name}' cannot be loaded: ${failures.join('; ')}`);
+    throw new ServerError(
+      lacksMemory ? 'MODEL_MEMORY' : 'LOAD_FAILED',
+      `model '${name}' cannot be loaded: ${failures.join('; ')}`,
+    );
   }
 
   private reconcile(model: FoundModel, isExplicit: boolean): ReturnType<RepositoryReconciler['reconcile']> {

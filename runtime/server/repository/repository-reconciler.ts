@@ -10,7 +10,7 @@ import type { ModelGroup } from './model-group';
 import type { ModelVersion } from './model-version';
 import { RegisteredVersion } from './registered-model';
 import type { FoundModel, FoundVersion } from './scan-repository';
-import type { VersionLoader } from './version-loader';
+import type { LoadFailure, VersionLoader } from './version-loader';
 
 /** A version that failed is tried again as soon as it changes; after this long also unchanged, for the machine may have. */
 const RETRY_MS = 300_000;
@@ -42,6 +42,8 @@ export interface Reconciled {
   readonly isSettled: boolean;
   /** Why versions could not be loaded. */
   readonly failures: readonly string[];
+  /** Whether one of them would not fit in memory. */
+  readonly lacksMemory: boolean;
 }
 
 /** A version that could not be loaded. */
@@ -109,9 +111,12 @@ export class RepositoryReconciler {
 
     const stays = new Set(model.versions.map(({ version }) => version));
     const failures = model.refused.map(({ version, reason }) => `version ${version}: ${reason}`);
+    let lacksMemory = false;
     for (const version of ready) {
       const failure = await this.load(group, model, version, options, (other) => !stays.has(other));
-      if (failure !== undefined) failures.push(`version ${version.found.version}: ${failure}`);
+      if (failure === undefined) continue;
+      failures.push(`version ${version.found.version}: ${failure.reason}`);
+      lacksMemory ||= failure.lacksMemory;
     }
     const isWhole = model.refused.length === 0 && wanted.every(isServed);
     const isAtRest = isWhole && this.retireOthers(group, wanted, options.isExplicit || ready.length > 0);
@@ -121,7 +126,7 @@ export class RepositoryReconciler {
     this.useLabels(group, model);
     if (model.versions.length + model.refused.length === 0) this.forget(model.name, [this.failed, this.seen]);
     this.options.models.forgetEmpty(model.name);
-    return { isSettled: isTried && hasFallenBack && (isAtRest || !isWhole), failures };
+    return { isSettled: isTried && hasFallenBack && (isAtRest || !isWhole), failures, lacksMemory };
   }
 
   /**
@@ -222,7 +227,7 @@ export class RepositoryReconciler {
     { found, key, fingerprint, isEnsemble }: Wanted,
     { asking, loading }: ReconcileOptions,
     goes: (version: number) => boolean,
-  ): Promise<string | undefined> {
+  ): Promise<LoadFailure | undefined> {
     const leaving = group.versions.filter(({ model: { version } }) => version === found.version || goes(version));
     const failure = await this.options.loader.load(versionOf(model, found), {
       signal: loading(),
@@ -238,7 +243,7 @@ export class RepositoryReconciler {
       this.fail(key, fingerprint, failure.isOfMachine ? retryMachineMs : isEnsemble ? RETRY_ENSEMBLE_MS : RETRY_MS);
     }
     this.options.onReload(model.name, failure === undefined ? 'ok' : 'failed');
-    return failure?.reason;
+    return failure;
   }
 
   /** @returns whether there is nothing left to take out of service. */

@@ -39,6 +39,8 @@ export interface LoadFailure {
   readonly reason: string;
   /** Whether it lies in this machine, such as a full disk, so that the same files may do soon. */
   readonly isOfMachine: boolean;
+  /** Whether it would not fit in memory. */
+  readonly lacksMemory: boolean;
 }
 
 /** What was closed to make room. */
@@ -46,6 +48,8 @@ interface Room {
   readonly hold: RequestHold;
   readonly closed: readonly RegisteredVersion[];
 }
+
+class NoMemory extends ModelError {}
 
 /** Brings versions into service while the server runs: the old one serves until the new one is opened, proven and warm. */
 export class VersionLoader {
@@ -77,14 +81,21 @@ export class VersionLoader {
     let room: Room | undefined;
     // An ensemble opens nothing and is not asked.
     let opened: { readonly weights: ModelWeights; readonly mark: number } | undefined;
+    let lacksMemory = false;
     const model = create(version, async (fetched, sessions) => {
       const weights = { weightBytes: await weightBytesOf(fetched), sessions };
-      room = await this.makeRoom(group, memory.estimate(weights), options.leaving);
+      try {
+        room = await this.makeRoom(group, memory.estimate(weights), options.leaving);
+      } catch (error) {
+        lacksMemory = error instanceof NoMemory;
+        throw error;
+      }
       opened = { weights, mark: memory.mark() };
     });
     const candidate = new RegisteredVersion(model, options.isRequired);
     group.addCandidate(candidate);
-    const failure = await attempt(model, options);
+    const failed = await attempt(model, options);
+    const failure = failed === undefined ? undefined : { ...failed, lacksMemory };
     if (failure === undefined) {
       if (opened !== undefined) memory.record(model, opened.weights, opened.mark);
       this.origins.set(model, version);
@@ -131,7 +142,7 @@ export class VersionLoader {
     await within(timeoutMs, [...this.retiring]);
   }
 
-  /** @throws ModelError when the version would not fit in memory, whoever left. */
+  /** @throws NoMemory when the version would not fit in memory, whoever left; ModelError when whoever was to leave does not. */
   private async makeRoom(
     group: ModelGroup,
     needed: number,
@@ -142,9 +153,9 @@ export class VersionLoader {
     if (needed <= free) return undefined;
     const freed = memory.heldBy(leaving.map(({ model }) => model));
     const numbers = `it needs about ${showMiB(needed)} of memory while it is loaded, and ${showMiB(free)} are free`;
-    if (needed > free + freed) throw new ModelError(`${numbers}; give the server more, or SLIPWAY_MODEL_MEMORY_MIB`);
+    if (needed > free + freed) throw new NoMemory(`${numbers}; give the server more, or SLIPWAY_MODEL_MEMORY_MIB`);
     if (settings.swapPolicy === 'refuse') {
-      throw new ModelError(`${numbers}; SLIPWAY_SWAP_POLICY=hold would unload the old version first`);
+      throw new NoMemory(`${numbers}; SLIPWAY_SWAP_POLICY=hold would unload the old version first`);
     }
     log.warn(
       { model: group.name, neededMiB: needed / 2 ** 20, freeMiB: free / 2 ** 20 },
@@ -207,7 +218,7 @@ async function within(timeoutMs: number, all: readonly Promise<void>[]): Promise
 async function attempt(
   model: LoadableModel,
   { signal, isUnchanged }: Pick<LoadOptions, 'signal' | 'isUnchanged'>,
-): Promise<LoadFailure | undefined> {
+): Promise<Omit<LoadFailure, 'lacksMemory'> | undefined> {
   const isOfMachine = false;
   try {
     signal.throwIfAborted();
