@@ -1,6 +1,16 @@
+import { InferenceSession, Tensor } from 'onnxruntime-node';
 import { expect, test } from 'vitest';
 import { showValue } from '../../runtime/server/classification';
-import { addOneModel, identityModel, matmulModel, twoInputsModel } from '../support/onnx-models';
+import {
+  addOneModel,
+  buildModel,
+  floatTensor,
+  identityModel,
+  matmulModel,
+  node,
+  twoInputsModel,
+  value,
+} from '../support/onnx-models';
 import { plainRepository } from './harness/model-repository';
 import { floats, startServer } from './harness/running-server';
 
@@ -65,6 +75,31 @@ test.each([
   ['INT8', -5, '-5'],
 ] as const)('a class of %s with the value %d has the text that C prints: %s', (datatype, value, text) => {
   expect(showValue(value, datatype)).toBe(text);
+});
+
+test('an input with a default has that value, and none from a request: the runtime would drop it without a word', async () => {
+  const model = buildModel({
+    node: [node('Add', ['input', 'step'], ['output'])],
+    input: [value('input', 'FP32', ['batch', 4]), value('step', 'FP32', [1])],
+    output: [value('output', 'FP32', ['batch', 4])],
+    initializer: [floatTensor('step', [1], [1])],
+  });
+  const server = await startServer({ modelRepository: plainRepository({ m: model }) });
+  expect((await server.get('/v2/models/m')).json.inputs).toMatchObject([{ name: 'input' }]);
+  const row = floats('input', [1, 4], [1, 2, 3, 4]) as { inputs: object[] };
+  expect((await server.infer('m', row)).json.outputs[0].data).toEqual([2, 3, 4, 5]);
+  const step = { name: 'step', shape: [1], datatype: 'FP32', data: [10] };
+  expect(await server.infer('m', { inputs: [...row.inputs, step] })).toMatchObject({
+    status: 400,
+    json: { error: `unexpected inference input "step" for model 'm'. Expected 'input'` },
+  });
+  // The reason; once this is another number, such inputs can be taken.
+  const session = await InferenceSession.create(Buffer.from(model), { logSeverityLevel: 4 });
+  const feeds = {
+    input: new Tensor('float32', [1, 2, 3, 4], [1, 4]),
+    step: new Tensor('float32', [10], [1]),
+  };
+  expect(Array.from((await session.run(feeds))['output']!.data as Float32Array)).toEqual([2, 3, 4, 5]);
 });
 
 test('takes what clients leave empty, and parameters that it does not know', async () => {
