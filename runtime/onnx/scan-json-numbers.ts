@@ -1,5 +1,6 @@
 import { NumberList } from './json-numbers';
-import { KERNEL_STOP, NumberKernel } from './number-kernel';
+import { KERNEL_STOP } from './assemble-number-kernel';
+import { NumberKernel } from './number-kernel';
 
 const TAB = 9;
 const NEWLINE = 10;
@@ -28,6 +29,7 @@ const MAX_DEPTH = 16;
 /** Shorter lists are not worth a copy into the kernel's memory. */
 const FIRST_NUMBERS = 16;
 const FIRST_CAPACITY = 256;
+const LARGEST_GROWTH = 8;
 /** As in `parseJsonText`: no 64-bit integer is longer. */
 const MAX_INTEGER_LENGTH = 20;
 const MAX_EXPONENT = 9_999;
@@ -162,11 +164,7 @@ export function scanJsonNumbers(bytes: Buffer, start: number, isFlat: boolean): 
       at = token + found[0].length;
       value = found[1];
     }
-    if (length === values.length) {
-      const larger = new Float64Array(length * 2);
-      larger.set(values);
-      values = larger;
-    }
+    if (length === values.length) values = enlarge(values, length * 2, length);
     values[length++] = value;
     counts[depth - 1]!++;
 
@@ -178,15 +176,17 @@ export function scanJsonNumbers(bytes: Buffer, start: number, isFlat: boolean): 
         at++;
         if (length < FIRST_NUMBERS || depth !== dims.length) break;
         kernel ??= NumberKernel.for(bytes);
-        at = kernel.read(at);
+        const from = at;
+        at = kernel.read(from);
         const { outputs } = kernel;
-        if (length + outputs.length > values.length) {
-          const larger = new Float64Array((length + outputs.length) * 2);
-          larger.set(values);
-          values = larger;
+        const needed = length + outputs.length;
+        if (needed > values.length) {
+          // As much as the rest of the text may take, so that a long list is hardly ever copied.
+          const rest = (bytes.byteLength - at) * (outputs.length / (at - from));
+          values = enlarge(values, Math.min(needed * LARGEST_GROWTH, needed + Math.ceil(rest * 1.05)), length);
         }
         values.set(outputs, length);
-        length += outputs.length;
+        length = needed;
         counts[depth - 1]! += outputs.length;
         if (kernel.stop === KERNEL_STOP.ended) continue;
         break;
@@ -200,6 +200,13 @@ export function scanJsonNumbers(bytes: Buffer, start: number, isFlat: boolean): 
       counts[depth - 1]!++;
     }
   }
+}
+
+function enlarge(values: Float64Array, capacity: number, length: number): Float64Array<ArrayBuffer> {
+  // All that is read of it is written first: zeros would take as long as the numbers.
+  const larger = new Float64Array(Buffer.allocUnsafeSlow(capacity * 8).buffer);
+  larger.set(values.subarray(0, length));
+  return larger;
 }
 
 /**

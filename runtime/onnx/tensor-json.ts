@@ -1,4 +1,4 @@
-import type { Datatype } from '../spec/datatypes';
+import { ELEMENT_BYTES, type Datatype } from '../spec/datatypes';
 import { toHalfBits } from './half-float';
 import { NumberList, withoutNumberLists } from './json-numbers';
 import { showJson } from './show-json';
@@ -34,8 +34,12 @@ export function tensorDataFromNumbers(datatype: Datatype, { values, exact }: Num
   switch (datatype) {
     case 'FP64':
       return values.slice();
-    case 'FP32':
-      return new Float32Array(values);
+    case 'FP32': {
+      // Without zeros, which would take longer than the numbers.
+      const data = new Float32Array(Buffer.allocUnsafeSlow(values.length * ELEMENT_BYTES.FP32).buffer);
+      data.set(values);
+      return data;
+    }
     case 'FP16':
       return Uint16Array.from(values, toHalfBits);
     case 'INT64':

@@ -28,6 +28,7 @@ export const set = (local: number, value: Code): Code => [...value, 0x21, ...uns
 export const i32 = {
   const: (value: number): Code => [0x41, ...signed(BigInt(value))],
   load8: load(0x2d),
+  load16: load(0x2f),
   store: store(0x36),
   ctz: unary(0x68),
   eqz: unary(0x45),
@@ -37,8 +38,10 @@ export const i32 = {
   gtU: binary(0x4b),
   add: binary(0x6a),
   sub: binary(0x6b),
+  mul: binary(0x6c),
   and: binary(0x71),
   or: binary(0x72),
+  xor: binary(0x73),
   shl: binary(0x74),
   shrU: binary(0x76),
   wrapI64: unary(0xa7),
@@ -47,9 +50,10 @@ export const i32 = {
 export const i64 = {
   const: (value: bigint): Code => [0x42, ...signed(BigInt.asIntN(64, value))],
   load: load(0x29),
-  eqz: unary(0x50),
+  load32: load(0x35),
+  store: store(0x37),
   gtU: binary(0x56),
-  ctz: unary(0x7a),
+  clz: unary(0x79),
   add: binary(0x7c),
   sub: binary(0x7d),
   mul: binary(0x7e),
@@ -60,20 +64,20 @@ export const i64 = {
   shrU: binary(0x88),
   extendI32U: unary(0xad),
   truncF64U: unary(0xb1),
+  reinterpretF64: unary(0xbd),
 };
 
 export const f64 = {
   const: (value: number): Code => [0x44, ...new Uint8Array(Float64Array.of(value).buffer)],
   load: load(0x2b),
-  store: store(0x39),
   ne: binary(0x62),
-  neg: unary(0x9a),
   add: binary(0xa0),
   sub: binary(0xa1),
   mul: binary(0xa2),
   div: binary(0xa3),
   convertI64S: unary(0xb9),
   convertI64U: unary(0xba),
+  reinterpretI64: unary(0xbf),
 };
 
 const vectorUnary =
@@ -89,13 +93,15 @@ export const v128 = {
   load: (address: Code, offset = 0): Code => [...address, 0xfd, 0x00, 0, ...unsigned(offset)],
   and: vectorBinary(0x4e),
   xor: vectorBinary(0x51),
+  /** Bits of the first where the mask has ones, of the second elsewhere. */
+  bitselect: (first: Code, second: Code, mask: Code): Code => [...first, ...second, ...mask, 0xfd, 0x52],
 };
 
 export const i8x16 = {
-  swizzle: vectorBinary(0x0e),
-
-  gtU: vectorBinary(0x28),
+  eq: vectorBinary(0x23),
+  gtS: vectorBinary(0x27),
   bitmask: vectorUnary(0x64),
+  add: vectorBinary(0x6e),
 };
 
 export const i16x8 = {
@@ -106,8 +112,11 @@ export const i16x8 = {
 };
 
 export const i32x4 = {
-  extractLane: (operand: Code, lane: number): Code => [...operand, 0xfd, 0x1b, lane],
   dotI16x8S: vectorBinary(0xba),
+};
+
+export const i64x2 = {
+  extractLane: (operand: Code, lane: number): Code => [...operand, 0xfd, 0x1d, lane],
 };
 
 /** The first when the condition holds; both are computed. */

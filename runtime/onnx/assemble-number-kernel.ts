@@ -1,0 +1,406 @@
+import {
+  assembleModule,
+  F64,
+  f64,
+  forever,
+  get,
+  giveBack,
+  I32,
+  i32,
+  I64,
+  i16x8,
+  i32x4,
+  i64,
+  i64x2,
+  i8x16,
+  repeatWhile,
+  sequence,
+  set,
+  V128,
+  v128,
+  when,
+  type Code,
+} from './wasm-assembler';
+
+/** Why the kernel stopped. */
+export const KERNEL_STOP = {
+  /** At a number, or whatever else, that it does not read: too many digits, an exponent, a token. */
+  unread: 0,
+  /** Behind a number that no comma follows. */
+  ended: 1,
+} as const;
+
+/** Of the longest number, with its sign, its point and the byte behind it. */
+const WINDOW_BYTES = 32;
+/** The kernel begins no number that is nearer to the end of what it sees, unless that is the end of all. */
+export const MARGIN_BYTES = 64;
+
+/** Powers of ten up to this one are doubles, without rounding. */
+const LARGEST_POWER = 22;
+/** One digit or more stand before the point, so that no more than `LARGEST_POWER` are behind it. */
+const MOST_DIGITS = LARGEST_POWER + 1;
+/** Digits behind the point of what is called plain here: with the one before it, 64 bits hold them. */
+const PLAIN_DIGITS = 18;
+
+/** Where things lie in the kernel's memory. */
+const POWERS_AT = 0;
+const POWER_HIGHS_AT = 256;
+const POWER_LOWS_AT = 512;
+const RECIPROCALS_AT = 768;
+const SCALES_AT = 1_024;
+export const STATUS_AT = 1_280;
+export const OUTPUT_END_AT = 1_284;
+/** Sixteen bytes from here on, plus n: ones in the last n of them. */
+const LAST_SIXTEEN_AT = 1_344;
+/** The eight bytes before those. */
+const EIGHT_BEFORE_AT = LAST_SIXTEEN_AT - 8;
+/** Eighteen bytes from here on, plus n: fifteens in all but the last n of them, which make digits of characters. */
+const PLAIN_MASKS_AT = 1_472;
+export const INPUT_AT = 2_048;
+export const INPUT_BYTES = 48 * 1_024;
+/** Behind the input, zeros: no load reaches anything else. */
+export const PADDING_BYTES = 128;
+export const OUTPUT_AT = INPUT_AT + INPUT_BYTES + PADDING_BYTES;
+/** A number and its comma take two bytes at least. */
+const MAX_OUTPUTS = INPUT_BYTES / 2 + 1;
+const PAGE_BYTES = 65_536;
+const MEMORY_PAGES = Math.ceil((OUTPUT_AT + MAX_OUTPUTS * 8) / PAGE_BYTES);
+
+const EXPONENTS = Array.from({ length: LARGEST_POWER + 1 }, (_, exponent) => exponent);
+const POWERS = EXPONENTS.map((exponent) => Number(`1e${exponent}`));
+/** 10^-exponent × 2^shift, rounded down, has 64 bits. */
+const SHIFTS = EXPONENTS.map((exponent) => 63 + Math.ceil(exponent * Math.log2(10)));
+const RECIPROCALS = EXPONENTS.map((exponent, i) => (1n << BigInt(SHIFTS[i]!)) / 10n ** BigInt(exponent));
+/** 2^(65 - shift), as the bits of a double: half of the upper 64 bits of a product become the quotient. */
+const SCALES = SHIFTS.map((shift) => BigInt(1_023 + 65 - shift) << 52n);
+
+/** Writes what the kernel looks up. */
+export function writeKernelTables(memory: ArrayBuffer): void {
+  new Float64Array(memory, POWERS_AT).set(POWERS);
+  new Float64Array(memory, POWER_HIGHS_AT).set(POWERS.map(highHalf));
+  new Float64Array(memory, POWER_LOWS_AT).set(POWERS.map((power) => power - highHalf(power)));
+  new BigUint64Array(memory, RECIPROCALS_AT).set(RECIPROCALS);
+  new BigUint64Array(memory, SCALES_AT).set(SCALES);
+  new Uint8Array(memory, LAST_SIXTEEN_AT + 16, WINDOW_BYTES).fill(0xff);
+  new Uint8Array(memory, PLAIN_MASKS_AT, PLAIN_DIGITS).fill(0x0f);
+}
+
+const SPLITTER = 134_217_729;
+
+/** The upper 26 bits of a double: products of two such halves are exact (Dekker). */
+function highHalf(value: number): number {
+  const scaled = SPLITTER * value;
+  return scaled - (scaled - value);
+}
+
+/** A vector that repeats these bytes. */
+function bytes16(...bytes: readonly number[]): Code {
+  return v128.const(Uint8Array.from({ length: 16 }, (_, i) => bytes[i % bytes.length]!));
+}
+
+/** A vector that repeats these two-byte numbers. */
+function words16(...numbers: readonly number[]): Code {
+  const words = Uint16Array.from({ length: 8 }, (_, i) => numbers[i % numbers.length]!);
+  return v128.const(new Uint8Array(words.buffer));
+}
+
+/**
+ * A module whose `run(at, limit)` reads numbers from its memory and says where it stopped.
+ *
+ * Where a number ends is known from comparisons of all its bytes at once, so that the next number can begin before this
+ * one is worked out: the processor works on several. What numbers in a list have different from each other, the sign and
+ * how many digits there are, is calculated with instead of branched upon: branches would be guessed wrongly.
+ */
+export function assembleNumberKernel(): Uint8Array {
+  // Parameters and locals.
+  const [at, limit, out, first, sign, nonDigits, points, end] = [0, 1, 2, 3, 4, 5, 6, 7];
+  const [pointAt, hasPoint, fraction, digits, tail, isHard, whole, unused] = [8, 9, 10, 11, 12, 13, 14, 15];
+  const [mantissa, word, shift, upperHalf, lowerHalf] = [16, 17, 18, 19, 20];
+  const [value, quotient, high, low, product, power, powerHigh, powerLow, correction, rest] = [
+    21, 22, 23, 24, 25, 26, 27, 28, 29, 30,
+  ];
+  const [bytes, more, toLowest, nine, point, zero, tens, hundreds, tenThousands] = [31, 32, 33, 34, 35, 36, 37, 38, 39];
+  const locals = [
+    ...new Array<number>(14).fill(I32),
+    ...new Array<number>(5).fill(I64),
+    ...new Array<number>(10).fill(F64),
+    ...new Array<number>(9).fill(V128),
+  ];
+
+  const add = (local: number, amount: Code): Code => set(local, i32.add(get(local), amount));
+  const byte = (character: string): Code => i32.const(character.charCodeAt(0));
+  const current = i32.load8(get(at));
+  const stop = (status: number): Code =>
+    sequence(
+      i32.store(i32.const(0), i32.const(status), STATUS_AT),
+      i32.store(i32.const(0), get(out), OUTPUT_END_AT),
+      giveBack(get(at)),
+    );
+  const unreadWhen = (condition: Code): Code => when(condition, stop(KERNEL_STOP.unread));
+  const anyOf = (...conditions: readonly Code[]): Code => conditions.reduce(i32.or);
+  // Space, line feed, carriage return and tab; other control characters are nobody's space.
+  const isSpace = anyOf(...[' ', '\n', '\r', '\t'].map((space) => i32.eq(current, byte(space))));
+  const skipSpace = repeatWhile(isSpace, add(at, i32.const(1)));
+
+  // Here the engine would make them again and again inside the loop.
+  const setConstants = sequence(
+    // Digits become the lowest signed bytes, from -128 to -119.
+    set(toLowest, bytes16(0x80 - 0x30)),
+    set(nine, bytes16(0x80 + 9)),
+    set(point, bytes16(0x2e)),
+    set(zero, bytes16(0x30)),
+    set(tens, words16(0x100 * 10 + 1)),
+    set(hundreds, words16(100, 1)),
+    set(tenThousands, words16(10_000, 1)),
+  );
+
+  // A bit for each byte of the window.
+  const bitsOf = (compare: (vector: Code) => Code): Code =>
+    i32.or(i8x16.bitmask(compare(get(bytes))), i32.shl(i8x16.bitmask(compare(get(more))), i32.const(16)));
+  const isNonDigit = (vector: Code): Code => i8x16.gtS(i8x16.add(vector, get(toLowest)), get(nine));
+  const look = sequence(
+    set(bytes, v128.load(get(at))),
+    set(more, v128.load(get(at), 16)),
+    set(nonDigits, bitsOf(isNonDigit)),
+    set(sign, i32.eq(get(first), byte('-'))),
+  );
+
+  // Sixteen digits in `bytes` become two numbers of eight digits in `word`: neighbours are summed up with their weights,
+  // digits, pairs, and fours. A product of 2,561 is a digit ten times and its neighbour once, one byte further up.
+  const sumUp = sequence(
+    set(bytes, i16x8.shrU(i16x8.mul(get(bytes), get(tens)), i32.const(8))),
+    set(bytes, i32x4.dotI16x8S(get(bytes), get(hundreds))),
+    set(bytes, i32x4.dotI16x8S(i16x8.narrowI32x4U(get(bytes), get(bytes)), get(tenThousands))),
+    set(word, i64x2.extractLane(get(bytes), 0)),
+  );
+  const firstEight = i64.and(get(word), i64.const(0xffff_ffffn));
+  const lastEight = i64.shrU(get(word), i64.const(32n));
+
+  // mantissa × 10^-n in whole numbers, after Eisel and Lemire. All is rounded down: the product of 128 bits, of which the
+  // upper 64 are wanted, comes out too small, by less than four of their units.
+  const multiplyByReciprocal = (reciprocalHigh: Code, reciprocalLow: Code, scale: Code): Code =>
+    sequence(
+      set(shift, i64.clz(get(mantissa))),
+      set(word, i64.shl(get(mantissa), get(shift))),
+      set(upperHalf, i64.shrU(get(word), i64.const(32n))),
+      set(lowerHalf, i64.and(get(word), i64.const(0xffff_ffffn))),
+      set(
+        word,
+        i64.shrU(
+          i64.add(
+            i64.mul(get(upperHalf), reciprocalHigh),
+            i64.add(
+              i64.shrU(i64.mul(get(upperHalf), reciprocalLow), i64.const(32n)),
+              i64.shrU(i64.mul(get(lowerHalf), reciprocalHigh), i64.const(32n)),
+            ),
+          ),
+          i64.const(1n),
+        ),
+      ),
+      // The lowest bit says that there is more behind it: nothing is ever just in the middle of two doubles.
+      set(value, f64.convertI64S(i64.or(get(word), i64.const(1n)))),
+      // Four units more, and it may be another double. Zero, of which all bits are below, is among these.
+      set(isHard, f64.ne(get(value), f64.convertI64S(i64.or(i64.add(get(word), i64.const(2n)), i64.const(1n))))),
+      set(value, f64.mul(get(value), f64.reinterpretI64(i64.sub(scale, i64.shl(get(shift), i64.const(52n)))))),
+    );
+
+  // A digit, the point, and up to eighteen digits are what nearly all numbers are. With zeros behind them, they are always
+  // so many, and the power of ten is always the same one.
+  const lookForPlain = sequence(
+    // The digit and the point, as one number of two bytes, less what they are for a zero.
+    set(tail, i32.add(get(at), get(sign))),
+    set(whole, i32.sub(i32.load16(get(tail)), i32.const(0x2e30))),
+    // Behind them.
+    set(end, i32.ctz(i32.and(get(nonDigits), i32.sub(i32.const(-4), i32.shl(get(sign), i32.const(2)))))),
+    set(unused, i32.sub(i32.add(get(sign), i32.const(2 + PLAIN_DIGITS)), get(end))),
+  );
+  const isPlain = i32.eqz(i32.or(i32.gtU(get(whole), i32.const(9)), i32.gtU(get(unused), i32.const(PLAIN_DIGITS - 1))));
+  const readPlain = sequence(
+    set(bytes, v128.and(v128.load(get(tail), 2), v128.load(get(unused), PLAIN_MASKS_AT))),
+    sumUp,
+    // The seventeenth and the eighteenth digit, in the same way.
+    set(digits, i32.and(i32.load16(get(tail), 18), i32.load16(get(unused), PLAIN_MASKS_AT + 16))),
+    set(digits, i32.and(i32.shrU(i32.mul(get(digits), i32.const(0x100 * 10 + 1)), i32.const(8)), i32.const(0xff))),
+    set(
+      mantissa,
+      i64.add(
+        i64.add(i64.mul(i64.extendI32U(get(whole)), i64.const(10n ** 18n)), i64.mul(firstEight, i64.const(10n ** 10n))),
+        i64.add(i64.mul(lastEight, i64.const(100n)), i64.extendI32U(get(digits))),
+      ),
+    ),
+    set(fraction, i32.const(PLAIN_DIGITS)),
+    multiplyByReciprocal(
+      i64.const(RECIPROCALS[PLAIN_DIGITS]! >> 32n),
+      i64.const(RECIPROCALS[PLAIN_DIGITS]! & 0xffff_ffffn),
+      i64.const(SCALES[PLAIN_DIGITS]!),
+    ),
+  );
+
+  // All others: the digits on both sides of the point are put together, to the right, and zeros before them.
+  const wholeDigits = i32.sub(get(pointAt), get(sign));
+  const findParts = sequence(
+    set(
+      points,
+      bitsOf((vector) => i8x16.eq(vector, get(point))),
+    ),
+    // The sign is the lowest bit.
+    set(nonDigits, i32.xor(get(nonDigits), get(sign))),
+    // The point if there is one, else the end.
+    set(pointAt, i32.ctz(get(nonDigits))),
+    set(nonDigits, i32.xor(get(nonDigits), get(points))),
+    // 32 when there is no end in sight: that are too many digits.
+    set(end, i32.ctz(get(nonDigits))),
+    set(points, i32.and(get(points), i32.xor(get(nonDigits), i32.sub(get(nonDigits), i32.const(1))))),
+    set(hasPoint, i32.ne(get(end), get(pointAt))),
+    set(fraction, i32.sub(i32.sub(get(end), get(pointAt)), get(hasPoint))),
+    set(digits, i32.sub(i32.sub(get(end), get(sign)), get(hasPoint))),
+    unreadWhen(
+      anyOf(
+        i32.eqz(wholeDigits),
+        // A point and no digit behind it.
+        i32.gtU(get(hasPoint), get(fraction)),
+        // A second point.
+        i32.and(get(points), i32.sub(get(points), i32.const(1))),
+        // A zero in front of other digits is no JSON.
+        i32.and(i32.eq(i32.load8(get(tail)), byte('0')), i32.gtU(wholeDigits, i32.const(1))),
+        i32.gtU(get(digits), i32.const(MOST_DIGITS)),
+      ),
+    ),
+  );
+
+  const readLastSixteen = sequence(
+    set(tail, i32.sub(i32.sub(i32.add(get(at), get(end)), i32.const(24)), get(hasPoint))),
+    // Digits before the point move up one byte, over the point.
+    set(
+      bytes,
+      v128.bitselect(v128.load(get(tail), 9), v128.load(get(tail), 8), v128.load(get(fraction), LAST_SIXTEEN_AT)),
+    ),
+    set(bytes, v128.and(v128.xor(get(bytes), get(zero)), v128.load(get(digits), LAST_SIXTEEN_AT))),
+    sumUp,
+    set(mantissa, i64.add(i64.mul(firstEight, i64.const(100_000_000n)), lastEight)),
+  );
+
+  // The eight digits before the last sixteen, of which three at most are not zero: 64 bits hold nineteen digits.
+  const readLeading = sequence(
+    set(word, i64.load(get(tail))),
+    set(
+      word,
+      i64.xor(get(word), i64.and(i64.xor(get(word), i64.load(get(tail), 1)), i64.load(get(fraction), EIGHT_BEFORE_AT))),
+    ),
+    set(word, i64.and(i64.xor(get(word), i64.const(0x3030303030303030n)), i64.load(get(digits), EIGHT_BEFORE_AT))),
+    // Pairs of digits, pairs of those, and both halves: each multiplication adds neighbours with their weights.
+    set(word, i64.shrU(i64.mul(get(word), i64.const(2_561n)), i64.const(8n))),
+    set(
+      word,
+      i64.shrU(i64.mul(i64.and(get(word), i64.const(0x00ff00ff00ff00ffn)), i64.const(6_553_601n)), i64.const(16n)),
+    ),
+    set(
+      word,
+      i64.shrU(
+        i64.mul(i64.and(get(word), i64.const(0x0000ffff0000ffffn)), i64.const(42_949_672_960_001n)),
+        i64.const(32n),
+      ),
+    ),
+    unreadWhen(i32.or(i64.gtU(get(word), i64.const(999n)), i32.eqz(get(fraction)))),
+    set(mantissa, i64.add(i64.mul(get(word), i64.const(10n ** 16n)), get(mantissa))),
+  );
+
+  // mantissa ÷ 10^fraction, when both are doubles: one rounding, the one that is wanted.
+  const tableAt = i32.shl(get(fraction), i32.const(3));
+  const divide = sequence(
+    set(value, f64.div(f64.convertI64S(get(mantissa)), f64.load(tableAt, POWERS_AT))),
+    set(isHard, i64.gtU(get(mantissa), i64.const(BigInt(Number.MAX_SAFE_INTEGER)))),
+  );
+
+  const readOther = sequence(
+    findParts,
+    readLastSixteen,
+    when(
+      i32.gtU(get(digits), i32.const(16)),
+      sequence(
+        readLeading,
+        multiplyByReciprocal(
+          i64.load32(tableAt, RECIPROCALS_AT + 4),
+          i64.load32(tableAt, RECIPROCALS_AT),
+          i64.load(tableAt, SCALES_AT),
+        ),
+      ),
+      divide,
+    ),
+    // A whole number that is no double.
+    unreadWhen(i32.gtU(get(isHard), get(fraction))),
+  );
+
+  // mantissa ÷ 10^fraction with twice the digits of a double, as in `divideByPower`.
+  const splitHigh = (operand: Code): Code => {
+    const scaled = f64.mul(f64.const(SPLITTER), operand);
+    return f64.sub(scaled, f64.sub(scaled, operand));
+  };
+  const divideExactly = sequence(
+    set(value, f64.convertI64U(get(mantissa))),
+    set(rest, f64.convertI64S(i64.sub(get(mantissa), i64.truncF64U(get(value))))),
+    set(power, f64.load(tableAt, POWERS_AT)),
+    set(quotient, f64.div(get(value), get(power))),
+    set(high, splitHigh(get(quotient))),
+    set(low, f64.sub(get(quotient), get(high))),
+    set(powerHigh, f64.load(tableAt, POWER_HIGHS_AT)),
+    set(powerLow, f64.load(tableAt, POWER_LOWS_AT)),
+    set(product, f64.mul(get(quotient), get(power))),
+    set(
+      correction,
+      f64.add(
+        f64.add(
+          f64.add(f64.sub(f64.mul(get(high), get(powerHigh)), get(product)), f64.mul(get(high), get(powerLow))),
+          f64.mul(get(low), get(powerHigh)),
+        ),
+        f64.mul(get(low), get(powerLow)),
+      ),
+    ),
+    set(
+      correction,
+      f64.div(f64.add(f64.sub(f64.sub(get(value), get(product)), get(correction)), get(rest)), get(power)),
+    ),
+    set(value, f64.add(get(quotient), get(correction))),
+    set(rest, f64.add(f64.sub(get(quotient), get(value)), get(correction))),
+    // Too near to the middle of two doubles to tell.
+    set(product, f64.mul(get(value), f64.const(2 ** -90))),
+    unreadWhen(
+      i32.or(
+        f64.ne(f64.add(get(value), f64.add(get(rest), get(product))), get(value)),
+        f64.ne(f64.add(get(value), f64.sub(get(rest), get(product))), get(value)),
+      ),
+    ),
+  );
+
+  const body = sequence(
+    set(out, i32.const(OUTPUT_AT)),
+    setConstants,
+    forever(
+      set(first, current),
+      when(i32.ltU(get(first), i32.const(0x21)), sequence(skipSpace, set(first, current))),
+      unreadWhen(i32.eqz(i32.ltU(get(at), get(limit)))),
+      look,
+      lookForPlain,
+      when(isPlain, readPlain, readOther),
+      when(get(isHard), divideExactly),
+      i64.store(get(out), i64.or(i64.reinterpretF64(get(value)), i64.shl(i64.extendI32U(get(sign)), i64.const(63n)))),
+      set(tail, i32.add(get(at), get(end))),
+      set(first, i32.load8(get(tail))),
+      when(
+        i32.ne(get(first), byte(',')),
+        sequence(
+          unreadWhen(i32.eq(i32.or(get(first), i32.const(0x20)), byte('e'))),
+          set(at, get(tail)),
+          skipSpace,
+          set(tail, get(at)),
+          when(i32.ne(current, byte(',')), sequence(add(out, i32.const(8)), stop(KERNEL_STOP.ended))),
+        ),
+      ),
+      add(out, i32.const(8)),
+      set(at, i32.add(get(tail), i32.const(1))),
+    ),
+    // Never reached: the function must end with a value.
+    i32.const(0),
+  );
+  return assembleModule({ parameters: [I32, I32], result: I32, locals, body }, MEMORY_PAGES);
+}
