@@ -1,3 +1,4 @@
+import type { PublishOptions } from '../model/publish-model';
 import type { Tolerance } from '../spec/model-manifest';
 import { assertModelName } from '../spec/model-repository';
 import { UsageError } from './cli-error';
@@ -29,6 +30,21 @@ export const modelPublish: Command = {
       description:
         'how closely replicas must repeat an output: top1, exact, or <absolute>,<relative> (by datatype, top1 when quantized)',
     },
+    config: {
+      type: 'string',
+      value: 'file',
+      description: "the model's configuration: config.pbtxt, or the same as JSON (the graph decides)",
+    },
+    hooks: {
+      type: 'string',
+      value: 'file',
+      description: 'an ES module to run before and after the model, where servers have SLIPWAY_HOOKS (none)',
+    },
+    labels: {
+      type: 'string',
+      value: 'file',
+      description: "names of classes, which the configuration's label_filename names (none)",
+    },
     'manifest-file': {
       type: 'string',
       value: 'path',
@@ -47,7 +63,8 @@ export const modelPublish: Command = {
     if (goldenFile !== undefined && given.flag('no-golden')) {
       throw new UsageError('--golden and --no-golden contradict each other');
     }
-    const { manifest, manifestSha256, uri } = await publishModel({
+    const files = readFiles(given);
+    const { manifest, manifestSha256, uri, indexFailure } = await publishModel({
       source,
       name: given.text('name') ?? acceptedByPlace(placeOfModel(source).name),
       repository: given.argument('model repository'),
@@ -56,9 +73,15 @@ export const modelPublish: Command = {
       ...(goldenFile === undefined ? {} : { goldenFile }),
       ...(tolerances === undefined ? {} : { tolerances }),
       ...(manifestFile === undefined ? {} : { manifestFile }),
+      ...files,
     });
     terminal.out(uri);
     terminal.err(`${manifest.name} version ${manifest.version}, manifest sha256 ${manifestSha256}`);
+    if (indexFailure !== undefined) {
+      terminal.err(
+        `warning: published, and not entered in the repository's index, so servers with hot reload find it later: ${indexFailure}`,
+      );
+    }
   },
 };
 
@@ -66,6 +89,15 @@ export const modelPublish: Command = {
 function acceptedByPlace(name: string): string {
   assertModelName(name, '--name, which is here taken from the place of the file');
   return name;
+}
+
+function readFiles(given: ParsedArguments): Pick<PublishOptions, 'configFile' | 'hooksFile' | 'labelsFile'> {
+  const [configFile, hooksFile, labelsFile] = ['config', 'hooks', 'labels'].map((option) => given.text(option));
+  return {
+    ...(configFile === undefined ? {} : { configFile }),
+    ...(hooksFile === undefined ? {} : { hooksFile }),
+    ...(labelsFile === undefined ? {} : { labelsFile }),
+  };
 }
 
 function readVersion(given: ParsedArguments): number | undefined {

@@ -4,13 +4,14 @@ import { dirname } from 'node:path';
 import { MANIFEST_SCHEMA, serializeManifest, type ModelManifest } from '../spec/model-manifest';
 import { assertModelName, assertModelVersion, MANIFEST_FILE, versionPrefix } from '../spec/model-repository';
 import type { IndexedVersion } from '../spec/repository-index';
-import { readOnnxModel, type OnnxModel } from '../onnx/read-onnx-model';
-import { GOLDEN_FOLDER, makeGoldenProof, type GoldenOptions } from './golden-proof';
+import { readOnnxModel } from '../onnx/read-onnx-model';
+import { readCompanions, type CompanionOptions } from './companion-files';
+import { makeGoldenProof, type GoldenOptions } from './golden-proof';
 import { versionExists, type ModelStore, type StoredFile } from './model-store';
 import { openModelStore } from './open-model-store';
 import { PublishError } from './publish-error';
 
-export interface PublishOptions extends GoldenOptions {
+export interface PublishOptions extends GoldenOptions, CompanionOptions {
   /** The ONNX file; its external data lies beside it, as the file itself says. */
   readonly source: string;
   /** The model's name: 1 to 128 letters, digits, `.`, `_`, `-`. */
@@ -40,19 +41,19 @@ export interface PublishedModel {
 }
 
 /**
- * Publishes one model version: the ONNX file and its external data, the golden proof, and last the manifest, whose
- * presence makes the version complete. A version that is there is never changed.
- * @throws OnnxFileError for the file, SpecError for name and version, PublishError for everything else.
+ * Publishes one model version: the ONNX file and its external data, its configuration, hooks and labels, the golden proof,
+ * and last the manifest, whose presence makes the version complete. A version that is there is never changed.
+ * @throws OnnxFileError for the file, SpecError for name, version and configuration, PublishError for everything else.
  */
 export async function publishModel(options: PublishOptions): Promise<PublishedModel> {
   assertModelName(options.name, 'name');
   const model = readOnnxModel(options.source);
-  assertNoReservedNames(model, options.source);
+  const companions = readCompanions(model, options);
   const store = await openModelStore(options.repository);
   const version = await chooseVersion(store, options);
   const proof = options.golden === false ? undefined : await makeGoldenProof(options.source, model.facts, options);
 
-  const files: StoredFile[] = [...model.files, ...(proof?.files ?? [])];
+  const files: StoredFile[] = [...model.files, ...companions, ...(proof?.files ?? [])];
   const manifest: ModelManifest = {
     schema: MANIFEST_SCHEMA,
     name: options.name,
@@ -80,16 +81,6 @@ async function announce(store: ModelStore, version: IndexedVersion): Promise<str
     if (PublishError.is(error)) return error.message;
     throw error;
   }
-}
-
-function assertNoReservedNames(model: OnnxModel, source: string): void {
-  const reserved = model.files.find(({ path }) => path.split('/')[0] === GOLDEN_FOLDER);
-  if (reserved === undefined) return;
-  throw new PublishError(
-    'FILE_NAME_RESERVED',
-    source,
-    `keeps weights in '${reserved.path}', and '${GOLDEN_FOLDER}/' is where the golden proof goes: export it under another name`,
-  );
 }
 
 async function chooseVersion(store: ModelStore, { name, version }: PublishOptions): Promise<number> {

@@ -1,7 +1,10 @@
+import path from 'node:path';
 import { performance } from 'node:perf_hooks';
+import { pathToFileURL } from 'node:url';
 import type { Logger } from 'pino';
 import { rowsNotIndependent, type Finding } from '../model/doctor';
 import type { Tensor } from '../onnx/tensor-encoding';
+import { HOOKS_FILE } from '../spec/model-repository';
 import type { ServerSettings } from '../spec/environment';
 import type { ModelConfiguration } from '../spec/model-configuration';
 import { planBatching, warmUpSizes, type BatchPolicy } from './batch-policy';
@@ -20,6 +23,7 @@ import type { InferTarget } from './infer-request';
 import type { Metrics } from './metrics';
 import { ModelError } from './model-error';
 import { planExecutors, sessionsOf, type ChooseExecutorKind, type ExecutorPlan } from './plan-executors';
+import { readPublishedConfiguration } from './published-configuration';
 import { RunCost } from './run-cost';
 import type { InferCall } from './infer-call';
 import { examineFetched } from './model-findings';
@@ -52,6 +56,9 @@ export class ServedModel implements LoadableModel {
   readonly version: number;
   private failure: string | undefined;
   private progress = 'loading';
+  /** What lies beside the versions, or else what was published with this one. */
+  configuration: ModelConfiguration | undefined;
+  private modelFolder: string | undefined;
   private fetched: FetchedModel | undefined;
   private hooks: ModelHooks | undefined;
   private plan: ExecutorPlan | undefined;
@@ -70,6 +77,8 @@ export class ServedModel implements LoadableModel {
   constructor(private readonly options: ServedModelOptions) {
     this.name = options.reference.name;
     this.version = options.reference.version;
+    this.configuration = options.configuration;
+    this.modelFolder = options.modelFolder;
     this.log = options.log.child({ model: this.name, version: this.version });
   }
 
@@ -133,11 +142,15 @@ export class ServedModel implements LoadableModel {
     try {
       const model = await this.fetch(signal);
       this.fetched = model;
+      await this.configure(model);
       this.plan = await this.planExecutors();
       await this.options.admit?.(model, sessionsOf(this.plan));
       this.findings = examineFetched(model, this.options.settings.executionProvider, this.log);
       for (const note of this.configuration?.notes ?? []) this.log.warn({ reason: note }, 'configuration');
       this.hooks = await this.openHooks(model);
+      if (this.hooks === undefined && model.manifest?.files.some((file) => file.path === HOOKS_FILE) === true) {
+        this.log.warn('hooks were published with the model and are not run: SLIPWAY_HOOKS is off');
+      }
       this.serving = await this.open(model, this.plan, signal);
       const seconds = secondsSince(start);
       this.options.metrics.modelLoaded(this, seconds);
@@ -155,10 +168,6 @@ export class ServedModel implements LoadableModel {
   infer(call: InferCall): Promise<readonly Tensor[]> {
     const { batcher, repeated } = this.assertReady();
     return repeated === undefined ? this.run(batcher, call) : repeated.infer(call);
-  }
-
-  get configuration(): ModelConfiguration | undefined {
-    return this.options.configuration;
   }
 
   /** @throws ServerError MODEL_NOT_READY with the reason. */
@@ -196,7 +205,19 @@ export class ServedModel implements LoadableModel {
   private openHooks({ folder }: FetchedModel): Promise<ModelHooks | undefined> {
     const { name, version, configuration, log } = this;
     const { settings, startHooks } = this.options;
-    return openHooks({ name, version, folder, configuration, settings, start: startHooks, log });
+    const isPublished = this.options.configuration === undefined;
+    return openHooks({ name, version, folder, configuration, isPublished, settings, start: startHooks, log });
+  }
+
+  private async configure(model: FetchedModel): Promise<void> {
+    const published = await readPublishedConfiguration(model);
+    if (published === undefined) return;
+    if (this.configuration === undefined) {
+      this.configuration = published;
+      this.modelFolder = pathToFileURL(`${model.folder}${path.sep}`).href;
+    } else {
+      this.log.warn('the configuration that was published with the version is not used: one lies beside the versions');
+    }
   }
 
   private async fetch(signal: AbortSignal): Promise<FetchedModel> {
@@ -227,8 +248,9 @@ export class ServedModel implements LoadableModel {
   }
 
   private async open(model: FetchedModel, plan: ExecutorPlan, signal: AbortSignal): Promise<Serving> {
-    const { metrics, configuration } = this.options;
-    const labels = await readClassLabels(configuration, this.options.modelFolder, signal);
+    const { configuration, modelFolder } = this;
+    const { metrics } = this.options;
+    const labels = await readClassLabels(configuration, modelFolder, signal);
     this.efficiencyMeter = new EfficiencyMeter(plan.length);
     // Bound below: the pool tells the batcher that an executor is free, and the batcher takes it from the pool.
     const onChange = (): void => this.serving?.batcher.scheduleDispatch();
@@ -238,7 +260,7 @@ export class ServedModel implements LoadableModel {
       startExecutor: this.options.startExecutor,
       batchSizes: warmUpSizes(this.planBatching(true)),
       samples: configuration === undefined ? [] : warmupSamples(configuration),
-      modelFolder: this.options.modelFolder,
+      modelFolder,
       runStuckSeconds: this.options.settings.runStuckSeconds,
       check: (executor) => void this.configured(executor),
       signal,
@@ -301,7 +323,8 @@ export class ServedModel implements LoadableModel {
 
   /** @returns undefined when every request is run for itself. */
   private reuse(batcher: Batcher): RepeatedRequests | undefined {
-    const { settings, configuration, responseCache, metrics } = this.options;
+    const { configuration } = this;
+    const { settings, responseCache, metrics } = this.options;
     // What hooks make of a request may depend on more than its inputs.
     if (this.hooks !== undefined) return undefined;
     const keepsAnswers = settings.responseCacheMiB > 0 && configuration?.responseCache === true;
@@ -325,14 +348,16 @@ export class ServedModel implements LoadableModel {
   }
 
   private planBatching(takesRows: boolean): BatchPolicy {
-    const { settings, configuration } = this.options;
-    return planBatching(settings, takesRows ? Math.max(1, this.maxBatchSize) : undefined, configuration);
+    const maxBatchSize = takesRows ? Math.max(1, this.maxBatchSize) : undefined;
+    return planBatching(this.options.settings, maxBatchSize, this.configuration);
   }
 
   /** Most rows of one run, before allowed sizes; 0 when the model's configuration says that it takes no rows. */
   private get maxBatchSize(): number {
-    const { reference, configuration, settings } = this.options;
-    return reference.maxBatchSize ?? configuration?.maxBatchSize ?? settings.maxBatchSize;
+    const { reference, settings } = this.options;
+    // A plan may make batches smaller than the model's author, not larger: memory and deadlines are planned by it.
+    const limits = [reference.maxBatchSize, this.configuration?.maxBatchSize].filter((limit) => limit !== undefined);
+    return limits.length === 0 ? settings.maxBatchSize : Math.min(...limits);
   }
 }
 

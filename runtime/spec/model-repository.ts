@@ -6,8 +6,13 @@ import { SpecError } from './errors';
  */
 export const MODEL_FILE = 'model.onnx';
 export const MANIFEST_FILE = 'manifest.json';
-/** Beside the versions of a model: what its author decided about it, in Triton's text format or as JSON. */
+/**
+ * What a model's author decided about it, in Triton's text format or as JSON: beside the versions, or in the folder of one
+ * whose manifest lists it.
+ */
 export const CONFIGURATION_FILES = ['config.pbtxt', 'config.json'] as const;
+/** In a version's folder: the module that runs before and after the model, where hooks are on for all models. */
+export const HOOKS_FILE = 'hooks.mjs';
 /** Beside the versions of a model: names for versions and how many of 100 requests each gets. Wins over the configuration. */
 export const VERSION_LABELS_FILE = 'version-labels.json';
 /** At the top of a model repository in an object store: what `slipway model publish` has put there. */

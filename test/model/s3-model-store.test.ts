@@ -16,6 +16,7 @@ import type { StoredFile } from '../../runtime/model/model-store';
 import { publishModel } from '../../runtime/model/publish-model';
 import { s3ModelStore } from '../../runtime/model/s3-model-store';
 import { parseRepositoryIndex } from '../../runtime/spec/repository-index';
+import { slipway } from '../cli/terminal';
 import { startMotoServer, type MotoServer } from '../support/moto-server';
 import { toolOnPath } from '../support/tools';
 import { refusal } from './refusal';
@@ -120,6 +121,15 @@ test('a version is published all the same where the index cannot be written, and
   expect(indexFailure).toMatch(/REPOSITORY_INDEX_INVALID .*slipway-index\.json: must be JSON/);
   expect(await keys()).toContain('digits/1/manifest.json');
   expect(Buffer.from(await content('slipway-index.json')).toString()).toBe('not ours');
+});
+
+test('the command says that the index could not be written, and ends well', async () => {
+  await client.send(new PutObjectCommand({ Bucket: bucket, Key: 'slipway-index.json', Body: 'not ours' }));
+  const { status, stdout, stderr } = await slipway('model', 'publish', DIGITS, `s3://${bucket}`, '--no-golden');
+  expect([status, stdout]).toEqual([0, `s3://${bucket}/digits/1/\n`]);
+  expect(stderr).toMatch(
+    /\nwarning: published, and not entered in the repository's index, so .*: REPOSITORY_INDEX_INVALID .*must be JSON/,
+  );
 });
 
 test('a version is numbered after the highest in the bucket, and a published one is refused', async () => {

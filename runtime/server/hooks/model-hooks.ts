@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import type { Tensor } from '../../onnx/tensor-encoding';
 import type { ServerSettings } from '../../spec/environment';
 import type { ModelConfiguration } from '../../spec/model-configuration';
+import { HOOKS_FILE } from '../../spec/model-repository';
 import { checkInput, countRows, inModelOrder } from '../check-inputs';
 import { ServerError } from '../errors';
 import type { InferCall } from '../infer-call';
@@ -12,14 +13,13 @@ import { ModelError } from '../model-error';
 import { HookThread, type StartHooks } from './hook-thread';
 import type { HookStage, OpenedHooks } from './hook-messages';
 
-/** What `SLIPWAY_HOOKS` looks for in a version's folder. */
-const HOOKS_FILE = 'hooks.mjs';
-
 export interface ModelHooksOptions {
   readonly name: string;
   readonly version: number;
   readonly folder: string;
   readonly configuration: ModelConfiguration | undefined;
+  /** Whether the configuration came with the version, so that its author, not the operator, names the hooks. */
+  readonly isPublished: boolean;
   readonly settings: Pick<ServerSettings, 'hooks' | 'hookSeconds' | 'queueDepthRows'>;
   readonly start: StartHooks;
   readonly log: Logger;
@@ -27,14 +27,17 @@ export interface ModelHooksOptions {
 
 /**
  * Opens the hooks of a model version: those that its configuration names or, where the operator allows it for all models,
- * the `hooks.mjs` beside it. Nothing in a model's folder is run otherwise.
+ * the `hooks.mjs` beside it. Those that a published configuration names need the operator's word as well. Nothing in a model's folder is run otherwise.
  * @returns undefined for a model without hooks.
  * @throws ModelError when there are some and they cannot be loaded.
  */
 export async function openHooks(options: ModelHooksOptions): Promise<ModelHooks | undefined> {
-  const { folder, configuration, settings, name, version, start, log } = options;
+  const { folder, configuration, isPublished, settings, name, version, start, log } = options;
   const file = configuration?.hooks ?? (settings.hooks ? HOOKS_FILE : undefined);
   if (file === undefined) return undefined;
+  if (isPublished && configuration?.hooks !== undefined && !settings.hooks) {
+    throw new ModelError(`its published configuration names hooks '${file}', which run only with SLIPWAY_HOOKS=true`);
+  }
   const module = path.join(folder, file);
   if (!(await isThere(module))) {
     if (configuration?.hooks === undefined) return undefined;
