@@ -8,6 +8,7 @@ import {
   type Protocol,
   type UnauthorizedReason,
 } from '../spec/metric-names';
+import type { CloudwatchPeriod } from './cloudwatch-publisher';
 import type { RunResult } from './executor';
 import type { GpuReading } from './gpu-metrics';
 import { EventLoopDelay } from './metrics/event-loop-delay';
@@ -15,7 +16,11 @@ import { family, histogramFamily, type Labels, type Sample } from './metrics/fam
 import { gpuFamilies, tritonGpuFamilies } from './metrics/gpu-families';
 import type { Histogram } from './metrics/histogram';
 import { AnswerMetrics, ModelMetrics } from './metrics/model-metrics';
+import { OPENMETRICS_TYPE, toOpenMetrics } from './metrics/openmetrics';
+import { PeriodTotals } from './metrics/period-totals';
 import { tritonFamilies, type TritonMeasuredModel } from './metrics/triton-metrics';
+
+import { chooseMediaType } from './protocols/media-type';
 
 export type { Protocol } from '../spec/metric-names';
 
@@ -40,6 +45,17 @@ export interface GaugeSources {
   readonly gpus?: () => Promise<readonly GpuReading[]>;
 }
 
+export interface ExposeOptions {
+  readonly withTriton?: boolean;
+  /** The reader's `Accept`. @default - anything will do */
+  readonly accept?: string | undefined;
+}
+
+export interface Exposition {
+  readonly contentType: string;
+  readonly text: string;
+}
+
 /** Everything a replica publishes, in one registry of its own. */
 export class Metrics {
   private readonly registry = new Registry();
@@ -55,6 +71,7 @@ export class Metrics {
   private readonly refusedConnections = countersOf(PORT_LABELS);
   private readonly unauthorized = countersOf(UNAUTHORIZED_REASONS);
   private readonly eventLoopDelay = new EventLoopDelay();
+  private readonly periods = new PeriodTotals();
   private gpus: readonly GpuReading[] = [];
 
   constructor(
@@ -70,18 +87,31 @@ export class Metrics {
     this.eventLoopDelay.start();
   }
 
-  get contentType(): string {
-    return this.registry.contentType;
+  /**
+   * Everything, in Prometheus' text format, or in OpenMetrics where the reader prefers it.
+   * @param options.withTriton Adds Triton's counters by its names, some of which OpenMetrics cannot have.
+   */
+  async expose({ withTriton = false, accept }: ExposeOptions = {}): Promise<Exposition> {
+    this.gpus = (await this.sources.gpus?.()) ?? [];
+    const text = await this.registry.metrics();
+    const { contentType } = this.registry;
+    if (withTriton) return { contentType, text: `${text}\n${await this.tritonRegistry.metrics()}` };
+    if (chooseMediaType(accept, ['text/plain', OPENMETRICS_TYPE]) !== OPENMETRICS_TYPE) return { contentType, text };
+    return { contentType: `${OPENMETRICS_TYPE}; version=1.0.0; charset=utf-8`, text: toOpenMetrics(text) };
   }
 
-  /**
-   * Everything, in Prometheus' text format.
-   * @param withTriton Adds Triton's counters, by its names.
-   */
-  async expose(withTriton: boolean): Promise<string> {
-    this.gpus = (await this.sources.gpus?.()) ?? [];
-    const ours = await this.registry.metrics();
-    return withTriton ? `${ours}\n${await this.tritonRegistry.metrics()}` : ours;
+  /** What came since the last call, over all models. For one caller alone: each call begins a new period. */
+  takePeriod(): CloudwatchPeriod {
+    const models = this.measured();
+    return this.periods.take({
+      saturation: this.sources.saturation(),
+      answers: [this.unknownModel, ...models].flatMap((model) => [...model.answers()]),
+      queueDurations: models.map(({ queueDuration }) => queueDuration),
+      runDurations: models.map(({ runDuration }) => runDuration),
+      batchRows: models.map(({ batchRows }) => batchRows),
+      efficiencies: this.sources.models().flatMap(({ efficiency }) => efficiency ?? []),
+      eventLoopDelaySeconds: this.eventLoopDelay.seconds('0.99'),
+    });
   }
 
   /** Stops what runs by itself. */

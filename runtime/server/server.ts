@@ -103,7 +103,7 @@ export class InferenceServer {
     });
     this.cloudwatch = new CloudwatchPublisher({
       ...dimensions,
-      saturation: () => (this.models.hasStarted && !this.isDraining ? this.saturation.value : undefined),
+      read: () => (this.models.hasStarted && !this.isDraining ? this.metrics.takePeriod() : undefined),
       write: writeLine,
     });
     this.metrics = new Metrics(dimensions, {
@@ -402,8 +402,9 @@ export class InferenceServer {
 
   private async sendMetrics(exchange: Exchange): Promise<void> {
     const query = new URLSearchParams((exchange.request.url ?? '').split('?')[1]);
-    const text = await this.metrics.expose(query.get('compat') === 'triton');
-    const headers = { 'Content-Type': this.metrics.contentType, 'Content-Length': String(Buffer.byteLength(text)) };
+    const withTriton = query.get('compat') === 'triton';
+    const { contentType, text } = await this.metrics.expose({ withTriton, accept: exchange.header('accept') });
+    const headers = { 'Content-Type': contentType, 'Content-Length': String(Buffer.byteLength(text)) };
     exchange.send(200, headers, [text]);
   }
 

@@ -4,7 +4,7 @@ import { OUTCOMES, PROTOCOLS } from '../../runtime/spec/metric-names';
 import { addOneModel } from '../support/onnx-models';
 import { findTool } from '../support/tools';
 import { plainRepository } from './harness/model-repository';
-import { floats, request, startServer } from './harness/running-server';
+import { floats, request, startServer, type RunningServer } from './harness/running-server';
 
 interface Family {
   readonly name: string;
@@ -13,10 +13,13 @@ interface Family {
   readonly samples: readonly (readonly [name: string, labels: Readonly<Record<string, string>>, value: number])[];
 }
 
-// The parser of Prometheus' own Python client.
+// The parsers of Prometheus' own Python client; that of OpenMetrics is strict.
 const PARSE = `
 import json, sys
-from prometheus_client.parser import text_string_to_metric_families
+if len(sys.argv) > 1:
+    from prometheus_client.openmetrics.parser import text_string_to_metric_families
+else:
+    from prometheus_client.parser import text_string_to_metric_families
 families = text_string_to_metric_families(sys.stdin.read())
 print(json.dumps([[f.name, f.type, f.documentation, [[s.name, s.labels, s.value] for s in f.samples]] for f in families]))
 `;
@@ -29,8 +32,8 @@ function python(ctx: TestContext): string {
   return ctx.skip('no python3 with prometheus-client');
 }
 
-function parse(program: string, exposition: string): readonly Family[] {
-  const { status, stdout, stderr } = spawnSync(program, ['-c', PARSE], { input: exposition, encoding: 'utf8' });
+function parse(program: string, input: string, format: readonly 'openmetrics'[] = []): readonly Family[] {
+  const { status, stdout, stderr } = spawnSync(program, ['-c', PARSE, ...format], { input, encoding: 'utf8' });
   expect(stderr).toBe('');
   expect(status).toBe(0);
   // Python writes infinities and NaN as no JSON has them.
@@ -45,14 +48,25 @@ function parse(program: string, exposition: string): readonly Family[] {
 
 const NAME = 'Id_2.x-y';
 
-async function scrape(query: string): Promise<string> {
+const TEXT = 'text/plain; version=0.0.4; charset=utf-8';
+const OPENMETRICS = 'application/openmetrics-text; version=1.0.0; charset=utf-8';
+/** As Prometheus 2.45 sends it. */
+const PROMETHEUS_ACCEPTS =
+  'application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,text/plain;version=0.0.4;q=0.5,*/*;q=0.1';
+
+async function serveSome(): Promise<RunningServer> {
   const server = await startServer({
     modelRepository: plainRepository({ addone: addOneModel(), [NAME]: addOneModel() }),
   });
   for (let i = 0; i < 3; i++) await server.infer('addone', floats('input', [2, 4], new Array<number>(8).fill(i)));
   await server.infer('addone', {});
-  const { text, headers } = await request(`${server.metricsUrl}/metrics${query}`);
-  expect(headers.get('content-type')).toBe('text/plain; version=0.0.4; charset=utf-8');
+  return server;
+}
+
+async function scrape(query: string): Promise<string> {
+  const { metricsUrl } = await serveSome();
+  const { text, headers } = await request(`${metricsUrl}/metrics${query}`);
+  expect(headers.get('content-type')).toBe(TEXT);
   return text;
 }
 
@@ -93,6 +107,32 @@ test('an independent parser reads what is exposed, and finds sound histograms an
   expect(efficiency[0]![1]).toBeGreaterThan(0);
   expect(efficiency[0]![1]).toBeLessThanOrEqual(1);
   expect(named.has('nv_inference_count')).toBe(false);
+});
+
+test('in OpenMetrics a strict parser finds the same families and samples', async (ctx) => {
+  const program = python(ctx);
+  const { metricsUrl } = await serveSome();
+  const ask = async (accept: string, query = ''): Promise<[type: string | null, text: string]> => {
+    const { headers, text } = await request(`${metricsUrl}/metrics${query}`, { headers: { accept } });
+    return [headers.get('content-type'), text];
+  };
+  const [type, text] = await ask(PROMETHEUS_ACCEPTS);
+  expect(type).toBe(OPENMETRICS);
+  const shapeOf = (families: readonly Family[]): unknown =>
+    families.map(({ name, type: kind, help, samples }) => [
+      name,
+      kind,
+      help,
+      // What Node is doing changes from one scrape to the next.
+      name.startsWith('nodejs_')
+        ? []
+        : samples.map(([sample, { le, ...labels }]) => [sample, labels, le === undefined ? '' : Number(le)]),
+    ]);
+  const [plainType, plainText] = await ask('text/plain');
+  expect(plainType).toBe(TEXT);
+  expect(shapeOf(parse(program, text, ['openmetrics']))).toEqual(shapeOf(parse(program, plainText)));
+  for (const accept of ['*/*', 'text/*', 'image/png']) expect((await ask(accept))[0]).toBe(TEXT);
+  expect((await ask(PROMETHEUS_ACCEPTS, '?compat=triton'))[0]).toBe(TEXT);
 });
 
 test("with ?compat=triton the counters of Triton's are there as well, and agree with ours", async (ctx) => {

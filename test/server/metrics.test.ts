@@ -1,5 +1,4 @@
 import { expect, onTestFinished, test } from 'vitest';
-import { embeddedMetric } from '../../runtime/server/cloudwatch-publisher';
 import { EfficiencyMeter } from '../../runtime/server/efficiency';
 import { Metrics, type ScrapedModel } from '../../runtime/server/metrics';
 import { Histogram } from '../../runtime/server/metrics/histogram';
@@ -7,7 +6,6 @@ import { METRICS, OUTCOMES } from '../../runtime/spec/metric-names';
 import { addOneModel, identityModel } from '../support/onnx-models';
 import { plainRepository } from './harness/model-repository';
 import { floats, request, startServer, type Answer } from './harness/running-server';
-import { startServerProcess } from './harness/server-process';
 
 test('publishes every metric of the contract, with labels of closed sets only', async () => {
   const models = { addone: addOneModel(), id: identityModel() };
@@ -87,34 +85,6 @@ test('the saturation follows the load', async () => {
   expect(await saturation()).toBeGreaterThan(0);
 });
 
-test('writes the saturation in the Embedded Metric Format where CloudWatch reads standard output', async () => {
-  const server = await startServerProcess({
-    SLIPWAY_MODEL_REPOSITORY: plainRepository({ addone: addOneModel() }),
-    SLIPWAY_CLOUDWATCH_METRICS: 'true',
-    SLIPWAY_SERVICE_NAME: 'svc',
-    SLIPWAY_CLUSTER_NAME: 'c',
-  });
-  await server.waitFor('ready');
-  const line = await server.waitForLine((fields) => '_aws' in fields);
-  const { slipway_saturation: saturation, _aws } = line as unknown as {
-    slipway_saturation: number;
-    _aws: { Timestamp: number };
-  };
-  expect(line).toEqual(embeddedMetric({ cluster: 'c', service: 'svc' }, saturation, _aws.Timestamp));
-  // Idle: no more than what the process does by itself.
-  expect(saturation).toBeGreaterThanOrEqual(0);
-  expect(saturation).toBeLessThan(0.2);
-  expect(line).toMatchObject({
-    _aws: {
-      CloudWatchMetrics: [
-        { Namespace: 'Slipway', Dimensions: [['cluster', 'service']], Metrics: [{ Name: 'slipway_saturation' }] },
-      ],
-    },
-    cluster: 'c',
-    service: 'svc',
-  });
-});
-
 const service = { cluster: 'c', service: 's' };
 
 function metricsOf(models: readonly ScrapedModel[] = []): Metrics {
@@ -133,7 +103,7 @@ test('a model that goes away takes its series with it, unless the same version w
   for (const model of [first, again, other]) metrics.answered(model, 'oip-json', 'ok', 0.001);
   const count = async (version: number): Promise<string | undefined> =>
     new RegExp(`^slipway_requests_total\\{model="m",version="${version}",.* (\\d+)$`, 'm').exec(
-      await metrics.expose(false),
+      (await metrics.expose()).text,
     )?.[1];
   expect(await count(1)).toBe('2');
   metrics.forget(first);
@@ -188,7 +158,7 @@ test('what GPUs say of themselves is shown by our names and by those of Triton',
   const gpu = { index: 1, uuid: 'GPU-1', name: 'NVIDIA L4', utilization: 0.5, memoryUsedBytes: 1_000, energyJoules: 7 };
   const metrics = new Metrics(service, { saturation: () => 0, models: () => [], gpus: () => Promise.resolve([gpu]) });
   onTestFinished(() => metrics.close());
-  const text = await metrics.expose(true);
+  const { text } = await metrics.expose({ withTriton: true });
   expect(text).toContain('slipway_gpu_utilization_ratio{gpu="1",uuid="GPU-1"} 0.5');
   expect(text).toContain('slipway_gpu_memory_used_bytes{gpu="1",uuid="GPU-1"} 1000');
   expect(text).toContain('slipway_gpu_energy_joules_total{gpu="1",uuid="GPU-1"} 7');
