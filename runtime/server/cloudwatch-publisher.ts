@@ -1,14 +1,32 @@
-import { CLOUDWATCH, METRICS } from '../spec/metric-names';
+import { CLOUDWATCH, CLOUDWATCH_METRICS } from '../spec/metric-names';
+
+/** What is published of one period, by metric; a metric with nothing to say in it is left out. */
+export type CloudwatchValues = Partial<Record<(typeof CLOUDWATCH_METRICS)[number]['name'], number | readonly number[]>>;
+
+/** One period of a replica. */
+export interface CloudwatchPeriod {
+  readonly values: CloudwatchValues;
+  /** Requests by outcome: fields of the line for Logs Insights, which cost no metric. */
+  readonly outcomes: Readonly<Record<string, number>>;
+}
 
 export interface CloudwatchPublisherOptions {
   readonly cluster: string;
   readonly service: string;
-  /** undefined while there is nothing to say: a replica that does not serve yet would pull the average down. */
-  readonly saturation: () => number | undefined;
+  /**
+   * Asked once for each period; undefined while there is nothing to say: a replica that does not serve yet would pull the
+   * averages down.
+   */
+  readonly read: () => CloudwatchPeriod | undefined;
   readonly write: (line: string) => void;
 }
 
-/** Writes the saturation in CloudWatch's Embedded Metric Format, which CloudWatch Logs turns into a metric. */
+/** Values of one metric in one line; the format takes up to a hundred. */
+const MAX_VALUES = 20;
+/** Digits that are worth their bytes in the log. */
+const DIGITS = 4;
+
+/** Writes a replica's metrics in CloudWatch's Embedded Metric Format, from which CloudWatch Logs makes metrics. */
 export class CloudwatchPublisher {
   private timer: NodeJS.Timeout | undefined;
 
@@ -23,18 +41,24 @@ export class CloudwatchPublisher {
   }
 
   private publish(): void {
-    const { cluster, service, saturation, write } = this.options;
-    const value = saturation();
-    if (value !== undefined) write(`${JSON.stringify(embeddedMetric({ cluster, service }, value, Date.now()))}\n`);
+    const { cluster, service, read, write } = this.options;
+    const period = read();
+    if (period === undefined) return;
+    write(`${JSON.stringify(embeddedMetrics({ cluster, service }, period, Date.now()))}\n`);
   }
 }
 
 /** One line of the format: https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html */
-export function embeddedMetric(
+export function embeddedMetrics(
   dimensions: Readonly<Record<(typeof CLOUDWATCH.dimensions)[number], string>>,
-  saturation: number,
+  { values, outcomes }: CloudwatchPeriod,
   timestampMs: number,
 ): unknown {
+  const published = CLOUDWATCH_METRICS.flatMap(({ name, unit }) => {
+    const value = values[name];
+    const isEmpty = value === undefined || (typeof value !== 'number' && value.length === 0);
+    return isEmpty ? [] : [{ name, unit, value: shortened(value) }];
+  });
   return {
     _aws: {
       Timestamp: timestampMs,
@@ -42,11 +66,20 @@ export function embeddedMetric(
         {
           Namespace: CLOUDWATCH.namespace,
           Dimensions: [CLOUDWATCH.dimensions],
-          Metrics: [{ Name: METRICS.saturation, Unit: 'None' }],
+          Metrics: published.map(({ name, unit }) => ({ Name: name, Unit: unit })),
         },
       ],
     },
     ...dimensions,
-    [METRICS.saturation]: saturation,
+    ...Object.fromEntries(published.map(({ name, value }) => [name, value])),
+    outcomes,
   };
+}
+
+function shortened(value: number | readonly number[]): number | readonly number[] {
+  return typeof value === 'number' ? short(value) : value.slice(0, MAX_VALUES).map(short);
+}
+
+function short(value: number): number {
+  return Number(value.toPrecision(DIGITS));
 }

@@ -449,7 +449,7 @@ export const ENVIRONMENT = {
     type: 'boolean',
     default: false,
     since: 1,
-    description: 'write the saturation signal to standard output in CloudWatch Embedded Metric Format',
+    description: 'write saturation and seven more metrics to standard output in CloudWatch Embedded Metric Format',
   },
   tracesEndpoint: {
     variable: 'SLIPWAY_TRACES_ENDPOINT',

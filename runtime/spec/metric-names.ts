@@ -55,7 +55,7 @@ export const OUTCOMES = ['ok', 'client_error', 'queue_full', 'unavailable', 'dea
 export type Outcome = (typeof OUTCOMES)[number];
 
 /**
- * Where the scaling signal goes in CloudWatch (Embedded Metric Format on standard output).
+ * Where metrics go in CloudWatch (Embedded Metric Format on standard output), the scaling signal among them.
  * There is one dimension set, so the policy and the publisher cannot disagree about it.
  */
 export const CLOUDWATCH = {
@@ -63,3 +63,18 @@ export const CLOUDWATCH = {
   dimensions: ['cluster', 'service'],
   periodSeconds: 10,
 } as const;
+
+/**
+ * What goes there of each period, the scaling signal first: what alarms and dashboards need and no load balancer can say.
+ * Every name is a metric that CloudWatch charges for, so they are few, and have no dimensions of their own.
+ */
+export const CLOUDWATCH_METRICS = [
+  { name: METRICS.saturation, unit: 'None' },
+  { name: METRICS.requests, unit: 'Count' },
+  { name: 'slipway_requests_failed_total', unit: 'Count' },
+  { name: METRICS.queueDuration, unit: 'Seconds' },
+  { name: METRICS.runDuration, unit: 'Seconds' },
+  { name: METRICS.batchRows, unit: 'None' },
+  { name: METRICS.efficiency, unit: 'None' },
+  { name: METRICS.eventLoopDelay, unit: 'Seconds' },
+] as const;

@@ -10,7 +10,7 @@ import { Construct } from 'constructs';
 import { MANIFEST_SCHEMA, readEnvironment, serializeManifest, type InferenceServicePlan } from 'slipway';
 import { GpuInstanceGroup, InferenceService, Model, ModelBucket, type InferenceServiceProps } from 'slipway/cdk';
 import { expect, test } from 'vitest';
-import { embeddedMetric } from '../../runtime/server/cloudwatch-publisher';
+import { embeddedMetrics } from '../../runtime/server/cloudwatch-publisher';
 import {
   describeWithAndWithoutFlags,
   DIGITS,
@@ -465,7 +465,8 @@ test('the policy and the alarm name the metric exactly as a replica publishes it
   newFargateService(stack);
   const template = Template.fromStack(stack);
   const { SLIPWAY_CLUSTER_NAME: cluster, SLIPWAY_SERVICE_NAME: service } = environmentOf(template);
-  const line = embeddedMetric({ cluster: 'cluster', service: String(service) }, 0.5, Date.now()) as any;
+  const period = { values: { slipway_saturation: 0.5 }, outcomes: {} };
+  const line = embeddedMetrics({ cluster: 'cluster', service: String(service) }, period, Date.now()) as any;
   const [{ Namespace, Dimensions, Metrics }] = line._aws.CloudWatchMetrics;
   const { CustomizedMetricSpecification: tracked } = theOnly(template, 'AWS::ApplicationAutoScaling::ScalingPolicy')
     .Properties.TargetTrackingScalingPolicyConfiguration;
@@ -559,7 +560,7 @@ test('machines that joined another cluster are refused', () => {
   });
   const parent = new Stack(stack, 'Inner');
   expect(() => newFargateService(parent, { cluster, capacity, plaintextInsideVpc: true })).toThrow(
-    "CLUSTER_MISMATCH cluster: got 'Stack/Cluster', but the machines of 'Stack/L4' join 'Stack/Other'",
+    "CLUSTER_MISMATCH cluster: got 'Stack/Cluster', but the machines in capacity join 'Stack/Other'",
   );
 });
 

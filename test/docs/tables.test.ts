@@ -3,7 +3,14 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { ERRORS } from '../../runtime/server/errors';
 import { ENVIRONMENT, flagOfVariable, type EnvironmentVariable } from '../../runtime/spec/environment';
-import { METRICS, OUTCOMES, PORT_LABELS, PROTOCOLS, UNAUTHORIZED_REASONS } from '../../runtime/spec/metric-names';
+import {
+  CLOUDWATCH_METRICS,
+  METRICS,
+  OUTCOMES,
+  PORT_LABELS,
+  PROTOCOLS,
+  UNAUTHORIZED_REASONS,
+} from '../../runtime/spec/metric-names';
 import { identityModel } from '../support/onnx-models';
 import { plainRepository } from '../server/harness/model-repository';
 import { startServer } from '../server/harness/running-server';
@@ -131,4 +138,11 @@ test('the variables that the pages speak of are read by the server', () => {
       expect(variables, `${page}: ${variable}`).toContain(variable);
     }
   }
+});
+
+test('docs/operations.md has every metric of CloudWatch with its unit, in the order of the line', () => {
+  const rows = tableOf('docs/operations.md', '| in CloudWatch | unit | of the ten seconds |');
+  expect(rows.map(([name, unit]) => [words(name!)[0], unit])).toEqual(
+    CLOUDWATCH_METRICS.map(({ name, unit }) => [name, unit]),
+  );
 });

@@ -26,6 +26,11 @@ export class EventLoopDelay {
     return this.window.length > 0 ? this.window : this.read();
   }
 
+  /** @returns undefined before anything was measured. */
+  seconds(quantile: string): number | undefined {
+    return this.samples().find(([labels]) => labels['quantile'] === quantile)?.[1];
+  }
+
   private closeWindow(): void {
     this.window = this.read();
     this.histogram.reset();

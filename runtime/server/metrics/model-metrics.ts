@@ -20,6 +20,13 @@ export class AnswerMetrics {
     (this.byProtocolAndOutcome[i] ??= new Histogram(SECONDS_BUCKETS)).observe(seconds);
   }
 
+  /** By outcome, those of each protocol apart. */
+  *answers(): Generator<readonly [outcome: Outcome, durations: Histogram]> {
+    for (const [i, histogram] of this.byProtocolAndOutcome.entries()) {
+      if (histogram !== undefined) yield [OUTCOMES[i % OUTCOMES.length]!, histogram];
+    }
+  }
+
   *durations(model: Labels): Generator<readonly [labels: Labels, histogram: Histogram]> {
     for (const [i, histogram] of this.byProtocolAndOutcome.entries()) {
       if (histogram === undefined) continue;
