@@ -1,5 +1,6 @@
 import {
   assembleModule,
+  block,
   F64,
   f64,
   forever,
@@ -13,6 +14,8 @@ import {
   i64,
   i64x2,
   i8x16,
+  leave,
+  leaveWhen,
   repeatWhile,
   sequence,
   set,
@@ -46,8 +49,6 @@ const PLAIN_DIGITS = 18;
 const POWERS_AT = 0;
 const POWER_HIGHS_AT = 256;
 const POWER_LOWS_AT = 512;
-const RECIPROCALS_AT = 768;
-const SCALES_AT = 1_024;
 export const STATUS_AT = 1_280;
 export const OUTPUT_END_AT = 1_284;
 /** Sixteen bytes from here on, plus n: ones in the last n of them. */
@@ -66,21 +67,13 @@ const MAX_OUTPUTS = INPUT_BYTES / 2 + 1;
 const PAGE_BYTES = 65_536;
 const MEMORY_PAGES = Math.ceil((OUTPUT_AT + MAX_OUTPUTS * 8) / PAGE_BYTES);
 
-const EXPONENTS = Array.from({ length: LARGEST_POWER + 1 }, (_, exponent) => exponent);
-const POWERS = EXPONENTS.map((exponent) => Number(`1e${exponent}`));
-/** 10^-exponent × 2^shift, rounded down, has 64 bits. */
-const SHIFTS = EXPONENTS.map((exponent) => 63 + Math.ceil(exponent * Math.log2(10)));
-const RECIPROCALS = EXPONENTS.map((exponent, i) => (1n << BigInt(SHIFTS[i]!)) / 10n ** BigInt(exponent));
-/** 2^(65 - shift), as the bits of a double: half of the upper 64 bits of a product become the quotient. */
-const SCALES = SHIFTS.map((shift) => BigInt(1_023 + 65 - shift) << 52n);
+const POWERS = Array.from({ length: LARGEST_POWER + 1 }, (_, exponent) => Number(`1e${exponent}`));
 
 /** Writes what the kernel looks up. */
 export function writeKernelTables(memory: ArrayBuffer): void {
   new Float64Array(memory, POWERS_AT).set(POWERS);
   new Float64Array(memory, POWER_HIGHS_AT).set(POWERS.map(highHalf));
   new Float64Array(memory, POWER_LOWS_AT).set(POWERS.map((power) => power - highHalf(power)));
-  new BigUint64Array(memory, RECIPROCALS_AT).set(RECIPROCALS);
-  new BigUint64Array(memory, SCALES_AT).set(SCALES);
   new Uint8Array(memory, LAST_SIXTEEN_AT + 16, WINDOW_BYTES).fill(0xff);
   new Uint8Array(memory, PLAIN_MASKS_AT, PLAIN_DIGITS).fill(0x0f);
 }
@@ -115,15 +108,15 @@ export function assembleNumberKernel(): Uint8Array {
   // Parameters and locals.
   const [at, limit, out, first, sign, nonDigits, points, end] = [0, 1, 2, 3, 4, 5, 6, 7];
   const [pointAt, hasPoint, fraction, digits, tail, isHard, whole, unused] = [8, 9, 10, 11, 12, 13, 14, 15];
-  const [mantissa, word, shift, upperHalf, lowerHalf] = [16, 17, 18, 19, 20];
-  const [value, quotient, high, low, product, power, powerHigh, powerLow, correction, rest] = [
-    21, 22, 23, 24, 25, 26, 27, 28, 29, 30,
+  const [mantissa, word, front, back] = [16, 17, 18, 19];
+  const [value, quotient, high, low, product, power, powerHigh, powerLow, correction, rest, upper] = [
+    20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30,
   ];
   const [bytes, more, toLowest, nine, point, zero, tens, hundreds, tenThousands] = [31, 32, 33, 34, 35, 36, 37, 38, 39];
   const locals = [
     ...new Array<number>(14).fill(I32),
-    ...new Array<number>(5).fill(I64),
-    ...new Array<number>(10).fill(F64),
+    ...new Array<number>(4).fill(I64),
+    ...new Array<number>(11).fill(F64),
     ...new Array<number>(9).fill(V128),
   ];
 
@@ -176,33 +169,22 @@ export function assembleNumberKernel(): Uint8Array {
   const firstEight = i64.and(get(word), i64.const(0xffff_ffffn));
   const lastEight = i64.shrU(get(word), i64.const(32n));
 
-  // mantissa × 10^-n in whole numbers, after Eisel and Lemire. All is rounded down: the product of 128 bits, of which the
-  // upper 64 are wanted, comes out too small, by less than four of their units.
-  const multiplyByReciprocal = (reciprocalHigh: Code, reciprocalLow: Code, scale: Code): Code =>
-    sequence(
-      set(shift, i64.clz(get(mantissa))),
-      set(word, i64.shl(get(mantissa), get(shift))),
-      set(upperHalf, i64.shrU(get(word), i64.const(32n))),
-      set(lowerHalf, i64.and(get(word), i64.const(0xffff_ffffn))),
-      set(
-        word,
-        i64.shrU(
-          i64.add(
-            i64.mul(get(upperHalf), reciprocalHigh),
-            i64.add(
-              i64.shrU(i64.mul(get(upperHalf), reciprocalLow), i64.const(32n)),
-              i64.shrU(i64.mul(get(lowerHalf), reciprocalHigh), i64.const(32n)),
-            ),
-          ),
-          i64.const(1n),
-        ),
+  // Eight digits in `word` become their number. Pairs, pairs of those, and both halves: each multiplication adds neighbours
+  // with their weights.
+  const sumUpEight = sequence(
+    set(word, i64.shrU(i64.mul(get(word), i64.const(2_561n)), i64.const(8n))),
+    set(
+      word,
+      i64.shrU(i64.mul(i64.and(get(word), i64.const(0x00ff00ff00ff00ffn)), i64.const(6_553_601n)), i64.const(16n)),
+    ),
+    set(
+      word,
+      i64.shrU(
+        i64.mul(i64.and(get(word), i64.const(0x0000ffff0000ffffn)), i64.const(42_949_672_960_001n)),
+        i64.const(32n),
       ),
-      // The lowest bit says that there is more behind it: nothing is ever just in the middle of two doubles.
-      set(value, f64.convertI64S(i64.or(get(word), i64.const(1n)))),
-      // Four units more, and it may be another double. Zero, of which all bits are below, is among these.
-      set(isHard, f64.ne(get(value), f64.convertI64S(i64.or(i64.add(get(word), i64.const(2n)), i64.const(1n))))),
-      set(value, f64.mul(get(value), f64.reinterpretI64(i64.sub(scale, i64.shl(get(shift), i64.const(52n)))))),
-    );
+    ),
+  );
 
   // A digit, the point, and up to eighteen digits are what nearly all numbers are. With zeros behind them, they are always
   // so many, and the power of ten is always the same one.
@@ -221,19 +203,62 @@ export function assembleNumberKernel(): Uint8Array {
     // The seventeenth and the eighteenth digit, in the same way.
     set(digits, i32.and(i32.load16(get(tail), 18), i32.load16(get(unused), PLAIN_MASKS_AT + 16))),
     set(digits, i32.and(i32.shrU(i32.mul(get(digits), i32.const(0x100 * 10 + 1)), i32.const(8)), i32.const(0xff))),
+    set(front, i64.add(i64.mul(i64.extendI32U(get(whole)), i64.const(100_000_000n)), firstEight)),
+    set(back, i64.add(i64.mul(lastEight, i64.const(100n)), i64.extendI32U(get(digits)))),
+  );
+  const plainMantissa = i64.add(i64.mul(get(front), i64.const(10n ** 10n)), get(back));
+
+  // front ÷ 10^8 + back ÷ 10^18, without a division. `quotient` is the first of them to 30 bits behind the point, which
+  // adding a number so large that its last bit is the thirtieth leaves over. As many bits times 10^8 are exact, and so is
+  // what remains of `front`, at most a twentieth. The rest is below 1.1 × 10^-8, and what is rounded in it is below 2^-77.
+  // The sum is rounded once: when it is the same with 2^-76 more and less, it is what the digits say.
+  const roundTo30Bits = 1.5 * 2 ** 22;
+  const weighPlain = sequence(
+    set(value, f64.convertI64S(get(front))),
     set(
-      mantissa,
-      i64.add(
-        i64.add(i64.mul(i64.extendI32U(get(whole)), i64.const(10n ** 18n)), i64.mul(firstEight, i64.const(10n ** 10n))),
-        i64.add(i64.mul(lastEight, i64.const(100n)), i64.extendI32U(get(digits))),
+      quotient,
+      f64.sub(f64.add(f64.mul(get(value), f64.const(1e-8)), f64.const(roundTo30Bits)), f64.const(roundTo30Bits)),
+    ),
+    set(
+      rest,
+      f64.mul(
+        f64.add(
+          f64.sub(get(value), f64.mul(get(quotient), f64.const(1e8))),
+          f64.mul(f64.convertI64S(get(back)), f64.const(1e-10)),
+        ),
+        f64.const(1e-8),
       ),
     ),
-    set(fraction, i32.const(PLAIN_DIGITS)),
-    multiplyByReciprocal(
-      i64.const(RECIPROCALS[PLAIN_DIGITS]! >> 32n),
-      i64.const(RECIPROCALS[PLAIN_DIGITS]! & 0xffff_ffffn),
-      i64.const(SCALES[PLAIN_DIGITS]!),
+    set(value, f64.add(get(quotient), f64.sub(get(rest), f64.const(2 ** -76)))),
+    set(upper, f64.add(get(quotient), f64.add(get(rest), f64.const(2 ** -76)))),
+  );
+
+  // Whole numbers of up to eight digits.
+  const lookForWhole = sequence(
+    // The sign is the lowest bit.
+    set(nonDigits, i32.xor(get(nonDigits), get(sign))),
+    // The point if there is one, else the end.
+    set(pointAt, i32.ctz(get(nonDigits))),
+    set(digits, i32.sub(get(pointAt), get(sign))),
+  );
+  const behindDigits = i32.add(get(at), get(pointAt));
+  const isWhole = i32.eqz(
+    i32.or(i32.eq(i32.load8(behindDigits), byte('.')), i32.gtU(i32.sub(get(digits), i32.const(1)), i32.const(7))),
+  );
+  // A zero in front of other digits is no JSON.
+  const hasUselessZero = i32.and(i32.eq(i32.load8(get(tail)), byte('0')), i32.gtU(get(digits), i32.const(1)));
+  const readWhole = sequence(
+    unreadWhen(hasUselessZero),
+    set(end, get(pointAt)),
+    set(
+      word,
+      i64.and(
+        i64.xor(i64.load(i32.sub(behindDigits, i32.const(8))), i64.const(0x3030303030303030n)),
+        i64.load(get(digits), LAST_SIXTEEN_AT + 8),
+      ),
     ),
+    sumUpEight,
+    set(value, f64.convertI64S(get(word))),
   );
 
   // All others: the digits on both sides of the point are put together, to the right, and zeros before them.
@@ -243,10 +268,6 @@ export function assembleNumberKernel(): Uint8Array {
       points,
       bitsOf((vector) => i8x16.eq(vector, get(point))),
     ),
-    // The sign is the lowest bit.
-    set(nonDigits, i32.xor(get(nonDigits), get(sign))),
-    // The point if there is one, else the end.
-    set(pointAt, i32.ctz(get(nonDigits))),
     set(nonDigits, i32.xor(get(nonDigits), get(points))),
     // 32 when there is no end in sight: that are too many digits.
     set(end, i32.ctz(get(nonDigits))),
@@ -261,8 +282,6 @@ export function assembleNumberKernel(): Uint8Array {
         i32.gtU(get(hasPoint), get(fraction)),
         // A second point.
         i32.and(get(points), i32.sub(get(points), i32.const(1))),
-        // A zero in front of other digits is no JSON.
-        i32.and(i32.eq(i32.load8(get(tail)), byte('0')), i32.gtU(wholeDigits, i32.const(1))),
         i32.gtU(get(digits), i32.const(MOST_DIGITS)),
       ),
     ),
@@ -288,20 +307,8 @@ export function assembleNumberKernel(): Uint8Array {
       i64.xor(get(word), i64.and(i64.xor(get(word), i64.load(get(tail), 1)), i64.load(get(fraction), EIGHT_BEFORE_AT))),
     ),
     set(word, i64.and(i64.xor(get(word), i64.const(0x3030303030303030n)), i64.load(get(digits), EIGHT_BEFORE_AT))),
-    // Pairs of digits, pairs of those, and both halves: each multiplication adds neighbours with their weights.
-    set(word, i64.shrU(i64.mul(get(word), i64.const(2_561n)), i64.const(8n))),
-    set(
-      word,
-      i64.shrU(i64.mul(i64.and(get(word), i64.const(0x00ff00ff00ff00ffn)), i64.const(6_553_601n)), i64.const(16n)),
-    ),
-    set(
-      word,
-      i64.shrU(
-        i64.mul(i64.and(get(word), i64.const(0x0000ffff0000ffffn)), i64.const(42_949_672_960_001n)),
-        i64.const(32n),
-      ),
-    ),
-    unreadWhen(i32.or(i64.gtU(get(word), i64.const(999n)), i32.eqz(get(fraction)))),
+    sumUpEight,
+    unreadWhen(i64.gtU(get(word), i64.const(999n))),
     set(mantissa, i64.add(i64.mul(get(word), i64.const(10n ** 16n)), get(mantissa))),
   );
 
@@ -315,20 +322,7 @@ export function assembleNumberKernel(): Uint8Array {
   const readOther = sequence(
     findParts,
     readLastSixteen,
-    when(
-      i32.gtU(get(digits), i32.const(16)),
-      sequence(
-        readLeading,
-        multiplyByReciprocal(
-          i64.load32(tableAt, RECIPROCALS_AT + 4),
-          i64.load32(tableAt, RECIPROCALS_AT),
-          i64.load(tableAt, SCALES_AT),
-        ),
-      ),
-      divide,
-    ),
-    // A whole number that is no double.
-    unreadWhen(i32.gtU(get(isHard), get(fraction))),
+    when(i32.gtU(get(digits), i32.const(16)), sequence(readLeading, set(isHard, i32.const(1))), divide),
   );
 
   // mantissa ÷ 10^fraction with twice the digits of a double, as in `divideByPower`.
@@ -377,12 +371,40 @@ export function assembleNumberKernel(): Uint8Array {
     setConstants,
     forever(
       set(first, current),
-      when(i32.ltU(get(first), i32.const(0x21)), sequence(skipSpace, set(first, current))),
+      // One space is what most writers of JSON put behind a comma, if any.
+      when(
+        i32.ltU(get(first), i32.const(0x21)),
+        sequence(
+          when(i32.eq(get(first), byte(' ')), add(at, i32.const(1))),
+          set(first, current),
+          when(i32.ltU(get(first), i32.const(0x21)), sequence(skipSpace, set(first, current))),
+        ),
+      ),
       unreadWhen(i32.eqz(i32.ltU(get(at), get(limit)))),
       look,
       lookForPlain,
-      when(isPlain, readPlain, readOther),
-      when(get(isHard), divideExactly),
+      block(
+        when(
+          isPlain,
+          sequence(
+            readPlain,
+            weighPlain,
+            leaveWhen(f64.eq(get(value), get(upper)), 1),
+            set(mantissa, plainMantissa),
+            set(fraction, i32.const(PLAIN_DIGITS)),
+          ),
+          sequence(
+            lookForWhole,
+            when(isWhole, sequence(readWhole, leave(2))),
+            unreadWhen(hasUselessZero),
+            readOther,
+            leaveWhen(i32.eqz(get(isHard)), 1),
+            // A whole number that is no double.
+            unreadWhen(i32.eqz(get(fraction))),
+          ),
+        ),
+        divideExactly,
+      ),
       i64.store(get(out), i64.or(i64.reinterpretF64(get(value)), i64.shl(i64.extendI32U(get(sign)), i64.const(63n)))),
       set(tail, i32.add(get(at), get(end))),
       set(first, i32.load8(get(tail))),

@@ -50,10 +50,8 @@ export const i32 = {
 export const i64 = {
   const: (value: bigint): Code => [0x42, ...signed(BigInt.asIntN(64, value))],
   load: load(0x29),
-  load32: load(0x35),
   store: store(0x37),
   gtU: binary(0x56),
-  clz: unary(0x79),
   add: binary(0x7c),
   sub: binary(0x7d),
   mul: binary(0x7e),
@@ -70,6 +68,7 @@ export const i64 = {
 export const f64 = {
   const: (value: number): Code => [0x44, ...new Uint8Array(Float64Array.of(value).buffer)],
   load: load(0x2b),
+  eq: binary(0x61),
   ne: binary(0x62),
   add: binary(0xa0),
   sub: binary(0xa1),
@@ -77,7 +76,6 @@ export const f64 = {
   div: binary(0xa3),
   convertI64S: unary(0xb9),
   convertI64U: unary(0xba),
-  reinterpretI64: unary(0xbf),
 };
 
 const vectorUnary =
@@ -130,6 +128,10 @@ export const when = (condition: Code, then: Code, otherwise?: Code): Code => [
   ...(otherwise === undefined ? [] : [0x05, ...otherwise]),
   0x0b,
 ];
+export const block = (...body: readonly Code[]): Code => [0x02, VOID, ...body.flat(), 0x0b];
+/** Goes on behind the block that is so many `when`s and blocks further out than the innermost. */
+export const leave = (depth: number): Code => [0x0c, depth];
+export const leaveWhen = (condition: Code, depth: number): Code => [...condition, 0x0d, depth];
 /** Runs the body again and again; only `leave` and `giveBack` end it. */
 export const forever = (...body: readonly Code[]): Code => [0x03, VOID, ...body.flat(), 0x0c, 0, 0x0b];
 /** Runs the body while the condition, asked first, holds. */

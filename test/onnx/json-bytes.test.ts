@@ -160,6 +160,102 @@ test('decimal texts near the middle of two doubles are rounded as the engine rou
   );
 });
 
+/** The exact decimal digits of a double from 0 to 16. */
+function decimalDigits(value: number): bigint {
+  const [whole, behind] = value.toFixed(70).split('.') as [string, string];
+  return BigInt(whole + behind);
+}
+
+/** The next double further from zero. */
+function nextDouble(value: number): number {
+  const bits = BigUint64Array.from([0n]);
+  const doubles = new Float64Array(bits.buffer);
+  doubles[0] = value;
+  bits[0]! += 1n;
+  return doubles[0];
+}
+
+test('fractions near a double or the middle of two are rounded as the engine rounds them, however many digits are given', () => {
+  const double = fc.double({ min: 2 ** -12, max: 10, maxExcluded: true, noNaN: true });
+  const place = fc.constantFrom<'double' | 'middle'>('double', 'middle');
+  // Up to eighteen digits behind one before the point are read in one way, all others in another.
+  const written = fc.tuple(double, place, fc.integer({ min: 12, max: 24 }), fc.integer({ min: -2, max: 2 }));
+  fc.assert(
+    fc.property(fc.array(written, { minLength: 20, maxLength: 60 }), fc.constantFrom('', '-'), (numbers, sign) => {
+      const texts = numbers.map(([value, where, count, offset]) => {
+        const twice = decimalDigits(value) + decimalDigits(where === 'middle' ? nextDouble(value) : value);
+        const cut = twice / 2n / 10n ** BigInt(70 - count) + BigInt(offset);
+        const shown = cut.toString().padStart(count + 1, '0');
+        return `${sign}${shown.slice(0, -count)}.${shown.slice(-count)}`;
+      });
+      const { list } = scanJsonNumbers(Buffer.from(`[${texts.join(',')}]`), 0, false)!;
+      expect(list.values).toEqual(Float64Array.from(texts, Number));
+    }),
+    { numRuns: 1_500 },
+  );
+});
+
+test('every count of digits on either side of the point comes out as the engine has it, to the end of the text', () => {
+  const wholes = ['0', '7', '12', '255', '65535', '1234567', '12345678', '123456789', '9007199254740993'];
+  const fractions = Array.from({ length: 25 }, (_, count) => '98765432109876543210987654'.slice(0, count));
+  const texts = wholes.flatMap((whole) =>
+    fractions.flatMap((fraction) => ['', '-'].map((sign) => `${sign}${whole}${fraction && `.${fraction}`}`)),
+  );
+  const zeros = fractions.slice(1).map((fraction) => `-0.${fraction.replaceAll(/\d/g, '0')}`);
+  for (const separator of [',', ', ', ' ,\n\t', ',  ']) {
+    const { list } = scanJsonNumbers(Buffer.from(`[${[...texts, ...zeros].join(separator)}]`), 0, false)!;
+    expect(list.values).toEqual(Float64Array.from([...texts, ...zeros], Number));
+    for (const [i, value] of list.values.entries()) {
+      if (!Number.isSafeInteger(value) && Number.isInteger(value) && !texts[i]!.includes('.')) {
+        expect(list.exact!.get(i)).toBe(BigInt(texts[i]!));
+      }
+    }
+  }
+});
+
+test('what is nearly a number is refused in the words of the exact reader, wherever in a long list it stands', () => {
+  const nearly = [
+    '00',
+    '01',
+    '-01.5',
+    '01.5',
+    '+1',
+    '1.',
+    '-1.',
+    '.5',
+    '-.5',
+    '-',
+    '--1',
+    '1-2',
+    '1.2.3',
+    '1..2',
+    '1/2',
+  ];
+  const more = [
+    '0/5',
+    '0.5/',
+    '0.25x',
+    '1e',
+    '1e+',
+    '1.5e-',
+    '0x10',
+    '0,5,',
+    '1 2',
+    '0.5 0.5',
+    '\u0001',
+    '0\u00005',
+    'nan',
+  ];
+  for (const text of [...nearly, ...more, '0.12345678901234567.8', '-0.1234-5', '12345678.', '0.;', '5:']) {
+    for (const place of [0, 15, 20, 99]) {
+      const items = Array.from({ length: 100 }, (_, i) => (i === place ? text : '0.27272728085517883'));
+      const json = `{"data":[${items.join(',')}],"more":${LONG}}`;
+      expect(outcome(() => parse(json))).toBe(outcome(() => parseJsonText(json)));
+      expect(outcome(() => parse(json))).toMatch(/^SyntaxError/);
+    }
+  }
+});
+
 test('reads any JSON as the exact reader of text does', () => {
   fc.assert(
     fc.property(fc.json({ depthSize: 'medium', maxDepth: 6 }), space, (json, blank) => {
