@@ -23,11 +23,13 @@ export {
 } from './inference-service-plan';
 export type {
   CapacityKind,
+  CompanionSpec,
   ExecutionProvider,
   InferenceServiceSpec,
   ModelSpec,
   Preset,
   ScalingMetricsSource,
+  WakeSource,
 } from './inference-service-spec';
 export {
   INSTANCE_CATALOG,

@@ -103,8 +103,9 @@ function defaultQueueDepth(models: readonly ModelPlan[]): number {
   return Math.max(...models.map((model) => model.maxBatchSize)) * DEFAULTS.queuedBatches;
 }
 
-// Without facts half of the memory is taken for the models.
-function planBodyMemory({ memoryMiB, neededMemoryMiB = memoryMiB / 2 }: ResourcesPlan): number {
+// Without facts half of the server's memory is taken for the models.
+function planBodyMemory({ memoryMiB, companions, ...resources }: ResourcesPlan): number {
+  const neededMemoryMiB = resources.neededMemoryMiB ?? (memoryMiB + companions.memoryMiB) / 2;
   return Math.max(1, Math.floor((memoryMiB - neededMemoryMiB) * SIZING.bodyShare));
 }
 

@@ -9,6 +9,15 @@ export type CapacityKind = 'instances' | 'fargate';
 /** Where the autoscaler reads its signal on Kubernetes. */
 export type ScalingMetricsSource = 'keda' | 'prometheus-adapter' | 'cpu';
 
+/** What may start the first replica: messages that wait, or the time of day. Saturation cannot, for nobody measures it. */
+export type WakeSource = 'queue' | 'schedule';
+
+/** What containers beside the server take, all of them together: a queue's worker, a proxy. */
+export interface CompanionSpec {
+  readonly vcpu: number;
+  readonly memoryMiB: number;
+}
+
 /**
  * `production`: two replicas over two zones, alarms on.
  * `development`: one replica, no alarms, and everything it creates is deleted with it.
@@ -68,10 +77,14 @@ export interface InferenceServiceSpec {
   readonly vcpu?: number;
   /** Memory of one replica. @default - its GPUs' share of the smallest instance type; on CPU sized from the model */
   readonly memoryMiB?: number;
+  /** What containers beside the server take of a replica's vCPUs and memory. @default - there are none */
+  readonly companions?: CompanionSpec;
 
-  /** Replicas kept running when idle. @default - 2 in production, 1 in development */
+  /** Replicas kept running when idle; 0 needs a wakeSource. @default - 2 in production, 1 in development */
   readonly minReplicas?: number;
-  /** Most replicas the autoscaler may start. @default - four times minReplicas */
+  /** What starts a replica when there is none. @default - nothing, so minReplicas is at least 1 */
+  readonly wakeSource?: WakeSource;
+  /** Most replicas the autoscaler may start. @default - four times minReplicas, 4 where that is 0 */
   readonly maxReplicas?: number;
   /** Saturation that the autoscaler holds: 1 is a full replica. @default 0.7 */
   readonly targetSaturation?: number;

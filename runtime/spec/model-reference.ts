@@ -27,8 +27,23 @@ export interface ModelReference {
 
 /** Where the files of one model version lie: in one folder (its URI ends in a slash), or each at a URI of its own. */
 export type ModelLocation<S> =
-  | { readonly folder: string | S; readonly fileUris?: never }
-  | { readonly fileUris: Readonly<Record<string, string | S>>; readonly folder?: never };
+  | {
+      readonly folder: string | S;
+      readonly fileUris?: never;
+      /** The version that runs, where deployment chooses it: digits of a whole number. @default - the plan's */
+      readonly version?: string | S;
+      /**
+       * SHA-256 of the version's `manifest.json`, which names every other file's.
+       * @default - the plan's files name every byte; a folder without them is held to no digest
+       */
+      readonly manifestSha256?: string | S;
+    }
+  | {
+      readonly fileUris: Readonly<Record<string, string | S>>;
+      readonly folder?: never;
+      readonly version?: never;
+      readonly manifestSha256?: never;
+    };
 
 /** A planned model, as far as a reference needs it. */
 export interface ReferencedModel {

@@ -21,7 +21,7 @@ export interface ScalingPlan {
 
 export function planScaling(spec: InferenceServiceSpec, preset: Preset, resources: ResourcesPlan): ScalingPlan {
   const minReplicas = integer('minReplicas', spec.minReplicas, PRESET_MIN_REPLICAS[preset], 0, 10_000);
-  if (minReplicas === 0) {
+  if (minReplicas === 0 && spec.wakeSource === undefined) {
     throw new SpecError(
       'SCALE_TO_ZERO_WITHOUT_WAKE_SOURCE',
       'minReplicas',
@@ -31,7 +31,7 @@ export function planScaling(spec: InferenceServiceSpec, preset: Preset, resource
   const maxReplicas = integer(
     'maxReplicas',
     spec.maxReplicas,
-    minReplicas * DEFAULTS.maxReplicasPerMinReplica,
+    Math.max(1, minReplicas) * DEFAULTS.maxReplicasPerMinReplica,
     1,
     10_000,
   );

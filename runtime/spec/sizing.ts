@@ -1,7 +1,7 @@
 import { DEFAULTS, SIZING } from './defaults';
 import { SpecError } from './errors';
 import { assertFargateSize, smallestFargateSize } from './fargate-sizes';
-import type { CapacityKind, ExecutionProvider, InferenceServiceSpec } from './inference-service-spec';
+import type { CapacityKind, CompanionSpec, ExecutionProvider, InferenceServiceSpec } from './inference-service-spec';
 import type { ModelPlan } from './inference-service-plan';
 import { INSTANCE_CATALOG, lookUpInstance, type Architecture, type InstanceFacts } from './instance-catalog';
 import { rowBytes } from './model-facts';
@@ -21,11 +21,13 @@ export interface ResourcesPlan {
   readonly gpuCount: number;
   /** Scratch space: the model cache and temporary files. */
   readonly ephemeralStorageMiB: number;
+  /** What of it the containers beside the server take. */
+  readonly companions: CompanionSpec;
   /** Sessions per model. */
   readonly executors: number;
   /** Threads per session. */
   readonly intraOpThreads: number;
-  /** What the models need by the sizing rules; undefined without facts. */
+  /** What the models and the companions need by the sizing rules; undefined without facts. */
   readonly neededMemoryMiB?: number;
   readonly neededGpuMemoryMiB?: number;
 }
@@ -42,23 +44,32 @@ export function planResources(spec: InferenceServiceSpec, models: readonly Model
   if (capacity === 'fargate') assertFargateCanRun(spec, executionProvider, gpuCount);
 
   const executors = 1;
-  const needs = memoryNeeds(models, onGpu, executors);
+  const companions = planCompanions(spec);
+  const needs = memoryNeeds(models, onGpu, executors, companions);
   const common = {
     executionProvider,
     capacity,
     architecture: 'amd64' as const,
     gpuCount,
     ephemeralStorageMiB: ephemeralStorage(models),
+    companions,
     executors,
     ...needs,
   };
   if (capacity === 'fargate') {
-    const size = planFargateSize(spec, needs.neededMemoryMiB);
-    return { ...common, instanceTypes: [], ...size, intraOpThreads: threads(size.vcpu, executors) };
+    const size = planFargateSize(spec, needs.neededMemoryMiB, companions);
+    return { ...common, instanceTypes: [], ...size, intraOpThreads: threads(size.vcpu - companions.vcpu, executors) };
   }
   const instanceTypes = planInstanceTypes(spec, gpuCount, needs);
-  const share = planShare(spec, instanceTypes, gpuCount, needs);
-  return { ...common, instanceTypes, ...share, intraOpThreads: threads(share.vcpu, executors) };
+  const share = planShare(spec, instanceTypes, gpuCount, needs, companions);
+  return { ...common, instanceTypes, ...share, intraOpThreads: threads(share.vcpu - companions.vcpu, executors) };
+}
+
+function planCompanions({ companions }: InferenceServiceSpec): CompanionSpec {
+  return {
+    vcpu: number('companions.vcpu', companions?.vcpu, 0, 0, 16),
+    memoryMiB: integer('companions.memoryMiB', companions?.memoryMiB, 0, 0, 65_536),
+  };
 }
 
 function planGpuCount(spec: InferenceServiceSpec, executionProvider: ExecutionProvider): number {
@@ -103,7 +114,12 @@ interface MemoryNeeds {
   readonly neededGpuMemoryMiB?: number;
 }
 
-function memoryNeeds(models: readonly ModelPlan[], onGpu: boolean, executors: number): MemoryNeeds {
+function memoryNeeds(
+  models: readonly ModelPlan[],
+  onGpu: boolean,
+  executors: number,
+  companions: CompanionSpec,
+): MemoryNeeds {
   let sessionBytes = 0;
   let tensorBytes = 0;
   for (const { facts, maxBatchSize } of models) {
@@ -114,18 +130,24 @@ function memoryNeeds(models: readonly ModelPlan[], onGpu: boolean, executors: nu
     tensorBytes += row * maxBatchSize * (1 + DEFAULTS.queuedBatches);
   }
   const withHeadroom = (bytes: number): number => (bytes * (1 + SIZING.headroom)) / MIB;
-  if (!onGpu) return { neededMemoryMiB: Math.ceil(SIZING.serverMiB + withHeadroom(sessionBytes + tensorBytes)) };
+  const processesMiB = SIZING.serverMiB + companions.memoryMiB;
+  if (!onGpu) return { neededMemoryMiB: Math.ceil(processesMiB + withHeadroom(sessionBytes + tensorBytes)) };
   return {
     // The weights pass through host memory once, on their way to the GPU.
     neededMemoryMiB: Math.ceil(
-      SIZING.serverMiB + withHeadroom(sessionBytes / SIZING.sessionBytesPerWeightByte + tensorBytes),
+      processesMiB + withHeadroom(sessionBytes / SIZING.sessionBytesPerWeightByte + tensorBytes),
     ),
     neededGpuMemoryMiB: Math.ceil(SIZING.cudaContextMiB + withHeadroom(sessionBytes + tensorBytes)),
   };
 }
 
-function planFargateSize(spec: InferenceServiceSpec, needed: number | undefined): { vcpu: number; memoryMiB: number } {
-  const vcpu = number('vcpu', spec.vcpu, DEFAULTS.cpuVcpu, 0.25, 16);
+function planFargateSize(
+  spec: InferenceServiceSpec,
+  needed: number | undefined,
+  companions: CompanionSpec,
+): { vcpu: number; memoryMiB: number } {
+  const vcpu = number('vcpu', spec.vcpu, DEFAULTS.cpuVcpu + companions.vcpu, 0.25, 16);
+  assertVcpu(vcpu, companions);
   if (spec.memoryMiB === undefined) {
     const size = smallestFargateSize(vcpu, needed!);
     if (spec.vcpu !== undefined && size.vcpu !== spec.vcpu) {
@@ -140,6 +162,16 @@ function planFargateSize(spec: InferenceServiceSpec, needed: number | undefined)
   assertFargateSize(vcpu, spec.memoryMiB);
   assertMemory(spec.memoryMiB, needed);
   return { vcpu, memoryMiB: spec.memoryMiB };
+}
+
+function assertVcpu(vcpu: number, companions: CompanionSpec): void {
+  if (vcpu <= companions.vcpu) {
+    throw new SpecError(
+      'CPU',
+      'vcpu',
+      `the containers beside the server take ${companions.vcpu} vCPU, which leaves it none of ${vcpu}`,
+    );
+  }
 }
 
 function assertMemory(memoryMiB: number, needed: number | undefined): void {
@@ -211,6 +243,7 @@ function planShare(
   instanceTypes: readonly string[],
   gpuCount: number,
   needs: MemoryNeeds,
+  companions: CompanionSpec,
 ): { vcpu: number; memoryMiB: number } {
   if (instanceTypes.length === 0) {
     // Machines that the plan knows nothing about: an existing cluster's CPU nodes.
@@ -222,7 +255,9 @@ function planShare(
       4_194_304,
     );
     assertMemory(memoryMiB, needs.neededMemoryMiB);
-    return { vcpu: number('vcpu', spec.vcpu, DEFAULTS.cpuVcpu, 0.25, 448), memoryMiB };
+    const vcpu = number('vcpu', spec.vcpu, DEFAULTS.cpuVcpu + companions.vcpu, 0.25, 448);
+    assertVcpu(vcpu, companions);
+    return { vcpu, memoryMiB };
   }
   const shares = instanceTypes.map((type) => ({ type, ...shareOf(lookUpInstance(type, 'instanceTypes'), gpuCount) }));
   const leastCpu = shares.reduce((least, share) => (share.vcpu < least.vcpu ? share : least));
@@ -240,6 +275,7 @@ function planShare(
     );
   }
   assertMemory(memoryMiB, needs.neededMemoryMiB);
+  assertVcpu(vcpu, companions);
   return { vcpu, memoryMiB };
 }
 

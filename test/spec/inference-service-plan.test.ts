@@ -104,6 +104,51 @@ describe('a plan', () => {
   });
 });
 
+describe('what else lives in a replica', () => {
+  const companions = { vcpu: 0.25, memoryMiB: 256 };
+
+  test('is added to what the models need, and leaves the server the rest of the threads', () => {
+    const alone = planInferenceService(withFacts({}));
+    const together = planInferenceService({ ...withFacts({}), companions });
+    expect(together.resources.companions).toEqual(companions);
+    expect(together.resources.neededMemoryMiB! - alone.resources.neededMemoryMiB!).toBe(256);
+    expect(together.resources.vcpu).toBe(2);
+    expect(together.resources.intraOpThreads).toBe(1);
+    const { resources } = planInferenceService({ ...withFacts({}), instanceTypes: ['g6.xlarge'], companions });
+    expect(resources.vcpu).toBe(
+      planInferenceService({ ...withFacts({}), instanceTypes: ['g6.xlarge'] }).resources.vcpu,
+    );
+    expect(resources.intraOpThreads).toBe(Math.floor(resources.vcpu - 0.25));
+  });
+
+  test('takes from the memory for bodies, facts or none', () => {
+    const unknown: InferenceServiceSpec = {
+      name: 'svc',
+      models: [{ name: 'resnet50', version: 3 }],
+      executionProvider: 'cpu',
+      memoryMiB: 4096,
+      startupBudgetSeconds: 60,
+    };
+    for (const spec of [unknown, { ...withFacts({}), memoryMiB: 4096 }]) {
+      const alone = planInferenceService({ ...spec, vcpu: 1 });
+      const together = planInferenceService({ ...spec, vcpu: 1, companions });
+      expect(together.resources.memoryMiB).toBe(alone.resources.memoryMiB);
+      expect(together.bodyMemoryMiB).toBeLessThan(alone.bodyMemoryMiB);
+    }
+  });
+
+  test('cannot take every vCPU', () => {
+    expect(() => planInferenceService({ ...withFacts({}), vcpu: 1, companions: { vcpu: 1, memoryMiB: 0 } })).toThrow(
+      'CPU vcpu: the containers beside the server take 1 vCPU, which leaves it none of 1',
+    );
+  });
+});
+
+test('a service that something else wakes may have no replica, and then grows to four', () => {
+  const { scaling } = planInferenceService({ ...withFacts({}), minReplicas: 0, wakeSource: 'queue' });
+  expect([scaling.minReplicas, scaling.maxReplicas]).toEqual([0, 4]);
+});
+
 describe('a contradiction is refused with the numbers:', () => {
   const unknownModel = { models: [{ name: 'resnet50', version: 3 }] };
   test.each<[string, Partial<InferenceServiceSpec>, string, InferenceServiceSpec?]>([
