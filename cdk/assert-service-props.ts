@@ -1,4 +1,5 @@
 import * as logs from 'aws-cdk-lib/aws-logs';
+import { Construct } from 'constructs';
 import { SpecError } from '../runtime/spec';
 import type { InferenceServiceProps } from './inference-service';
 
@@ -25,14 +26,14 @@ function assertListener(props: InferenceServiceProps): void {
   }
 }
 
-function assertCluster(props: InferenceServiceProps): void {
-  if (props.capacity !== undefined && props.capacity.cluster !== props.cluster) {
-    throw new SpecError(
-      'CLUSTER_MISMATCH',
-      'cluster',
-      `got '${props.cluster.node.path}', but the machines of '${props.capacity.node.path}' join '${props.capacity.cluster.node.path}'`,
-    );
-  }
+function assertCluster({ cluster, capacity }: InferenceServiceProps): void {
+  if (capacity?.cluster === undefined || capacity.cluster === cluster) return;
+  const machines = Construct.isConstruct(capacity) ? `the machines of '${capacity.node.path}'` : 'the machines';
+  throw new SpecError(
+    'CLUSTER_MISMATCH',
+    'cluster',
+    `got '${cluster.node.path}', but ${machines} join '${capacity.cluster.node.path}'`,
+  );
 }
 
 // The scaling signal reaches CloudWatch in the log, and of other classes CloudWatch takes no metrics.

@@ -3,10 +3,11 @@ import * as autoscaling from 'aws-cdk-lib/aws-autoscaling';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
 import * as iam from 'aws-cdk-lib/aws-iam';
-import { Construct, Dependable } from 'constructs';
+import { Construct, Dependable, type IDependable } from 'constructs';
 import { lookUpInstance, SpecError, type Preset } from '../runtime/spec';
 import { integer } from '../runtime/spec/numbers';
 import { acknowledge } from './acknowledge';
+import type { ICapacity } from './capacity';
 
 export interface GpuInstanceGroupProps {
   /** Cluster that the machines join. It must be in the same stack, and not an imported one, which takes no machines. */
@@ -49,10 +50,12 @@ export interface GpuInstanceGroupProps {
  * @example
  * const l4 = new GpuInstanceGroup(this, 'L4', { cluster, instanceTypes: ['g6.xlarge', 'g5.xlarge'], maxSize: 8 });
  */
-export class GpuInstanceGroup extends Construct implements ec2.IConnectable {
+export class GpuInstanceGroup extends Construct implements ICapacity, ec2.IConnectable {
+  readonly kind = 'instances';
   readonly cluster: ecs.Cluster;
   readonly instanceTypes: readonly string[];
   readonly maxSize: number;
+  readonly spot: boolean;
   readonly connections: ec2.Connections;
   /** The parts. Exposed so that nothing is out of reach. */
   readonly role: iam.Role;
@@ -66,7 +69,7 @@ export class GpuInstanceGroup extends Construct implements ec2.IConnectable {
     assertStack(this, props.cluster);
     assertInstanceTypes(props.instanceTypes);
     const { minSize, maxSize } = planSize(props);
-    const spot = props.spot ?? false;
+    this.spot = props.spot ?? false;
     const preset = props.preset ?? 'production';
     this.cluster = props.cluster;
     this.instanceTypes = [...props.instanceTypes];
@@ -75,8 +78,8 @@ export class GpuInstanceGroup extends Construct implements ec2.IConnectable {
     this.role = new iam.Role(this, 'Role', { assumedBy: new iam.ServicePrincipal('ec2.amazonaws.com') });
     this.securityGroup = this.createSecurityGroup();
     this.connections = new ec2.Connections({ securityGroups: [this.securityGroup] });
-    this.launchTemplate = this.createLaunchTemplate(props, spot);
-    this.autoScalingGroup = this.createAutoScalingGroup(props, { minSize, maxSize, spot });
+    this.launchTemplate = this.createLaunchTemplate(props);
+    this.autoScalingGroup = this.createAutoScalingGroup(props, { minSize, maxSize });
     this.capacityProvider = new ecs.AsgCapacityProvider(this, 'CapacityProvider', {
       autoScalingGroup: this.autoScalingGroup,
       // Replicas of a machine that goes away are drained first; without this CDK adds a Lambda function to do it.
@@ -97,6 +100,19 @@ export class GpuInstanceGroup extends Construct implements ec2.IConnectable {
     this.acknowledgeFindings();
   }
 
+  get maxMachines(): number {
+    return this.maxSize;
+  }
+
+  get strategy(): readonly ecs.CapacityProviderStrategy[] {
+    return [{ capacityProvider: this.capacityProvider.capacityProviderName, weight: 1 }];
+  }
+
+  /** The group itself, which stands for its association with the cluster. */
+  get mustOutlive(): IDependable {
+    return this;
+  }
+
   private createSecurityGroup(): ec2.SecurityGroup {
     const securityGroup = new ec2.SecurityGroup(this, 'SecurityGroup', {
       vpc: this.cluster.vpc,
@@ -107,7 +123,7 @@ export class GpuInstanceGroup extends Construct implements ec2.IConnectable {
     return securityGroup;
   }
 
-  private createLaunchTemplate(props: GpuInstanceGroupProps, spot: boolean): ec2.LaunchTemplate {
+  private createLaunchTemplate(props: GpuInstanceGroupProps): ec2.LaunchTemplate {
     const userData = ec2.UserData.forLinux();
     // CDK appends ECS_CLUSTER. It writes none of these, and its own spot draining does nothing with a launch template.
     userData.addCommands(
@@ -115,7 +131,7 @@ export class GpuInstanceGroup extends Construct implements ec2.IConnectable {
         'ECS_ENABLE_GPU_SUPPORT=true',
         // A replica has its own role: it must not be able to take the machine's.
         'ECS_AWSVPC_BLOCK_IMDS=true',
-        ...(spot ? ['ECS_ENABLE_SPOT_INSTANCE_DRAINING=true'] : []),
+        ...(this.spot ? ['ECS_ENABLE_SPOT_INSTANCE_DRAINING=true'] : []),
       ].map((line) => `echo ${line} >> /etc/ecs/ecs.config`),
     );
     return new ec2.LaunchTemplate(this, 'LaunchTemplate', {
@@ -140,18 +156,18 @@ export class GpuInstanceGroup extends Construct implements ec2.IConnectable {
 
   private createAutoScalingGroup(
     props: GpuInstanceGroupProps,
-    size: { minSize: number; maxSize: number; spot: boolean },
+    size: { minSize: number; maxSize: number },
   ): autoscaling.AutoScalingGroup {
-    const mixed = size.spot || this.instanceTypes.length > 1;
+    const mixed = this.spot || this.instanceTypes.length > 1;
     const group = new autoscaling.AutoScalingGroup(this, 'AutoScalingGroup', {
       vpc: this.cluster.vpc,
       vpcSubnets: props.vpcSubnets ?? { subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS },
       // No desired capacity: the capacity provider owns it, and a template that states it would reset it.
       minCapacity: size.minSize,
       maxCapacity: size.maxSize,
-      ...(size.spot ? { capacityRebalance: true } : {}),
+      ...(this.spot ? { capacityRebalance: true } : {}),
       ...(mixed
-        ? { mixedInstancesPolicy: this.mixInstances(size.spot, props.onDemandBase) }
+        ? { mixedInstancesPolicy: this.mixInstances(props.onDemandBase) }
         : { launchTemplate: this.launchTemplate }),
       updatePolicy: autoscaling.UpdatePolicy.instanceRefresh({
         strategy: autoscaling.InstanceRefreshStrategy.ROLLING,
@@ -168,15 +184,15 @@ export class GpuInstanceGroup extends Construct implements ec2.IConnectable {
     return group;
   }
 
-  private mixInstances(spot: boolean, onDemandBase: number | undefined): autoscaling.MixedInstancesPolicy {
+  private mixInstances(onDemandBase: number | undefined): autoscaling.MixedInstancesPolicy {
     return {
       launchTemplate: this.launchTemplate,
       launchTemplateOverrides: this.instanceTypes.map((type) => ({ instanceType: new ec2.InstanceType(type) })),
       instancesDistribution: {
         onDemandAllocationStrategy: autoscaling.OnDemandAllocationStrategy.PRIORITIZED,
         onDemandBaseCapacity: integer('onDemandBase', onDemandBase, 0, 0, 10_000),
-        onDemandPercentageAboveBaseCapacity: spot ? 0 : 100,
-        ...(spot ? { spotAllocationStrategy: autoscaling.SpotAllocationStrategy.PRICE_CAPACITY_OPTIMIZED } : {}),
+        onDemandPercentageAboveBaseCapacity: this.spot ? 0 : 100,
+        ...(this.spot ? { spotAllocationStrategy: autoscaling.SpotAllocationStrategy.PRICE_CAPACITY_OPTIMIZED } : {}),
       },
     };
   }

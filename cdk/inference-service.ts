@@ -16,7 +16,7 @@ import {
 } from '../runtime/spec';
 import { acknowledge } from './acknowledge';
 import { assertServiceProps } from './assert-service-props';
-import type { GpuInstanceGroup } from './gpu-instance-group';
+import { FARGATE_CAPACITY, type ICapacity } from './capacity';
 import { type Model } from './model';
 import { bindModels } from './model-rights';
 import { RuntimeImage } from './runtime-image';
@@ -27,7 +27,7 @@ import { createTaskDefinition } from './task-definition';
 /** The words of the spec, flat, and what only this engine knows. */
 export interface InferenceServiceProps extends Omit<
   InferenceServiceSpec,
-  'name' | 'models' | 'capacity' | 'instanceTypes' | 'metricsFrom'
+  'name' | 'models' | 'capacity' | 'instanceTypes' | 'metricsFrom' | 'wakeSource' | 'companions'
 > {
   /**
    * Name of the service in metrics and logs; each service of a cluster needs its own.
@@ -41,7 +41,7 @@ export interface InferenceServiceProps extends Omit<
   /** @default - built from this package when the app is deployed */
   readonly image?: RuntimeImage;
   /** Machines that replicas run on. @default - Fargate */
-  readonly capacity?: GpuInstanceGroup;
+  readonly capacity?: ICapacity;
   /** Certificate of the listener, which then speaks TLS on port 443. It is this or `plaintextInsideVpc`. */
   readonly certificate?: acm.ICertificate;
   /** Say true to have clients inside the VPC speak plain HTTP on port 80. @default false */
@@ -100,6 +100,7 @@ export class InferenceService extends Construct implements ec2.IConnectable {
     assertServiceProps(props);
     this.cluster = props.cluster;
     this.node.addValidation({ validate: () => servicesOfSameName(this) });
+    const capacity = props.capacity ?? FARGATE_CAPACITY;
     const vpcSubnets = props.vpcSubnets ?? { subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS };
 
     this.logGroup = props.logGroup ?? this.createLogGroup(props.logRetention);
@@ -107,6 +108,7 @@ export class InferenceService extends Construct implements ec2.IConnectable {
     const { locations, policy } = bindModels(this, props.models, this.taskRole);
     this.taskDefinition = createTaskDefinition(this, {
       plan: this.plan,
+      capacity,
       image: props.image ?? RuntimeImage.fromAsset(),
       taskRole: this.taskRole,
       logGroup: this.logGroup,
@@ -114,7 +116,7 @@ export class InferenceService extends Construct implements ec2.IConnectable {
       models: locations,
     });
     this.securityGroup = this.createSecurityGroup();
-    this.service = this.createService(props.capacity, vpcSubnets);
+    this.service = this.createService(capacity, vpcSubnets);
     this.waitForWhatReplicasNeed(policy, vpcSubnets);
 
     this.loadBalancer = this.createLoadBalancer(vpcSubnets);
@@ -164,10 +166,7 @@ export class InferenceService extends Construct implements ec2.IConnectable {
     return securityGroup;
   }
 
-  private createService(
-    capacity: GpuInstanceGroup | undefined,
-    vpcSubnets: ec2.SubnetSelection,
-  ): ecs.Ec2Service | ecs.FargateService {
+  private createService(capacity: ICapacity, vpcSubnets: ec2.SubnetSelection): ecs.Ec2Service | ecs.FargateService {
     const { lifecycle, rollout } = this.plan;
     // No desired count: the autoscaler owns it, and a template that states it would reset it with every deployment.
     const common = {
@@ -175,6 +174,7 @@ export class InferenceService extends Construct implements ec2.IConnectable {
       taskDefinition: this.taskDefinition,
       securityGroups: [this.securityGroup],
       vpcSubnets,
+      ...(capacity.strategy.length === 0 ? {} : { capacityProviderStrategies: [...capacity.strategy] }),
       minHealthyPercent: rollout.minHealthyPercent,
       maxHealthyPercent: rollout.maxHealthyPercent,
       healthCheckGracePeriod: Duration.seconds(lifecycle.loadBalancerCheck.gracePeriodSeconds),
@@ -189,23 +189,18 @@ export class InferenceService extends Construct implements ec2.IConnectable {
           : ecs.AvailabilityZoneRebalancing.DISABLED,
     };
     const service =
-      capacity === undefined
-        ? new ecs.FargateService(this, 'Service', { ...common, assignPublicIp: false })
-        : new ecs.Ec2Service(this, 'Service', {
+      capacity.kind === 'instances'
+        ? new ecs.Ec2Service(this, 'Service', {
             ...common,
-            capacityProviderStrategies: [
-              { capacityProvider: capacity.capacityProvider.capacityProviderName, weight: 1 },
-            ],
             placementStrategies: [
               ecs.PlacementStrategy.spreadAcross(ecs.BuiltInAttributes.AVAILABILITY_ZONE),
               ecs.PlacementStrategy.packedByMemory(),
             ],
-          });
+          })
+        : new ecs.FargateService(this, 'Service', { ...common, assignPublicIp: false });
     const cfnService = service.node.findChild('Service') as ecs.CfnService;
-    if (capacity !== undefined) {
-      cfnService.node.addDependency(capacity);
-      warnWhenRolloutHasNoRoom(this, this.plan, capacity);
-    }
+    if (capacity.mustOutlive !== undefined) cfnService.node.addDependency(capacity.mustOutlive);
+    warnWhenRolloutHasNoRoom(this, this.plan, capacity);
     // By default ECS gives up after half the replicas' worth of failures, at least three of them and up to two hundred:
     // with a slow model that is most of an hour. Three failed starts are enough to know.
     cfnService.addPropertyOverride('DeploymentConfiguration.DeploymentCircuitBreaker.ThresholdConfiguration', {
@@ -314,13 +309,13 @@ function tasksOf(stack: Stack): iam.IPrincipal {
 }
 
 function specOf(id: string, props: InferenceServiceProps): InferenceServiceSpec {
-  const { serviceName, models, capacity, ...decisions } = props;
+  const { serviceName, models, capacity = FARGATE_CAPACITY, ...decisions } = props;
   return {
     ...decisions,
     name: serviceName ?? kebabCase(id),
     models: models.map((model) => model.spec),
-    capacity: capacity === undefined ? 'fargate' : 'instances',
-    ...(capacity === undefined ? {} : { instanceTypes: capacity.instanceTypes }),
+    capacity: capacity.kind === 'fargate' ? 'fargate' : 'instances',
+    ...(capacity.kind === 'fargate' ? {} : { instanceTypes: capacity.instanceTypes }),
   };
 }
 
@@ -356,17 +351,18 @@ function isSameCluster(one: ecs.ICluster, other: ecs.ICluster): boolean {
 }
 
 // Not an error: replicas rarely all run, other machines may join, and another rollout may be meant.
-function warnWhenRolloutHasNoRoom(scope: Construct, plan: InferenceServicePlan, capacity: GpuInstanceGroup): void {
+function warnWhenRolloutHasNoRoom(scope: Construct, plan: InferenceServicePlan, capacity: ICapacity): void {
+  if (capacity.maxMachines === undefined) return;
   const perMachine = capacity.instanceTypes.map((type) =>
     plan.resources.gpuCount === 0
       ? 1
       : Math.floor(lookUpInstance(type, 'instanceTypes').gpuCount / plan.resources.gpuCount),
   );
-  const places = capacity.maxSize * Math.min(...perMachine);
+  const places = capacity.maxMachines * Math.min(...perMachine);
   const { maxReplicas } = plan.scaling;
   if (places >= maxReplicas + plan.rollout.maxSurge) return;
   Annotations.of(scope).addWarningV2(
     'slipway:no-room-for-rollout',
-    `the group of at most ${capacity.maxSize} machines has ${places} places, ${maxReplicas} replicas need ${maxReplicas + plan.rollout.maxSurge} during a rollout: raise maxSize, lower maxReplicas, or set spareReplica: false`,
+    `the group of at most ${capacity.maxMachines} machines has ${places} places, ${maxReplicas} replicas need ${maxReplicas + plan.rollout.maxSurge} during a rollout: raise maxSize, lower maxReplicas, or set spareReplica: false`,
   );
 }

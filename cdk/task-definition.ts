@@ -14,10 +14,12 @@ import {
   type ModelLocation,
 } from '../runtime/spec';
 import { acknowledge } from './acknowledge';
+import type { ICapacity } from './capacity';
 import type { RuntimeImage } from './runtime-image';
 
 export interface TaskDefinitionInput {
   readonly plan: InferenceServicePlan;
+  readonly capacity: ICapacity;
   readonly image: RuntimeImage;
   readonly taskRole: iam.IRole;
   readonly logGroup: logs.ILogGroup;
@@ -29,23 +31,28 @@ export interface TaskDefinitionInput {
 const FARGATE_IMAGE_GIB = 4;
 const FARGATE_FREE_GIB = 20;
 const FARGATE_MAX_GIB = 200;
+const COMPATIBILITY: Record<ICapacity['kind'], ecs.Compatibility> = {
+  instances: ecs.Compatibility.EC2,
+  managedInstances: ecs.Compatibility.MANAGED_INSTANCES,
+  fargate: ecs.Compatibility.FARGATE,
+};
 /** Writable while the root file system is not; the image declares it a volume, so it keeps its sticky world-writable mode. */
 const SCRATCH_DIRECTORY = '/tmp';
 
 /** One replica as ECS runs it: the plan, translated. */
 export function createTaskDefinition(scope: Construct, input: TaskDefinitionInput): ecs.TaskDefinition {
-  const { plan } = input;
-  const onFargate = plan.resources.capacity === 'fargate';
+  const { plan, capacity } = input;
   const taskDefinition = new ecs.TaskDefinition(scope, 'TaskDefinition', {
-    compatibility: onFargate ? ecs.Compatibility.FARGATE : ecs.Compatibility.EC2,
+    compatibility: COMPATIBILITY[capacity.kind],
     networkMode: ecs.NetworkMode.AWS_VPC,
     // ECS takes whole CPU units, and a fraction of one is nothing.
     cpu: String(Math.floor(plan.resources.vcpu * 1024)),
     memoryMiB: String(plan.resources.memoryMiB),
     taskRole: input.taskRole,
-    ...(onFargate ? fargateOptions(plan) : {}),
+    ...(capacity.kind === 'instances' ? {} : { runtimePlatform: runtimePlatform(plan) }),
+    ...(capacity.kind === 'fargate' ? fargateStorage(plan) : {}),
   });
-  addServer(scope, taskDefinition, input, onFargate);
+  addServer(scope, taskDefinition, input);
   acknowledge(taskDefinition, 'ECS2', 'the environment is configuration alone: no secret passes through it');
   acknowledge(
     taskDefinition,
@@ -55,7 +62,15 @@ export function createTaskDefinition(scope: Construct, input: TaskDefinitionInpu
   return taskDefinition;
 }
 
-function fargateOptions(plan: InferenceServicePlan): Partial<ecs.TaskDefinitionProps> {
+// Where ECS chooses the machines, it must be told what the image is made for.
+function runtimePlatform({ resources }: InferenceServicePlan): ecs.RuntimePlatform {
+  return {
+    operatingSystemFamily: ecs.OperatingSystemFamily.LINUX,
+    cpuArchitecture: resources.architecture === 'arm64' ? ecs.CpuArchitecture.ARM64 : ecs.CpuArchitecture.X86_64,
+  };
+}
+
+function fargateStorage(plan: InferenceServicePlan): Partial<ecs.TaskDefinitionProps> {
   const storageGiB = Math.ceil(plan.resources.ephemeralStorageMiB / 1024) + FARGATE_IMAGE_GIB;
   if (storageGiB > FARGATE_MAX_GIB) {
     throw new SpecError(
@@ -64,20 +79,13 @@ function fargateOptions(plan: InferenceServicePlan): Partial<ecs.TaskDefinitionP
       `image and models need ${storageGiB} GiB of storage, Fargate gives at most ${FARGATE_MAX_GIB}; use a GpuInstanceGroup`,
     );
   }
-  return {
-    runtimePlatform: {
-      operatingSystemFamily: ecs.OperatingSystemFamily.LINUX,
-      cpuArchitecture: plan.resources.architecture === 'arm64' ? ecs.CpuArchitecture.ARM64 : ecs.CpuArchitecture.X86_64,
-    },
-    ...(storageGiB > FARGATE_FREE_GIB ? { ephemeralStorageGiB: storageGiB } : {}),
-  };
+  return storageGiB > FARGATE_FREE_GIB ? { ephemeralStorageGiB: storageGiB } : {};
 }
 
 function addServer(
   scope: Construct,
   taskDefinition: ecs.TaskDefinition,
-  { plan, image, logGroup, clusterName, models }: TaskDefinitionInput,
-  onFargate: boolean,
+  { plan, capacity, image, logGroup, clusterName, models }: TaskDefinitionInput,
 ): void {
   const { lifecycle, ports, resources } = plan;
   const linuxParameters = new ecs.LinuxParameters(scope, 'LinuxParameters');
@@ -88,7 +96,7 @@ function addServer(
     readonlyRootFilesystem: true,
     privileged: false,
     linuxParameters,
-    memoryLimitMiB: resources.memoryMiB,
+    memoryLimitMiB: resources.memoryMiB - resources.companions.memoryMiB,
     ...(resources.gpuCount > 0 ? { gpuCount: resources.gpuCount } : {}),
     environment: {
       ...containerEnvironment(plan, { ...PLAIN, models, clusterName, cloudwatchMetrics: true }),
@@ -118,18 +126,18 @@ function addServer(
       maxBufferSize: Size.mebibytes(25),
     }),
   });
-  addScratchVolume(taskDefinition, container, onFargate);
+  addScratchVolume(taskDefinition, container, capacity);
 }
 
 // The model cache and temporary files. It goes away with the replica.
 function addScratchVolume(
   taskDefinition: ecs.TaskDefinition,
   container: ecs.ContainerDefinition,
-  onFargate: boolean,
+  capacity: ICapacity,
 ): void {
   taskDefinition.addVolume({
     name: 'scratch',
-    ...(onFargate ? {} : { dockerVolumeConfiguration: { scope: ecs.Scope.TASK, driver: 'local' } }),
+    ...(capacity.kind === 'instances' ? { dockerVolumeConfiguration: { scope: ecs.Scope.TASK, driver: 'local' } } : {}),
   });
   container.addMountPoints({ sourceVolume: 'scratch', containerPath: SCRATCH_DIRECTORY, readOnly: false });
 }

@@ -1,5 +1,11 @@
 // Each entry breaks one promise: `file` with its only `find` replaced by `replace`, and the test that must turn red.
 // `build: 'libraries'` has the libraries compiled again first, which programs load; the server is bundled by its tests.
+// The AWS CDK's are beside this file, in cdk-<area>.mjs.
+import { readdirSync } from 'node:fs';
+
+const areas = readdirSync(new URL('.', import.meta.url)).filter((name) => /^cdk-.*\.mjs$/.test(name));
+const ofCdk = await Promise.all(areas.sort().map(async (name) => (await import(`./${name}`)).MUTANTS));
+
 export const MUTANTS = [
   {
     name: 'a drain may outlast the stop timeout',
@@ -211,89 +217,6 @@ export const MUTANTS = [
     test: { file: 'test/server/saturation.test.ts', name: 'two models that use half of a resource each fill it' },
   },
 
-  // The AWS CDK
-  {
-    name: 'the model bucket may be made public',
-    file: 'cdk/model-bucket.ts',
-    find: '      blockPublicAccess: s3.BlockPublicAccess.BLOCK_ALL,\n',
-    replace: '      blockPublicAccess: s3.BlockPublicAccess.BLOCK_ACLS_ONLY,\n',
-    test: {
-      file: 'test/cdk/model-bucket.test.ts',
-      name: 'blocks every kind of public access even when the caller passes no props',
-    },
-  },
-  {
-    name: 'a reader of one model reads the bucket',
-    file: 'cdk/grant-read-objects.ts',
-    find: 'resourceArns: keys.map((key) => bucket.arnForObjects(key)),',
-    replace: "resourceArns: keys.map(() => bucket.arnForObjects('*')),",
-    test: {
-      file: 'test/cdk/model-bucket.test.ts',
-      name: "lets a reader get objects under one model's prefix, and do nothing else",
-    },
-  },
-  {
-    name: 'the load balancer lets everybody in',
-    file: 'cdk/inference-service.ts',
-    find: '      open: false,\n',
-    replace: '      open: true,\n',
-    test: {
-      file: 'test/cdk/inference-service.test.ts',
-      name: 'nobody may call the load balancer, and it is not on the internet',
-    },
-  },
-  {
-    name: 'a delete that does not end',
-    file: 'cdk/inference-service.ts',
-    find: '      cfnService.node.addDependency(capacity);\n',
-    replace: '',
-    test: {
-      file: 'test/cdk/gpu-instance-group.test.ts',
-      name: 'a service on the group is created after the association',
-    },
-  },
-  {
-    name: 'a rollout takes the rights of the running replicas away',
-    file: 'cdk/model-rights.ts',
-    find: '`ReadModels${digest}`',
-    replace: '`ReadModels`',
-    test: { file: 'test/cdk/model.test.ts', name: 'another model is another policy beside the same role' },
-  },
-  {
-    name: 'replicas start before they may pull their image',
-    file: 'cdk/inference-service.ts',
-    find: '.node.addDependency(readModels, this.taskDefinition.obtainExecutionRole(), internetConnectivityEstablished);',
-    replace: '.node.addDependency(readModels, internetConnectivityEstablished);',
-    test: {
-      file: 'test/cdk/inference-service.test.ts',
-      name: 'replicas start once they can pull the image, read the model and reach the network',
-    },
-  },
-  {
-    name: 'an outage that leaves no data wakes nobody',
-    file: 'cdk/service-alarms.ts',
-    find: 'treatMissingData: cloudwatch.TreatMissingData.BREACHING,',
-    replace: 'treatMissingData: cloudwatch.TreatMissingData.NOT_BREACHING,',
-    test: {
-      file: 'test/cdk/service-alarms.test.ts',
-      name: 'replicas that are not there are noticed, also when there is none to be counted',
-    },
-  },
-  {
-    name: 'machines speak the first metadata version',
-    file: 'cdk/gpu-instance-group.ts',
-    find: 'requireImdsv2: true,',
-    replace: 'requireImdsv2: false,',
-    test: { file: 'test/cdk/gpu-instance-group.test.ts', name: 'asks for the second version of the metadata service' },
-  },
-  {
-    name: 'ECS is told another environment than Kubernetes',
-    file: 'cdk/task-definition.ts',
-    find: '      AWS_REGION: Stack.of(scope).region,',
-    replace: "      AWS_REGION: Stack.of(scope).region,\n      SLIPWAY_LOG_LEVEL: 'debug',",
-    test: { file: 'test/parity/parity.test.ts', name: 'the environment' },
-  },
-
   // Pulumi
   {
     name: 'a public policy may open the model bucket',
@@ -405,4 +328,6 @@ export const MUTANTS = [
     replace: "if (models !== '') return modelRepository ?? '';",
     test: { file: 'test/server/admin.test.ts', name: 'in a deployment models are neither loaded nor unloaded' },
   },
+
+  ...ofCdk.flat(),
 ];
