@@ -5,7 +5,13 @@ import * as ecs from 'aws-cdk-lib/aws-ecs';
 import type { Construct } from 'constructs';
 import { containerContext, type ImageVariant } from '../runtime/image/image-context';
 import { isPinned, readImagePin, type ImagePin } from '../runtime/image/image-pin';
-import { SpecError, type InferenceServicePlan, type Preset } from '../runtime/spec';
+import {
+  SpecError,
+  type Architecture,
+  type ExecutionProvider,
+  type InferenceServicePlan,
+  type Preset,
+} from '../runtime/spec';
 
 export interface RuntimeImageAssetOptions {
   /** @default - what the service's execution provider needs */
@@ -24,6 +30,27 @@ export interface RuntimeImageAssetOptions {
   readonly pinDirectory?: string;
   /** Build context. @default - the one that ships in this package */
   readonly context?: string;
+}
+
+/** What an image must do for whoever runs it. */
+export interface ImageNeeds {
+  readonly executionProvider: ExecutionProvider;
+  readonly architecture: Architecture;
+  /** Production asks for a pinned base image. */
+  readonly preset: Preset;
+}
+
+/** An image by its name, for services that take a URI: SageMaker, Kubernetes, Batch. */
+export interface ImageUri {
+  /** Late-bound: `…@sha256:…`, or the tag of an asset, which is a digest of what it was built from. */
+  readonly imageUri: string;
+  /** Whoever pulls needs `grantPull` on it. */
+  readonly repository: ecr.IRepository;
+}
+
+/** What a plan asks of its image. */
+export function imageNeeds({ executionProvider, resources, preset }: InferenceServicePlan): ImageNeeds {
+  return { executionProvider, architecture: resources.architecture, preset };
 }
 
 /** The image that replicas run. */
@@ -57,6 +84,9 @@ export abstract class RuntimeImage {
 
   /** The image for a container of this plan. */
   abstract bind(scope: Construct, plan: InferenceServicePlan): ecs.ContainerImage;
+
+  /** The image by its name. Nobody has been let pull it yet. */
+  abstract uri(scope: Construct, needs: ImageNeeds): ImageUri;
 }
 
 class AssetImage extends RuntimeImage {
@@ -65,31 +95,38 @@ class AssetImage extends RuntimeImage {
   }
 
   bind(scope: Construct, plan: InferenceServicePlan): ecs.ContainerImage {
-    const variant = this.variantFor(plan);
+    return ecs.ContainerImage.fromDockerImageAsset(this.createAsset(scope, imageNeeds(plan)));
+  }
+
+  uri(scope: Construct, needs: ImageNeeds): ImageUri {
+    return this.createAsset(scope, needs);
+  }
+
+  private createAsset(scope: Construct, needs: ImageNeeds): DockerImageAsset {
+    const variant = this.variantFor(needs);
     const directory = this.options.context ?? containerContext(variant);
     const pin = this.pin();
-    sayWhenUnpinned(scope, variant, pin, plan.preset);
-    const asset = new DockerImageAsset(scope, 'Image', {
+    sayWhenUnpinned(scope, variant, pin, needs.preset);
+    return new DockerImageAsset(scope, 'Image', {
       directory,
       displayName: `slipway ${variant} server`,
       // Always said: without it a laptop with an arm processor builds an image that the machines cannot start.
-      platform: plan.resources.architecture === 'arm64' ? Platform.LINUX_ARM64 : Platform.LINUX_AMD64,
+      platform: needs.architecture === 'arm64' ? Platform.LINUX_ARM64 : Platform.LINUX_AMD64,
       buildArgs: this.buildArgs(variant, pin),
       ...(this.options.npmrc === undefined
         ? {}
         : { buildSecrets: { npmrc: DockerBuildSecret.fromSrc(this.options.npmrc) } }),
     });
-    return ecs.ContainerImage.fromDockerImageAsset(asset);
   }
 
-  private variantFor(plan: InferenceServicePlan): ImageVariant {
-    const needed = plan.executionProvider === 'cpu' ? 'cpu' : 'cuda';
+  private variantFor({ executionProvider }: ImageNeeds): ImageVariant {
+    const needed = executionProvider === 'cpu' ? 'cpu' : 'cuda';
     const variant = this.options.variant ?? needed;
     if (variant === 'cpu' && needed === 'cuda') {
       throw new SpecError(
         'IMAGE_VARIANT',
         'image',
-        `the variant 'cpu' has no GPU provider and the service runs on '${plan.executionProvider}'; leave variant out`,
+        `the variant 'cpu' has no GPU provider and the service runs on '${executionProvider}'; leave variant out`,
       );
     }
     return variant;
@@ -125,22 +162,23 @@ class RepositoryImage extends RuntimeImage {
   }
 
   bind(): ecs.ContainerImage {
-    return new DigestImage(this.repository, this.digest);
+    return new DigestImage(this.uri());
+  }
+
+  uri(): ImageUri {
+    return { imageUri: this.repository.repositoryUriForDigest(this.digest), repository: this.repository };
   }
 }
 
 // ecs.ContainerImage.fromEcrRepository looks at the text to tell a digest from a tag, and takes a parameter for a tag.
 class DigestImage extends ecs.ContainerImage {
-  constructor(
-    private readonly repository: ecr.IRepository,
-    private readonly digest: string,
-  ) {
+  constructor(private readonly image: ImageUri) {
     super();
   }
 
   bind(_scope: Construct, container: ecs.ContainerDefinition): ecs.ContainerImageConfig {
-    this.repository.grantPull(container.taskDefinition.obtainExecutionRole());
-    return { imageName: this.repository.repositoryUriForDigest(this.digest) };
+    this.image.repository.grantPull(container.taskDefinition.obtainExecutionRole());
+    return { imageName: this.image.imageUri };
   }
 }
 

@@ -32,6 +32,18 @@ function imageUri(template: Template): unknown {
 }
 
 describeWithAndWithoutFlags('RuntimeImage', (newStack) => {
+  test('has a name for those who run containers without ECS, the one that a service gets too', () => {
+    const needs = { executionProvider: 'cpu', architecture: 'arm64', preset: 'development' } as const;
+    const stack = newStack();
+    const images = ecr.Repository.fromRepositoryName(stack, 'Images', 'slipway');
+    const pushed = RuntimeImage.fromRepository(images, DIGEST).uri(stack, needs);
+    expect(pushed).toEqual({ imageUri: images.repositoryUriForDigest(DIGEST), repository: images });
+
+    const built = RuntimeImage.fromAsset({ context: CONTEXT, pinDirectory: NO_PIN }).uri(stack, needs);
+    expect(stack.resolve(built.imageUri)).toEqual({ 'Fn::Sub': expect.stringMatching(/:[0-9a-f]{64}$/) });
+    expect(dockerImageOf(stack).platform).toBe('linux/arm64');
+  });
+
   function build(options: RuntimeImageAssetOptions = {}): Stack {
     const stack = newStack();
     const image = RuntimeImage.fromAsset({ context: CONTEXT, pinDirectory: NO_PIN, ...options });
