@@ -84,8 +84,8 @@ describe('tritonclient', () => {
       'no rows': [0, 5],
       words: { True: ['a', 'é€😀', ''], False: ['a', 'é€😀', ''] },
       classes: [
-        ['3:2', '2:1'],
-        ['6:2', '5:1'],
+        ['3.000000:2', '2.000000:1'],
+        ['6.000000:2', '5.000000:1'],
       ],
       async: true,
       async_sums: true,

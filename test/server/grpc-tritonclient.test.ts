@@ -40,8 +40,8 @@ test("tritonclient's gRPC client is understood, and understands", async (context
     ],
     zipped: sums,
     classes: [
-      ['3:2', '2:1'],
-      ['6:2', '5:1'],
+      ['3.000000:2', '2.000000:1'],
+      ['6.000000:2', '5.000000:1'],
     ],
     words: ['a', 'é'],
     large: true,
