@@ -82,6 +82,11 @@ export function allocateTensorData(datatype: Datatype, count: number): TensorDat
   return datatype === 'BYTES' ? new Array<string>(count).fill('') : new ARRAYS[datatype](count);
 }
 
+/** So many elements over a buffer's first bytes, whatever is in them. */
+export function viewTensorData(datatype: Exclude<Datatype, 'BYTES'>, buffer: ArrayBuffer, count: number): TensorData {
+  return new ARRAYS[datatype](buffer, 0, count);
+}
+
 /** The elements that `elementAt` gives, in the array of their datatype. */
 export function makeTensorData(
   datatype: Datatype,

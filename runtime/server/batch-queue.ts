@@ -159,6 +159,11 @@ export class BatchQueue {
     return best?.lane!.bucket;
   }
 
+  /** Who comes first in a bucket that has something in it. */
+  firstOf(bucket: Bucket): QueuedCall {
+    return firstOf(bucket);
+  }
+
   /** The next batch of a bucket: in order, as many as fit. */
   take(bucket: Bucket): QueuedCall[] {
     const limit = this.batchRowsOf(bucket);

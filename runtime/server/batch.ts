@@ -1,4 +1,12 @@
-import { allocateTensorData, elementCount, type Tensor, type TensorData } from '../onnx/tensor-encoding';
+import {
+  allocateTensorData,
+  elementCount,
+  viewTensorData,
+  type Tensor,
+  type TensorData,
+} from '../onnx/tensor-encoding';
+import { ELEMENT_BYTES, type Datatype } from '../spec/datatypes';
+import { MEMORY } from './reusable-memory';
 
 type Numbers = Exclude<TensorData, readonly string[]>;
 
@@ -16,10 +24,17 @@ export function joinRows(parts: readonly Tensor[], paddedRows = 0): Tensor {
   if (parts.length === 1 && allRows === rows) return first;
   const { name, datatype } = first;
   const shape = first.shape.with(0, allRows);
-  const data = allocateTensorData(datatype, elementCount(shape));
+  const data = allocate(datatype, elementCount(shape));
   const at = datatype === 'BYTES' ? copyTexts(parts, data as string[]) : copyNumbers(parts, data as Numbers);
   if (rows > 0) repeatLastRow(data as Numbers, at, at / rows);
+  else if (datatype !== 'BYTES') (data as Uint8Array).fill(0);
   return { name, datatype, shape, data };
+}
+
+/** A tensor with memory to itself; text is sent by value anyway. */
+export function copyTensor(tensor: Tensor): Tensor {
+  const { data } = tensor;
+  return ArrayBuffer.isView(data) ? { ...tensor, data: data.slice() } : tensor;
 }
 
 /** Rows `from` up to, not including, `to` of a tensor, as a view. */
@@ -36,6 +51,11 @@ export function sliceRows(tensor: Tensor, from: number, to: number): Tensor {
     shape: shape.with(0, to - from),
     data: datatype === 'BYTES' ? data.slice(start, end) : data.subarray(start, end),
   };
+}
+
+function allocate(datatype: Datatype, count: number): TensorData {
+  if (datatype === 'BYTES') return allocateTensorData(datatype, count);
+  return viewTensorData(datatype, MEMORY.take(count * ELEMENT_BYTES[datatype]), count);
 }
 
 function copyNumbers(parts: readonly Tensor[], data: Numbers): number {

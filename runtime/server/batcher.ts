@@ -1,20 +1,23 @@
 import type { Tensor } from '../onnx/tensor-encoding';
 import { Admission } from './admission';
+import { AheadBatches } from './ahead-batches';
 import { paddedRows, type BatchPolicy } from './batch-policy';
 import { sliceRows } from './batch';
 import { BatchQueue } from './batch-queue';
 import type { BatchObserver } from './batch-observer';
 import { describeRunError } from './describe-run-error';
 import { ServerError } from './errors';
-import { ExecutorExit, RunError, type Executor, type RunResult } from './executor';
+import { ExecutorExit, RunError, RunTakenBack, type Executor, type RunResult } from './executor';
 import type { ExecutorPool } from './executor-pool';
 import type { InferCall } from './infer-call';
 import { OrderedAnswers } from './ordered-answers';
+import { levelOf, queueTimeoutMs } from './queue-level';
 import { QueuedCall } from './queued-call';
 import type { RunCost } from './run-cost';
 import { Roster } from './roster';
 import { RunningBatch } from './running-batch';
 import { EVENT_LOOP, type Scheduler } from './scheduler';
+import type { Bucket } from './shape-buckets';
 import type { SharedResource } from './shared-resource';
 import { traceRun } from './traced-request';
 
@@ -45,6 +48,7 @@ export class Batcher {
   private readonly admission: Admission;
   private readonly order: OrderedAnswers<QueuedCall> | undefined;
   private readonly running = new Roster<RunningBatch>();
+  private readonly ahead: AheadBatches;
   /** Answers that are handed out after the next batches have been started. */
   private readonly answers: (() => void)[] = [];
   private isDispatchScheduled = false;
@@ -58,6 +62,7 @@ export class Batcher {
     this.scheduler = options.scheduler ?? EVENT_LOOP;
     // Behind each level of priority is one for requests that are past their timeout and were not refused.
     this.queue = new BatchQueue(policy, 2 * policy.priorityLevels, options.hasOneShape || policy.maxBatchRows === 1);
+    this.ahead = new AheadBatches({ policy, pace, running: this.running, scheduler: this.scheduler });
     this.order = policy.preserveOrdering ? new OrderedAnswers() : undefined;
     this.admission = new Admission({
       model,
@@ -91,8 +96,8 @@ export class Batcher {
     const now = this.scheduler.now();
     if (now >= call.deadlineAt) return Promise.reject(this.tooLate(0));
     queue.dropPast(now, this.past);
-    const level = this.levelOf(call);
-    const expiresAt = now + this.timeoutMs(call, level);
+    const level = levelOf(call, this.options.policy);
+    const expiresAt = now + queueTimeoutMs(call, this.options.policy, level);
     const isDelayed = this.options.policy.queues[level >> 1]!.timeoutAction === 'DELAY';
     const refusal = this.admission.refuse({ call, now, level, expiresAt: isDelayed ? Infinity : expiresAt });
     if (refusal !== undefined) return Promise.reject(refusal);
@@ -107,6 +112,8 @@ export class Batcher {
       if (this.hasFreeExecutor) {
         if (queue.hasFullBatch) this.dispatch();
         else this.scheduleDispatch();
+      } else if (queue.hasFullBatch && this.ahead.hasRoom) {
+        this.dispatch();
       }
     });
   }
@@ -133,36 +140,58 @@ export class Batcher {
       const bucket = queue.nextBucket(now);
       if (bucket === undefined) return this.wakeAt(queue.nextAt, now);
       const executor = options.pool.take();
-      if (executor === undefined) return;
-      const calls = queue.take(bucket);
-      for (const { enqueuedAt, call } of calls) {
-        options.observe.queued((now - enqueuedAt) / 1_000);
-        call.trace?.queued(enqueuedAt, now);
-      }
-      this.begin(executor, calls, [], now);
+      const lead = executor === undefined ? this.findLead(bucket) : undefined;
+      if (executor !== undefined) this.begin(executor, queue.take(bucket), now);
+      else if (lead !== undefined) this.handAhead(lead, queue.take(bucket));
+      else return;
     }
   }
 
-  /** @param rest What the same executor runs afterwards. */
-  private begin(
-    executor: Executor,
-    calls: readonly QueuedCall[],
-    rest: readonly (readonly QueuedCall[])[],
-    now: number,
-  ): void {
-    const { policy, resource, observe } = this.options;
-    const batch = new RunningBatch(executor, calls, rest, now, resource.begin());
+  private begin(executor: Executor, calls: readonly QueuedCall[], now: number): void {
+    const batch = new RunningBatch(executor, calls);
+    this.leftQueue(batch, now);
+    this.begun(batch, now);
+    this.start(batch);
+  }
+
+  private findLead(bucket: Bucket): RunningBatch | undefined {
+    // A request whose time in the queue is bounded must not wait where it cannot be dropped.
+    if (this.areTimeoutsWatched) return undefined;
+    return this.ahead.findLead(bucket.rows, this.queue.firstOf(bucket).call);
+  }
+
+  /** Hands a batch over that begins, on the same executor, when the other one ends. */
+  private handAhead(lead: RunningBatch, calls: readonly QueuedCall[]): void {
+    const batch = new RunningBatch(lead.executor, calls);
+    this.ahead.add(batch, lead);
+    this.start(batch);
+  }
+
+  private leftQueue({ calls }: RunningBatch, now: number): void {
+    for (const { enqueuedAt, call } of calls) {
+      this.options.observe.queued((now - enqueuedAt) / 1_000);
+      call.trace?.queued(enqueuedAt, now);
+    }
+  }
+
+  private begun(batch: RunningBatch, now: number): void {
+    const { resource, observe } = this.options;
+    batch.begunAt = now;
+    batch.share = resource.begin();
     this.running.add(batch);
     observe.began(now);
     observe.changed(now, this.running.size, this.queue.runsOf(this.queue.rows));
-    this.start(batch, paddedRows(policy, batch.rows)).then(
+  }
+
+  private start(batch: RunningBatch): void {
+    this.handOver(batch, paddedRows(this.options.policy, batch.rows)).then(
       (result) => this.succeeded(batch, result),
       (error: Error) => this.failed(batch, error),
     );
   }
 
   /** Asynchronous so that there is one way to fail. */
-  private async start(batch: RunningBatch, rows: number): Promise<RunResult> {
+  private async handOver(batch: RunningBatch, rows: number): Promise<RunResult> {
     return batch.executor.run(batch.joinInputs(rows));
   }
 
@@ -180,6 +209,7 @@ export class Batcher {
       const message = `output '${wrong.name}' has ${wrong.shape[0]} rows for a batch of ${executedRows}`;
       return this.recover(batch, new RunError(message));
     }
+    batch.releaseInputs();
     this.next(batch, batch.rest, () => {
       let from = 0;
       for (const call of batch.calls) {
@@ -193,8 +223,23 @@ export class Batcher {
   }
 
   private failed(batch: RunningBatch, error: Error): void {
+    if (batch.lead !== undefined) return this.neverBegan(batch, batch.lead, error);
     this.end(batch, this.scheduler.now(), 0);
     this.recover(batch, error);
+  }
+
+  /** A batch that was ahead waits again, where other executors find it. */
+  private neverBegan(batch: RunningBatch, lead: RunningBatch, error: Error): void {
+    lead.ahead = undefined;
+    this.ahead.remove(batch);
+    const isWhole = error instanceof RunTakenBack || (error instanceof ExecutorExit && !error.hadBegun);
+    for (const call of batch.calls.toReversed()) {
+      call.batch = undefined;
+      if (call.isSettled) continue;
+      if (isWhole) this.queue.putBack(call);
+      else this.fail(call, describeRunError(this.options.model, error));
+    }
+    this.scheduleDispatch();
   }
 
   private recover(batch: RunningBatch, error: Error): void {
@@ -230,11 +275,20 @@ export class Batcher {
    * answers are written.
    */
   private next(batch: RunningBatch, groups: readonly (readonly QueuedCall[])[], answer?: () => void): void {
-    const { executor } = batch;
+    const { executor, ahead } = batch;
+    if (ahead !== undefined) {
+      // It has begun already.
+      ahead.rest = [...ahead.rest, ...groups];
+      if (this.queue.hasFullBatch) this.dispatch();
+      answer?.();
+      return;
+    }
     for (const [i, group] of groups.entries()) {
       const wanted = group.filter(({ isSettled }) => !isSettled);
       if (wanted.length === 0) continue;
-      this.begin(executor, wanted, groups.slice(i + 1), this.scheduler.now());
+      const next = new RunningBatch(executor, wanted, groups.slice(i + 1));
+      this.begun(next, this.scheduler.now());
+      this.start(next);
       answer?.();
       return;
     }
@@ -251,8 +305,16 @@ export class Batcher {
     for (const call of batch.calls) call.batch = undefined;
     traceRun(batch, now);
     observe.ended(batch.begunAt, runSeconds);
-    observe.changed(now, this.running.size, this.queue.runsOf(this.queue.rows));
-    return batch.share.end();
+    const share = batch.share!.end();
+    const { ahead } = batch;
+    if (ahead === undefined) {
+      observe.changed(now, this.running.size, this.queue.runsOf(this.queue.rows));
+    } else {
+      this.ahead.remove(ahead);
+      this.leftQueue(ahead, now);
+      this.begun(ahead, now);
+    }
+    return share;
   }
 
   private cancel(call: QueuedCall, reason: ServerError): void {
@@ -262,7 +324,9 @@ export class Batcher {
     const { batch } = call;
     if (batch === undefined) return;
     batch.wanted -= 1;
-    if (batch.wanted === 0) batch.executor.interrupt?.();
+    if (batch.wanted > 0) return;
+    if (batch.lead === undefined) batch.executor.interrupt?.();
+    else batch.executor.takeBack?.();
   }
 
   /** A request whose time is over before it ran. */
@@ -299,28 +363,17 @@ export class Batcher {
     return this.running.size < this.options.pool.liveCount;
   }
 
-  private levelOf({ priority }: InferCall): number {
-    const { priorityLevels, defaultPriorityLevel } = this.options.policy;
-    const level = priority >= 1 && priority <= priorityLevels ? priority : defaultPriorityLevel;
-    return 2 * (level - 1);
-  }
-
-  private timeoutMs({ queueTimeoutMs }: InferCall, level: number): number {
-    const { defaultTimeoutMs, allowTimeoutOverride } = this.options.policy.queues[level >> 1]!;
-    if (queueTimeoutMs === undefined || queueTimeoutMs === 0 || !allowTimeoutOverride) return defaultTimeoutMs;
-    return Math.min(queueTimeoutMs, defaultTimeoutMs);
-  }
-
-  /** Seconds until the first of the current runs ends, by what such runs take; 0 while an executor is free. */
+  /** Seconds until the first executor has done what it was given, by what such runs take; 0 while one is free. */
   private busySeconds(now: number): number {
     const { policy, pace } = this.options;
     if (this.hasFreeExecutor) return 0;
     let least = Infinity;
-    for (const { rows, begunAt } of this.running.snapshot()) {
-      const left = pace.of(1, paddedRows(policy, rows)) - (now - begunAt) / 1_000;
-      if (left < least) least = left;
+    for (const { rows, begunAt, ahead } of this.running.snapshot()) {
+      const left = Math.max(0, pace.of(1, paddedRows(policy, rows)) - (now - begunAt) / 1_000);
+      const next = ahead === undefined ? 0 : pace.of(1, paddedRows(policy, ahead.rows));
+      if (left + next < least) least = left + next;
     }
-    return least === Infinity ? 0 : Math.max(0, least);
+    return least === Infinity ? 0 : least;
   }
 
   private watchTimeouts(): void {

@@ -15,6 +15,7 @@ import type { Cancellation } from './cancellation';
 import type { EncodedAnswer } from './codec';
 import { ServerError } from './errors';
 import { malformed } from './json-body';
+import { MEMORY } from './reusable-memory';
 
 const CHUNK_BYTES = 64 * 1_024;
 /** Shorter answers are sent sooner than they are compressed. */
@@ -83,7 +84,7 @@ export async function inflateBody(body: Uint8Array, encoding: string, options: I
     inflater.destroy();
   }
   const padding = paddingBefore(headerLength);
-  return joinChunks(chunks, new Uint8Array(new ArrayBuffer(padding + length), padding, length));
+  return joinChunks(chunks, new Uint8Array(MEMORY.take(padding + length), padding, length));
 }
 
 /** RFC 9110 means zlib's format by `deflate`; some clients send the bare one. */

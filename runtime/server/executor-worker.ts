@@ -4,6 +4,7 @@ import { openBindingSession } from './binding-session';
 import type { ExecutorAnswer, ExecutorWorkerData, RunMessage } from './executor-messages';
 import type { SessionSignature } from './native/session-signature';
 import { countNonfinite } from './nonfinite';
+import { isReusable } from './reusable-memory';
 
 /** A session as a thread runs it, whichever way it reaches ONNX Runtime. Its calls block. */
 export interface ThreadSession extends SessionSignature {
@@ -23,11 +24,15 @@ export async function runExecutorWorker(port: MessagePort, data: ExecutorWorkerD
   const answer = (message: ExecutorAnswer, transfer: ArrayBuffer[] = []): void => port.postMessage(message, transfer);
   try {
     const session = await openSession(data);
-    port.on('message', (message: RunMessage) => {
-      void run(session, message.run).then(
-        (done) => answer(done, buffersOf(done.outputs)),
-        (error: unknown) => answer({ kind: 'failed', message: firstLine(error) }),
-      );
+    let last = Promise.resolve();
+    port.on('message', ({ run: inputs, number }: RunMessage) => {
+      last = last.then(() => {
+        if (Atomics.compareExchange(data.progress, 0, number - 1, number) !== number - 1) return undefined;
+        return run(session, inputs).then(
+          (done) => answer(done, [...buffersOf(done.outputs), ...done.spent]),
+          (error: unknown) => answer({ kind: 'failed', message: firstLine(error) }),
+        );
+      });
     });
     // A run that cannot be read will never be answered: the thread ends, and another one takes its place.
     port.on('messageerror', (error) => {
@@ -51,7 +56,9 @@ async function run(
   inputs: readonly Tensor[],
 ): Promise<Extract<ExecutorAnswer, { kind: 'done' }>> {
   const { outputs, seconds } = await session.run(inputs);
-  return { kind: 'done', outputs, seconds, nonfiniteElements: countNonfinite(outputs) };
+  const given = buffersOf(outputs);
+  const spent = buffersOf(inputs).filter((buffer) => isReusable(buffer) && !given.includes(buffer));
+  return { kind: 'done', outputs, seconds, nonfiniteElements: countNonfinite(outputs), spent };
 }
 
 function buffersOf(tensors: readonly Tensor[]): ArrayBuffer[] {

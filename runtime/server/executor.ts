@@ -67,11 +67,18 @@ export interface Executor {
   readonly onnxRuntimeVersion: string;
   /** When the current run began, on the clock of `performance.now()`; undefined between runs. */
   readonly runningSince: number | undefined;
+  /** Whether one run more may be handed over while one goes on, to begin when that one ends. @default false */
+  readonly takesAhead?: boolean;
   /**
    * The input buffers are handed over: the caller must not use them again.
-   * @throws RunError when the model fails, ExecutorExit when the executor ends before the run does.
+   * @throws RunError when the model fails, ExecutorExit when the executor ends before the run does, RunTakenBack.
    */
   run(inputs: readonly Tensor[]): Promise<RunResult>;
+  /**
+   * Takes back the run that was handed over ahead, which ends with RunTakenBack.
+   * @returns false when it has begun already; true when nothing is ahead any more.
+   */
+  takeBack?(): boolean;
   /**
    * Ends the current run with RunError 'interrupted', before its next operator; without one it does nothing. The
    * executor goes on. Absent where a run cannot be interrupted.
@@ -94,6 +101,11 @@ export class SessionError extends Error {
 /** One run failed; the executor goes on. */
 export class RunError extends Error {
   override readonly name = 'RunError';
+}
+
+/** The run was taken back before it began. */
+export class RunTakenBack extends Error {
+  override readonly name = 'RunTakenBack';
 }
 
 /** The executor is gone, and whatever it ran is lost. */

@@ -2,6 +2,7 @@ import type { IncomingMessage } from 'node:http';
 import { joinChunks, paddingBefore } from './aligned-memory';
 import type { Cancellation } from './cancellation';
 import { ServerError } from './errors';
+import { MEMORY } from './reusable-memory';
 
 const POOLED_BYTES = 2_048;
 
@@ -56,7 +57,7 @@ function allocate(length: number, { headerLength = 0 }: ReadBodyOptions): Uint8A
   const bytes = padding + length;
   // Small ones come from Node's pool, at a multiple of 8: memory of its own for each would keep the garbage collector busy.
   if (bytes <= POOLED_BYTES) return Buffer.allocUnsafe(bytes).subarray(padding);
-  return new Uint8Array(new ArrayBuffer(bytes), padding, length);
+  return new Uint8Array(MEMORY.take(bytes), padding, length);
 }
 
 function assertSize(length: number, maxBytes: number): void {

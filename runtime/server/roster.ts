@@ -34,6 +34,10 @@ export class Roster<T extends Listed> {
     item.slot = -1;
   }
 
+  find(test: (item: T) => boolean): T | undefined {
+    return this.items.find(test);
+  }
+
   /** As they are now: whoever goes over them may remove them on the way. */
   snapshot(): readonly T[] {
     return this.items.slice();

@@ -20,6 +20,8 @@ interface Arrival {
 interface Plan {
   readonly policy: BatchPolicy;
   readonly executors: number;
+  readonly ahead: boolean;
+  readonly runMs: number;
   readonly arrivals: readonly Arrival[];
   readonly fates: readonly ('works' | 'refused' | 'lost')[];
 }
@@ -67,6 +69,9 @@ const policy: fc.Arbitrary<BatchPolicy> = fc
 const plan: fc.Arbitrary<Plan> = fc.record({
   policy,
   executors: fc.integer({ min: 1, max: 3 }),
+  ahead: fc.boolean(),
+  // Only short runs are handed over ahead.
+  runMs: fc.constantFrom(3, 11),
   arrivals: fc.array(arrival, { minLength: 1, maxLength: 60, size: 'max' }),
   fates: fc.oneof(
     { weight: 2, arbitrary: fc.constant([]) },
@@ -111,6 +116,8 @@ class Play {
     const options: VirtualOptions = {
       policy: plan.policy,
       executors: plan.executors,
+      ahead: plan.ahead,
+      runMs: (rows) => plan.runMs + rows / 2,
       fate: (run) => {
         // A refusal is no run: without a count of its own the same one would come again and again.
         const fate = plan.fates[run + this.refused] ?? 'works';
@@ -164,59 +171,108 @@ class Play {
 
 const RUNS = 600;
 
+async function assertEachAnsweredOnce(given: Plan, seen: Set<string>): Promise<VirtualBatcher> {
+  const play = new Play(given);
+  await play.run();
+  const { virtual, outcomes, settled } = play;
+  const { policy: rules, arrivals } = given;
+  expect(settled, 'how often each request was answered').toEqual(arrivals.map(() => 1));
+  expect(virtual.batcher.queuedRows, 'rows that still wait').toBe(0);
+  arrivals.forEach((one, i) => {
+    const allowed = [`ok ${numbersOf(one, i).join()}`, 'QUEUE_FULL', 'DEADLINE', 'CLIENT_GONE', 'EXECUTOR_LOST'];
+    expect(one.isPoison && one.rows > 0 ? [...allowed.slice(1), 'RUN_REFUSED'] : allowed).toContain(outcomes[i]);
+    seen.add(outcomes[i]!.slice(0, 2) === 'ok' ? 'ok' : outcomes[i]!);
+    if (one.cancelMs === undefined) expect(outcomes[i]).not.toBe('CLIENT_GONE');
+    if (one.patienceMs === Infinity && rules.queues.every(({ defaultTimeoutMs }) => defaultTimeoutMs === Infinity)) {
+      if (one.queueTimeoutMs === undefined) expect(outcomes[i]).not.toBe('DEADLINE');
+    }
+  });
+
+  const succeeded = new Set<number>();
+  const begun = new Set<number>();
+  for (const run of virtual.runs) {
+    if (rules.allowedBatchSizes.length > 0) expect(rules.allowedBatchSizes).toContain(run.rows.length);
+    expect(run.rows.length).toBeLessThanOrEqual(rules.maxBatchRows);
+    const requests = requestsOf(run);
+    for (const i of requests) {
+      const one = arrivals[i]!;
+      expect(one.width, 'shape of a request in the run').toBe(run.width);
+      const numbers = numbersOf(one, i);
+      const from = run.rows.indexOf(numbers[0]!);
+      expect(run.rows.slice(from, from + numbers.length), 'rows of a request lie together').toEqual(numbers);
+      // The clock of a test goes on a little with every turn.
+      expect(run.at, 'begin of a run of an expired request').toBeLessThan(one.at + one.patienceMs + 1);
+      const { timeoutAction, ms } = queueTimeout(one, rules);
+      if (!begun.has(i) && timeoutAction === 'REJECT') expect(run.at).toBeLessThan(one.at + ms + 1);
+      begun.add(i);
+      if (run.hasFailed) continue;
+      expect(succeeded.has(i), 'a request that was run twice').toBe(false);
+      succeeded.add(i);
+    }
+  }
+  for (const [i, outcome] of outcomes.entries()) {
+    if (outcome.startsWith('ok') && arrivals[i]!.rows > 0) expect(succeeded.has(i)).toBe(true);
+  }
+  return virtual;
+}
+
 test('no row is lost, doubled or given to another request, and no expired one is run, whatever comes', async () => {
   const seen = new Set<string>();
   await fc.assert(
     fc.asyncProperty(plan, async (given) => {
-      const play = new Play(given);
-      await play.run();
-      const { virtual, outcomes, settled } = play;
-      const { policy: rules, arrivals } = given;
-
-      expect(settled, 'how often each request was answered').toEqual(arrivals.map(() => 1));
-      expect(virtual.batcher.queuedRows, 'rows that still wait').toBe(0);
-      arrivals.forEach((one, i) => {
-        const allowed = [`ok ${numbersOf(one, i).join()}`, 'QUEUE_FULL', 'DEADLINE', 'CLIENT_GONE', 'EXECUTOR_LOST'];
-        expect(one.isPoison && one.rows > 0 ? [...allowed.slice(1), 'RUN_REFUSED'] : allowed).toContain(outcomes[i]);
-        seen.add(outcomes[i]!.slice(0, 2) === 'ok' ? 'ok' : outcomes[i]!);
-        if (one.cancelMs === undefined) expect(outcomes[i]).not.toBe('CLIENT_GONE');
-        if (
-          one.patienceMs === Infinity &&
-          rules.queues.every(({ defaultTimeoutMs }) => defaultTimeoutMs === Infinity)
-        ) {
-          if (one.queueTimeoutMs === undefined) expect(outcomes[i]).not.toBe('DEADLINE');
-        }
-      });
-
-      const succeeded = new Set<number>();
-      const begun = new Set<number>();
-      for (const run of virtual.runs) {
-        if (rules.allowedBatchSizes.length > 0) expect(rules.allowedBatchSizes).toContain(run.rows.length);
-        expect(run.rows.length).toBeLessThanOrEqual(rules.maxBatchRows);
-        const requests = requestsOf(run);
-        for (const i of requests) {
-          const one = arrivals[i]!;
-          expect(one.width, 'shape of a request in the run').toBe(run.width);
-          const numbers = numbersOf(one, i);
-          const from = run.rows.indexOf(numbers[0]!);
-          expect(run.rows.slice(from, from + numbers.length), 'rows of a request lie together').toEqual(numbers);
-          // The clock of a test goes on a little with every turn.
-          expect(run.at, 'begin of a run of an expired request').toBeLessThan(one.at + one.patienceMs + 1);
-          const { timeoutAction, ms } = queueTimeout(one, rules);
-          if (!begun.has(i) && timeoutAction === 'REJECT') expect(run.at).toBeLessThan(one.at + ms + 1);
-          begun.add(i);
-          if (run.hasFailed) continue;
-          expect(succeeded.has(i), 'a request that was run twice').toBe(false);
-          succeeded.add(i);
-        }
-      }
-      for (const [i, outcome] of outcomes.entries()) {
-        if (outcome.startsWith('ok') && arrivals[i]!.rows > 0) expect(succeeded.has(i)).toBe(true);
-      }
+      await assertEachAnsweredOnce(given, seen);
     }),
     { numRuns: RUNS },
   );
   expect([...seen].sort()).toEqual(['CLIENT_GONE', 'DEADLINE', 'EXECUTOR_LOST', 'QUEUE_FULL', 'RUN_REFUSED', 'ok']);
+});
+
+test('nor is one where batches are handed over ahead', async () => {
+  const crowded = plan.map((given) => ({
+    ...given,
+    ahead: true,
+    runMs: 3,
+    policy: {
+      ...given.policy,
+      queues: given.policy.queues.map((one) => ({ ...one, defaultTimeoutMs: Infinity, allowTimeoutOverride: false })),
+    },
+    // Who gives up is in a batch with others, which is run all the same.
+    arrivals: given.arrivals.map((one) => ({ ...one, at: Math.floor(one.at / 6), patienceMs: Infinity })),
+  }));
+  let [ahead, takenBack] = [0, 0];
+  await fc.assert(
+    fc.asyncProperty(crowded, async (given) => {
+      const virtual = await assertEachAnsweredOnce(given, new Set());
+      ahead += virtual.tookAhead;
+      takenBack += virtual.takenBack;
+    }),
+    { numRuns: RUNS / 2 },
+  );
+  expect(ahead, 'runs that were handed over ahead').toBeGreaterThan(RUNS / 2);
+  expect(takenBack, 'of those, taken back').toBeGreaterThan(0);
+});
+
+test('what is ahead of a run that does not end is run by another executor', async () => {
+  const virtual = new VirtualBatcher({
+    policy: { maxBatchRows: 4 },
+    executors: 2,
+    hasOneShape: true,
+    ahead: true,
+    expectedMs: 5,
+    runMs: (rows) => (rows === 3 ? 60_000 : 5),
+  });
+  const { time } = virtual;
+  const answered: number[] = [];
+  const ask = (...numbers: number[]): void =>
+    void virtual.call(numbers).then(() => {
+      answered.push(time.now());
+    });
+  ask(1, 2, 3);
+  await time.run(1);
+  for (const from of [10, 20, 30, 40]) ask(from, from + 1, from + 2, from + 3);
+  await time.run(1_000);
+  expect(virtual.takenBack).toBe(1);
+  expect(answered).toHaveLength(4);
 });
 
 test('requests of one client, priority and shape begin in the order in which they came', async () => {

@@ -1,6 +1,7 @@
 import { paddingBefore } from '../aligned-memory';
 import type { BodyLease, BodyMemory } from '../body-memory';
 import { ServerError } from '../errors';
+import { MEMORY } from '../reusable-memory';
 import { FRAME_HEADER_BYTES } from './protobuf-writer';
 
 /** One message of a call. */
@@ -93,5 +94,5 @@ export class MessageReader {
  */
 export function allocateMessage(length: number): Buffer {
   const padding = paddingBefore(length);
-  return Buffer.from(new ArrayBuffer(padding + length), padding, length);
+  return Buffer.from(MEMORY.take(padding + length), padding, length);
 }

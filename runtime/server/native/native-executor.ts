@@ -1,5 +1,4 @@
-import type { Tensor } from '../../onnx/tensor-encoding';
-import { RunError, type Executor, type ExecutorOptions, type RunResult } from '../executor';
+import { RunError, type Executor, type ExecutorOptions } from '../executor';
 import { startThread, WorkerExecutor, type ExecutorThread } from '../worker-executor';
 import type { SessionHandle } from './native-session';
 import { startNativeRuntime, type NativeRuntime } from './native-runtime';
@@ -45,7 +44,6 @@ export { startNativeRuntime };
 
 class NativeExecutor extends WorkerExecutor {
   private isInterrupted = false;
-  private lastRun: Promise<unknown> | undefined;
   private readonly released: Promise<void>;
 
   /** @param release Gives up what the thread runs on, for as long as it lives and however it ends. */
@@ -60,15 +58,16 @@ class NativeExecutor extends WorkerExecutor {
     this.released = thread.exit.then(release);
   }
 
-  override run(inputs: readonly Tensor[]): Promise<RunResult> {
-    const run = super.run(inputs);
-    this.lastRun = run.catch(() => {});
-    return run;
+  /** While a run is being interrupted, the flag would reach the next one, too. */
+  override get takesAhead(): boolean {
+    return super.takesAhead && !this.isInterrupted;
   }
 
   /** Takes effect before the next operator of the graph, those of loop bodies included; an operator itself goes on. */
   interrupt(): void {
     if (this.runningSince === undefined || this.isInterrupted) return;
+    // If the run ahead has begun, the one to interrupt is over.
+    if (!this.takeBack()) return;
     this.isInterrupted = true;
     this.runtime.api.call.RunOptionsSetTerminate(this.runOptions);
   }
@@ -77,7 +76,6 @@ class NativeExecutor extends WorkerExecutor {
     this.isClosing = true;
     // A thread that ends within a run leaves that run's values behind.
     this.interrupt();
-    await this.lastRun;
     await super.close();
     await this.released;
   }

@@ -3,7 +3,7 @@ import type { BatchRun } from '../../../runtime/server/batch-observer';
 import { Batcher } from '../../../runtime/server/batcher';
 import { Cancellation } from '../../../runtime/server/cancellation';
 import type { ServerError } from '../../../runtime/server/errors';
-import { ExecutorExit, RunError, type Executor, type RunResult } from '../../../runtime/server/executor';
+import { ExecutorExit, RunError, RunTakenBack, type Executor, type RunResult } from '../../../runtime/server/executor';
 import type { InferCall } from '../../../runtime/server/infer-call';
 import { RunCost } from '../../../runtime/server/run-cost';
 import type { Scheduler } from '../../../runtime/server/scheduler';
@@ -82,6 +82,8 @@ export interface VirtualOptions {
   readonly runMs?: (rows: number) => number;
   /** What warm-up found out about that. @default - the truth */
   readonly expectedMs?: number;
+  /** Whether executors take a run ahead. @default false */
+  readonly ahead?: boolean;
   /** What becomes of the n-th run. @default - it works */
   readonly fate?: (run: number) => 'works' | 'refused' | 'lost';
 }
@@ -96,6 +98,9 @@ export class VirtualBatcher {
   readonly batcher: Batcher;
   readonly idle: Executor[] = [];
   interrupted = 0;
+  takenBack = 0;
+  /** Runs that executors took while another one was going on. */
+  tookAhead = 0;
   private live = 0;
   private readonly gone = new Set<Executor>();
 
@@ -188,57 +193,123 @@ export class VirtualBatcher {
   }
 
   private executor(): Executor {
-    let end: ((error: RunError) => void) | undefined;
-    const executor: Executor = {
-      kind: 'native',
-      inputs: [],
-      outputs: [],
-      onnxRuntimeVersion: '',
-      runningSince: undefined,
-      exit: new Promise(() => {}),
-      close: () => Promise.resolve(),
-      interrupt: () => {
-        this.interrupted += 1;
-        end?.(new RunError('interrupted'));
-      },
-      run: ([input]) => {
-        const { shape, data } = input as Tensor & { readonly data: Float64Array };
-        const [rows, width] = shape as [number, number];
-        const fate = this.options.fate?.(this.runs.length) ?? 'works';
-        if (fate === 'refused') {
-          this.lose(executor);
-          return Promise.reject(new ExecutorExit('gone', false));
-        }
-        const first = Array.from({ length: rows }, (_, i) => data[i * width]!);
-        const run: ObservedRun = { at: this.time.now(), rows: first, width, hasFailed: false };
-        this.runs.push(run);
-        return new Promise<RunResult>((resolve, reject) => {
-          const fail = (error: Error): void => {
-            run.hasFailed = true;
-            reject(error);
-          };
-          end = fail;
-          const ms = this.runMs(rows);
-          this.time.after(ms, () => {
-            // It was interrupted.
-            if (run.hasFailed) return;
-            end = undefined;
-            if (fate === 'lost') {
-              this.lose(executor);
-              fail(new ExecutorExit('gone'));
-            } else if (first.includes(POISON)) {
-              fail(new RunError('poison'));
-            } else {
-              resolve({
-                outputs: [{ ...input!, name: 'y', data: data.slice() }],
-                seconds: ms / 1_000,
-                nonfiniteElements: 0,
-              });
-            }
-          });
-        });
-      },
-    };
-    return executor;
+    return new VirtualExecutor({
+      time: this.time,
+      runs: this.runs,
+      ahead: this.options.ahead ?? false,
+      fate: this.options.fate ?? (() => 'works'),
+      runMs: (rows) => this.runMs(rows),
+      onInterrupt: () => (this.interrupted += 1),
+      onTakeBack: () => (this.takenBack += 1),
+      onAhead: () => (this.tookAhead += 1),
+      onExit: (executor) => this.lose(executor),
+    });
   }
+}
+
+interface VirtualExecutorOptions {
+  readonly time: VirtualTime;
+  readonly runs: ObservedRun[];
+  readonly ahead: boolean;
+  readonly fate: NonNullable<VirtualOptions['fate']>;
+  readonly runMs: (rows: number) => number;
+  readonly onInterrupt: () => void;
+  readonly onTakeBack: () => void;
+  readonly onAhead: () => void;
+  readonly onExit: (executor: Executor) => void;
+}
+
+interface VirtualRun {
+  readonly input: Tensor & { readonly data: Float64Array };
+  readonly resolve: (result: RunResult) => void;
+  readonly reject: (error: Error) => void;
+  observed?: ObservedRun;
+}
+
+/** Runs one batch at a time and gives its input back; what is ahead begins when that is over. */
+class VirtualExecutor implements Executor {
+  readonly kind = 'native';
+  readonly inputs = [];
+  readonly outputs = [];
+  readonly onnxRuntimeVersion = '';
+  readonly runningSince = undefined;
+  readonly exit = new Promise<ExecutorExit>(() => {});
+  private readonly pending: VirtualRun[] = [];
+
+  constructor(private readonly options: VirtualExecutorOptions) {}
+
+  get takesAhead(): boolean {
+    return this.options.ahead && this.pending.length === 1;
+  }
+
+  close(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  interrupt(): void {
+    this.takeBack();
+    this.options.onInterrupt();
+    this.end((run) => run.reject(new RunError('interrupted')), true);
+  }
+
+  takeBack(): boolean {
+    const [, ahead] = this.pending;
+    if (ahead === undefined) return true;
+    this.pending.pop();
+    this.options.onTakeBack();
+    ahead.reject(new RunTakenBack('taken back'));
+    return true;
+  }
+
+  run([input]: readonly Tensor[]): Promise<RunResult> {
+    if (this.pending.length > 0 && !this.takesAhead) throw new Error('an executor was given too much');
+    return new Promise((resolve, reject) => {
+      this.pending.push({ input: input as VirtualRun['input'], resolve, reject });
+      if (this.pending.length === 1) this.begin();
+      else this.options.onAhead();
+    });
+  }
+
+  private begin(): void {
+    const { time, runs, fate, runMs } = this.options;
+    const [current] = this.pending;
+    if (current === undefined) return;
+    const { shape, data } = current.input;
+    const [rows, width] = shape as [number, number];
+    const becomes = fate(runs.length);
+    if (becomes === 'refused') return this.leave(false);
+    const first = Array.from({ length: rows }, (_, i) => data[i * width]!);
+    const observed: ObservedRun = { at: time.now(), rows: first, width, hasFailed: false };
+    runs.push(observed);
+    current.observed = observed;
+    const ms = runMs(rows);
+    time.after(ms, () => {
+      // It was interrupted, or its executor was lost.
+      if (this.pending[0] !== current) return;
+      if (becomes === 'lost') this.leave(true);
+      else if (first.includes(POISON)) this.end((run) => run.reject(new RunError('poison')), true);
+      else this.end((run) => run.resolve(echo(run.input, ms)), false);
+    });
+  }
+
+  private end(settle: (run: VirtualRun) => void, hasFailed: boolean): void {
+    const current = this.pending.shift();
+    if (current === undefined) return;
+    current.observed!.hasFailed = hasFailed;
+    settle(current);
+    this.begin();
+  }
+
+  /** As a thread that is gone: whatever it was given comes back, in order. */
+  private leave(hadBegun: boolean): void {
+    this.options.onExit(this);
+    for (const { observed, reject } of this.pending.splice(0)) {
+      if (observed !== undefined) observed.hasFailed = true;
+      reject(new ExecutorExit('gone', hadBegun && observed !== undefined));
+    }
+  }
+}
+
+function echo(input: VirtualRun['input'], ms: number): RunResult {
+  return { outputs: [{ ...input, name: 'y', data: input.data.slice() }], seconds: ms / 1_000, nonfiniteElements: 0 };
 }
