@@ -1,4 +1,20 @@
 import {
+  EIGHT_BEFORE_AT,
+  KERNEL_STOP,
+  LAST_SIXTEEN_AT,
+  MEMORY_PAGES,
+  MOST_DIGITS,
+  OUTPUT_AT,
+  OUTPUT_END_AT,
+  PLAIN_DIGITS,
+  PLAIN_MASKS_AT,
+  POWERS_AT,
+  POWER_HIGHS_AT,
+  POWER_LOWS_AT,
+  SPLITTER,
+  STATUS_AT,
+} from './number-kernel-memory';
+import {
   assembleModule,
   block,
   F64,
@@ -24,67 +40,6 @@ import {
   when,
   type Code,
 } from './wasm-assembler';
-
-/** Why the kernel stopped. */
-export const KERNEL_STOP = {
-  /** At a number, or whatever else, that it does not read: too many digits, an exponent, a token. */
-  unread: 0,
-  /** Behind a number that no comma follows. */
-  ended: 1,
-} as const;
-
-/** Of the longest number, with its sign, its point and the byte behind it. */
-const WINDOW_BYTES = 32;
-/** The kernel begins no number that is nearer to the end of what it sees, unless that is the end of all. */
-export const MARGIN_BYTES = 64;
-
-/** Powers of ten up to this one are doubles, without rounding. */
-const LARGEST_POWER = 22;
-/** One digit or more stand before the point, so that no more than `LARGEST_POWER` are behind it. */
-const MOST_DIGITS = LARGEST_POWER + 1;
-/** Digits behind the point of what is called plain here: with the one before it, 64 bits hold them. */
-const PLAIN_DIGITS = 18;
-
-/** Where things lie in the kernel's memory. */
-const POWERS_AT = 0;
-const POWER_HIGHS_AT = 256;
-const POWER_LOWS_AT = 512;
-export const STATUS_AT = 1_280;
-export const OUTPUT_END_AT = 1_284;
-/** Sixteen bytes from here on, plus n: ones in the last n of them. */
-const LAST_SIXTEEN_AT = 1_344;
-/** The eight bytes before those. */
-const EIGHT_BEFORE_AT = LAST_SIXTEEN_AT - 8;
-/** Eighteen bytes from here on, plus n: fifteens in all but the last n of them, which make digits of characters. */
-const PLAIN_MASKS_AT = 1_472;
-export const INPUT_AT = 2_048;
-export const INPUT_BYTES = 48 * 1_024;
-/** Behind the input, zeros: no load reaches anything else. */
-export const PADDING_BYTES = 128;
-export const OUTPUT_AT = INPUT_AT + INPUT_BYTES + PADDING_BYTES;
-/** A number and its comma take two bytes at least. */
-const MAX_OUTPUTS = INPUT_BYTES / 2 + 1;
-const PAGE_BYTES = 65_536;
-const MEMORY_PAGES = Math.ceil((OUTPUT_AT + MAX_OUTPUTS * 8) / PAGE_BYTES);
-
-const POWERS = Array.from({ length: LARGEST_POWER + 1 }, (_, exponent) => Number(`1e${exponent}`));
-
-/** Writes what the kernel looks up. */
-export function writeKernelTables(memory: ArrayBuffer): void {
-  new Float64Array(memory, POWERS_AT).set(POWERS);
-  new Float64Array(memory, POWER_HIGHS_AT).set(POWERS.map(highHalf));
-  new Float64Array(memory, POWER_LOWS_AT).set(POWERS.map((power) => power - highHalf(power)));
-  new Uint8Array(memory, LAST_SIXTEEN_AT + 16, WINDOW_BYTES).fill(0xff);
-  new Uint8Array(memory, PLAIN_MASKS_AT, PLAIN_DIGITS).fill(0x0f);
-}
-
-const SPLITTER = 134_217_729;
-
-/** The upper 26 bits of a double: products of two such halves are exact (Dekker). */
-function highHalf(value: number): number {
-  const scaled = SPLITTER * value;
-  return scaled - (scaled - value);
-}
 
 /** A vector that repeats these bytes. */
 function bytes16(...bytes: readonly number[]): Code {

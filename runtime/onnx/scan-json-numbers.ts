@@ -1,6 +1,6 @@
 import { NumberList } from './json-numbers';
-import { KERNEL_STOP } from './assemble-number-kernel';
 import { NumberKernel } from './number-kernel';
+import { KERNEL_STOP } from './number-kernel-memory';
 
 const TAB = 9;
 const NEWLINE = 10;

@@ -44,7 +44,6 @@ export const i32 = {
   xor: binary(0x73),
   shl: binary(0x74),
   shrU: binary(0x76),
-  wrapI64: unary(0xa7),
 };
 
 export const i64 = {
