@@ -315,6 +315,30 @@ export const MUTANTS = [
     test: { file: 'test/server/hot-reload.test.ts', name: 'is empty all at once' },
   },
   {
+    name: 'registry: an older version takes the place of one that was asked for',
+    file: 'runtime/server/repository/scan-repository.ts',
+    find: "if (policy.kind !== 'latest') return NO_FALLBACK;",
+    replace: '',
+    test: { file: 'test/server/hot-reload.test.ts', name: 'asks for it, nothing takes its place' },
+  },
+  {
+    name: 'registry: a model falls back without hot reload',
+    file: 'runtime/server/repository/model-lifecycle.ts',
+    find: 'if (!this.options.settings.hotReload) return;\n    for',
+    replace: 'for',
+    test: { file: 'test/server/hot-reload.test.ts', name: 'without hot reload nothing takes its place' },
+  },
+  {
+    name: 'the author of a model turns hooks on in a deployment',
+    file: 'runtime/server/hooks/model-hooks.ts',
+    find: 'if (isPublished && configuration?.hooks !== undefined && !settings.hooks) {',
+    replace: 'if (settings.hooks && !settings.hooks) {',
+    test: {
+      file: 'test/server/published-configuration.test.ts',
+      name: 'needs SLIPWAY_HOOKS, or the model is not ready',
+    },
+  },
+  {
     name: 'registry: a swap takes memory that is not there',
     file: 'runtime/server/repository/version-loader.ts',
     find: 'if (needed <= free) return undefined;',

@@ -11,6 +11,7 @@ import { addOneModel, slowModel } from '../support/onnx-models';
 import { plainRepository, publishedRepository, temporaryFolder } from './harness/model-repository';
 import { floats, request, type Answer } from './harness/running-server';
 import { until, untilQueued, untilStarted } from './harness/until';
+import { putVersion } from './harness/versions';
 import { startServerProcess, type ServerProcess } from './harness/server-process';
 
 /** Long enough that the run never ends within a test. */
@@ -221,6 +222,28 @@ test.each(['worker', 'native'])(
     );
   },
 );
+
+test('a new version that gets stuck in its warm-up is reported, and the old one goes on', async () => {
+  const repository = plainRepository({ m: addOneModel() });
+  const server = await startServerProcess({
+    SLIPWAY_MODEL_REPOSITORY: repository,
+    SLIPWAY_HOT_RELOAD: 'true',
+    SLIPWAY_RELOAD_SECONDS: '0.2',
+    SLIPWAY_RUN_STUCK_SECONDS: '2',
+    SLIPWAY_REQUEST_DEADLINE_SECONDS: '1',
+  });
+  await server.waitFor('ready');
+  putVersion(repository, 'm', 2, slowModel({ least: FOR_EVER }));
+  const { reason } = await server.waitFor('the old version goes on');
+  expect(reason).toMatch(/^a warm-up run on a generated input \(1 row\) does not return/);
+  const url = await server.url();
+  expect((await post(`${url}/v2/models/m/infer`, JSON.stringify(floats('input', [1, 4], [1, 2, 3, 4])))).status).toBe(
+    200,
+  );
+  expect((await request(`${url}/readyz`)).status).toBe(200);
+  // The thread is lost all the same, for as long as the process lives.
+  expect((await request(`${url}/livez`)).status).toBe(503);
+});
 
 test('SIGTERM while it loads ends it with 0 and without the lag', async () => {
   const server = await startServerProcess({
