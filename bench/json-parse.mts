@@ -14,7 +14,7 @@ const target = {
 
 const decoder = new TextDecoder();
 const pairs = Array.from({ length: 40 }, () => [
-  time(() => parseInferRequest(new Uint8Array(body), undefined, target)),
+  time(() => parseInferRequest(body, undefined, target)),
   time(() => JSON.parse(decoder.decode(body))),
 ]);
 console.log(JSON.stringify(pairs.slice(10)));

@@ -13,7 +13,8 @@ import { parseArgs } from 'node:util';
 import { has } from './load.mjs';
 import { layOutModels } from './models.mjs';
 import { installPeers } from './peers.mjs';
-import { ROWS, type Context, type Figure } from './rows.mjs';
+import type { Context, Figure } from './measuring.mjs';
+import { ROWS } from './rows.mjs';
 
 const NODE_24 = '24.21.0';
 const root = fileURLToPath(new URL('..', import.meta.url));
