@@ -1,7 +1,7 @@
 import { createNodeResolver, importX } from 'eslint-plugin-import-x';
 import tseslint from 'typescript-eslint';
 
-// Who may import what (docs/architecture.md). `folders` are our own, `packages` a pattern of everything that is not relative.
+// Who may import what (docs/architecture.md). `folders` are our own, or a part of one; `packages` a pattern of everything that is not relative.
 const IMPORT_RULE = {
   'runtime/spec': { folders: [], packages: [] },
   'runtime/onnx': { folders: ['runtime/spec'], packages: ['node:', '@bufbuild/protobuf'] },
@@ -11,8 +11,14 @@ const IMPORT_RULE = {
   },
   'runtime/conformance': { folders: ['runtime/spec', 'runtime/onnx'], packages: ['node:', '@bufbuild/protobuf'] },
   'runtime/image': { folders: ['runtime/spec'], packages: ['node:'] },
+  'runtime/worker': { folders: ['runtime/spec'], packages: ['node:', '@aws-sdk/client-s3', '@aws-sdk/client-sqs'] },
+  'runtime/smoke-test': {
+    folders: ['runtime/spec', 'runtime/onnx', 'runtime/model/tolerance.ts'],
+    packages: ['node:', '@aws-sdk/client-s3'],
+  },
   'runtime/server': {
-    folders: ['runtime/spec', 'runtime/onnx'],
+    // The doctor's rules are shown by the server as well.
+    folders: ['runtime/spec', 'runtime/onnx', 'runtime/model/doctor'],
     packages: [
       'node:',
       '@alicloud/credentials',
@@ -45,8 +51,7 @@ const zones = Object.entries(IMPORT_RULE).flatMap(([target, { folders }]) =>
   FOLDERS.filter((from) => from !== target && !folders.includes(from)).map((from) => ({
     target: `./${target}`,
     from: `./${from}`,
-    // The doctor's rules are shown by the server as well.
-    except: target === 'runtime/server' && from === 'runtime/model' ? ['./doctor'] : [],
+    except: folders.filter((folder) => folder.startsWith(`${from}/`)).map((folder) => `.${folder.slice(from.length)}`),
     message: `${target} may import ${folders.length === 0 ? 'none of our folders' : folders.join(' and ')} (docs/architecture.md)`,
   })),
 );

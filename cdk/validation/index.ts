@@ -1,0 +1,1 @@
+export type { CloudFormationResource, CloudFormationTemplate, Finding } from './finding';
