@@ -27,7 +27,7 @@ import { createTaskDefinition } from './task-definition';
 /** The words of the spec, flat, and what only this engine knows. */
 export interface InferenceServiceProps extends Omit<
   InferenceServiceSpec,
-  'name' | 'models' | 'capacity' | 'instanceTypes' | 'metricsFrom' | 'wakeSource' | 'companions'
+  'name' | 'models' | 'capacity' | 'instanceTypes' | 'metricsFrom'
 > {
   /**
    * Name of the service in metrics and logs; each service of a cluster needs its own.

@@ -24,10 +24,7 @@ export interface ServiceIdentity extends IdentityBinding<pulumi.Output<string>> 
 }
 
 /** The words of the spec, flat, and what only this engine knows. */
-export interface InferenceServiceArgs extends Omit<
-  InferenceServiceSpec,
-  'name' | 'models' | 'wakeSource' | 'companions'
-> {
+export interface InferenceServiceArgs extends Omit<InferenceServiceSpec, 'name' | 'models'> {
   /** Name of the service and of its objects. @default - the component's name */
   readonly serviceName?: string;
   /** Models that every replica serves: from `modelAt`, or from a model bucket. */

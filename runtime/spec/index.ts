@@ -24,6 +24,7 @@ export {
 export type {
   CapacityKind,
   CompanionSpec,
+  EngineServiceSpec,
   ExecutionProvider,
   InferenceServiceSpec,
   ModelSpec,

@@ -1,7 +1,7 @@
 import { CONTRACT, LABELS, PATHS, PORTS } from './endpoints';
 import { DEFAULTS, SIZING } from './defaults';
 import { SpecError } from './errors';
-import type { ExecutionProvider, InferenceServiceSpec, Preset } from './inference-service-spec';
+import type { EngineServiceSpec, ExecutionProvider, Preset } from './inference-service-spec';
 import { planLifecycle, type LifecyclePlan } from './lifecycle';
 import type { ModelFacts, ModelFile } from './model-facts';
 import { planModels } from './models';
@@ -56,7 +56,7 @@ export interface InferenceServicePlan {
  *
  * @throws SpecError for the first contradiction, with the numbers that contradict each other.
  */
-export function planInferenceService(spec: InferenceServiceSpec): InferenceServicePlan {
+export function planInferenceService(spec: EngineServiceSpec): InferenceServicePlan {
   assertName(spec.name);
   const preset = spec.preset ?? DEFAULTS.preset;
   const models = planModels(spec);

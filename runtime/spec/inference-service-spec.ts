@@ -77,13 +77,9 @@ export interface InferenceServiceSpec {
   readonly vcpu?: number;
   /** Memory of one replica. @default - its GPUs' share of the smallest instance type; on CPU sized from the model */
   readonly memoryMiB?: number;
-  /** What containers beside the server take of a replica's vCPUs and memory. @default - there are none */
-  readonly companions?: CompanionSpec;
 
-  /** Replicas kept running when idle; 0 needs a wakeSource. @default - 2 in production, 1 in development */
+  /** Replicas kept running when idle; 0 where a queue or a schedule wakes the service. @default - 2 in production, 1 in development */
   readonly minReplicas?: number;
-  /** What starts a replica when there is none. @default - nothing, so minReplicas is at least 1 */
-  readonly wakeSource?: WakeSource;
   /** Most replicas the autoscaler may start. @default - four times minReplicas, 4 where that is 0 */
   readonly maxReplicas?: number;
   /** Saturation that the autoscaler holds: 1 is a full replica. @default 0.7 */
@@ -123,4 +119,15 @@ export interface InferenceServiceSpec {
   readonly queueDepthRows?: number;
   /** Largest request body. @default 64 */
   readonly maxBodyMiB?: number;
+}
+
+/**
+ * The author's decisions, with what an engine knows from the things around the service. Nobody writes these by hand: a
+ * queue, a schedule or another container brings them.
+ */
+export interface EngineServiceSpec extends InferenceServiceSpec {
+  /** What containers beside the server take of a replica's vCPUs and memory. @default - there are none */
+  readonly companions?: CompanionSpec;
+  /** What starts a replica when there is none. @default - nothing, so minReplicas is at least 1 */
+  readonly wakeSource?: WakeSource;
 }

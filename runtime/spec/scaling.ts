@@ -1,6 +1,6 @@
 import { DEFAULTS, PRESET_MIN_REPLICAS } from './defaults';
 import { SpecError } from './errors';
-import type { InferenceServiceSpec, Preset, ScalingMetricsSource } from './inference-service-spec';
+import type { EngineServiceSpec, Preset, ScalingMetricsSource } from './inference-service-spec';
 import { CLOUDWATCH, METRICS } from './metric-names';
 import { integer, number } from './numbers';
 import type { ResourcesPlan } from './sizing';
@@ -19,7 +19,7 @@ export interface ScalingPlan {
   readonly cloudwatch: typeof CLOUDWATCH;
 }
 
-export function planScaling(spec: InferenceServiceSpec, preset: Preset, resources: ResourcesPlan): ScalingPlan {
+export function planScaling(spec: EngineServiceSpec, preset: Preset, resources: ResourcesPlan): ScalingPlan {
   const minReplicas = integer('minReplicas', spec.minReplicas, PRESET_MIN_REPLICAS[preset], 0, 10_000);
   if (minReplicas === 0 && spec.wakeSource === undefined) {
     throw new SpecError(

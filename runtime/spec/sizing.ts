@@ -1,7 +1,13 @@
 import { DEFAULTS, SIZING } from './defaults';
 import { SpecError } from './errors';
 import { assertFargateSize, smallestFargateSize } from './fargate-sizes';
-import type { CapacityKind, CompanionSpec, ExecutionProvider, InferenceServiceSpec } from './inference-service-spec';
+import type {
+  CapacityKind,
+  CompanionSpec,
+  EngineServiceSpec,
+  ExecutionProvider,
+  InferenceServiceSpec,
+} from './inference-service-spec';
 import type { ModelPlan } from './inference-service-plan';
 import { INSTANCE_CATALOG, lookUpInstance, type Architecture, type InstanceFacts } from './instance-catalog';
 import { rowBytes } from './model-facts';
@@ -36,7 +42,7 @@ export interface ResourcesPlan {
  * Decides what one replica gets and proves that the models fit into it.
  * @throws SpecError with the two numbers that do not fit.
  */
-export function planResources(spec: InferenceServiceSpec, models: readonly ModelPlan[]): ResourcesPlan {
+export function planResources(spec: EngineServiceSpec, models: readonly ModelPlan[]): ResourcesPlan {
   const executionProvider = spec.executionProvider ?? ((spec.instanceTypes?.length ?? 0) > 0 ? 'cuda' : 'cpu');
   const onGpu = executionProvider !== 'cpu';
   const gpuCount = planGpuCount(spec, executionProvider);
@@ -65,7 +71,7 @@ export function planResources(spec: InferenceServiceSpec, models: readonly Model
   return { ...common, instanceTypes, ...share, intraOpThreads: threads(share.vcpu - companions.vcpu, executors) };
 }
 
-function planCompanions({ companions }: InferenceServiceSpec): CompanionSpec {
+function planCompanions({ companions }: EngineServiceSpec): CompanionSpec {
   return {
     vcpu: number('companions.vcpu', companions?.vcpu, 0, 0, 16),
     memoryMiB: integer('companions.memoryMiB', companions?.memoryMiB, 0, 0, 65_536),
