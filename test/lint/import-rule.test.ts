@@ -21,9 +21,9 @@ describe('the linter refuses', () => {
     ['runtime/spec/errors.ts', "import * as onnx from '../onnx/tensor-encoding';\nexport const x = onnx;\n"],
     ['cdk/index.ts', "import * as p from '../pulumi';\nexport const x = p;\n"],
     ['cdk/index.ts', "import * as p from '@pulumi/pulumi';\nexport const x = p;\n"],
-    ['runtime/worker/main.mts', "import * as s from '../server/errors';\nexport const x = s;\n"],
-    ['runtime/worker/main.mts', "import * as c from 'aws-cdk-lib';\nexport const x = c;\n"],
-    ['runtime/smoke-test/main.mts', "import * as m from '../model/publish-model';\nexport const x = m;\n"],
+    ['runtime/worker/queue-worker.ts', "import * as s from '../server/errors';\nexport const x = s;\n"],
+    ['runtime/worker/queue-worker.ts', "import * as c from 'aws-cdk-lib';\nexport const x = c;\n"],
+    ['runtime/smoke-test/compare.ts', "import * as m from '../model/publish-model';\nexport const x = m;\n"],
     ['pulumi/index.ts', "import * as c from '../cdk';\nexport const x = c;\n"],
     ['pulumi/index.ts', "import * as c from 'aws-cdk-lib';\nexport const x = c;\n"],
     ['runtime/onnx/tensor-encoding.ts', "import * as ort from 'onnxruntime-node';\nexport const x = ort;\n"],
@@ -38,7 +38,7 @@ test('the linter lets through what the architecture allows', async () => {
     await findings('cdk/index.ts', "import { DEFAULTS } from '../runtime/spec';\nexport const x = DEFAULTS;\n"),
   ).toEqual([]);
   expect(
-    await findings('runtime/smoke-test/main.mts', "import * as m from '../model/tolerance';\nexport const x = m;\n"),
+    await findings('runtime/smoke-test/compare.ts', "import * as m from '../model/tolerance';\nexport const x = m;\n"),
   ).toEqual([]);
   expect(
     await findings(
