@@ -15,7 +15,17 @@
  * The machines of a production group are protected from being scaled in, and a delete may wait for the last of them:
  * `aws autoscaling set-instance-protection --no-protected-from-scale-in` lets them go.
  */
-import { App, Aws, CfnOutput, CfnParameter, Fn, RemovalPolicy, Stack, type StackProps } from 'aws-cdk-lib';
+import {
+  App,
+  Aws,
+  CfnOutput,
+  CfnParameter,
+  Fn,
+  RemovalPolicy,
+  Stack,
+  type AppProps,
+  type StackProps,
+} from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as ecr from 'aws-cdk-lib/aws-ecr';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
@@ -122,7 +132,12 @@ export class DigitsGpuStack extends Stack {
   }
 }
 
-export const app = new App();
-new DigitsStack(app, 'Digits');
-new DigitsStoresStack(app, 'DigitsStores');
-new DigitsGpuStack(app, 'DigitsGpu');
+export function createApp(props?: AppProps): App {
+  const app = new App(props);
+  new DigitsStack(app, 'Digits');
+  new DigitsStoresStack(app, 'DigitsStores');
+  new DigitsGpuStack(app, 'DigitsGpu');
+  return app;
+}
+
+export const app = createApp();
