@@ -18,6 +18,8 @@ import { fileURLToPath } from 'node:url';
 const CONTAINERS = dirname(fileURLToPath(import.meta.url));
 const PACKAGE_ROOT = dirname(CONTAINERS);
 
+/** What the image runs, with the chunks that it loads; each Dockerfile copies them by name. */
+const PROGRAMS = ['server.mjs'];
 const CHUNKS = 'server-chunks';
 const LICENCE_TEXTS = ['GPL-3.0.txt', 'LGPL-3.0.txt'];
 const SHARED = ['package.json', 'package-lock.json', 'healthcheck.mjs', 'keep-platform.mjs'].map((name) =>
@@ -44,7 +46,7 @@ export function layOutImageContexts(distDirectory) {
       rmSync(context, { recursive: true, force: true });
       mkdirSync(join(context, 'licenses'), { recursive: true });
       for (const source of sources) copy(join(CONTAINERS, source), join(context, basename(source)));
-      copy(join(distDirectory, 'server.mjs'), join(context, 'server.mjs'));
+      for (const program of PROGRAMS) copy(join(distDirectory, program), join(context, program));
       mkdirSync(join(context, CHUNKS));
       for (const chunk of readdirSync(join(distDirectory, CHUNKS))) {
         copy(join(distDirectory, CHUNKS, chunk), join(context, CHUNKS, chunk));

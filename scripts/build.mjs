@@ -34,6 +34,9 @@ const SOURCES = [
   'tsconfig.build.json',
 ];
 
+// What runs in an image beside the server's chunks: its name there, `/app/<name>.mjs`, and its source.
+const IMAGE_PROGRAMS = { server: 'runtime/server/main.mts' };
+
 export async function build({ ifNeeded = false } = {}) {
   if (ifNeeded && existsSync(stamp) && newest(SOURCES.map((name) => join(root, name))) <= statSync(stamp).mtimeMs)
     return;
@@ -82,7 +85,7 @@ async function packagesOfImages() {
 async function bundleServer(folder) {
   const { build: bundle } = await import('esbuild');
   const { metafile } = await bundle({
-    entryPoints: { server: join(root, 'runtime/server/main.mts') },
+    entryPoints: Object.fromEntries(Object.entries(IMAGE_PROGRAMS).map(([name, source]) => [name, join(root, source)])),
     outdir: folder,
     outExtension: { '.js': '.mjs' },
     chunkNames: 'server-chunks/[name]-[hash]',
