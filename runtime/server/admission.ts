@@ -20,6 +20,8 @@ export interface AdmissionOptions {
   readonly model: string;
   readonly policy: BatchPolicy;
   readonly queue: BatchQueue;
+  /** Rows that left the queue and have not begun. */
+  readonly aheadRows: () => number;
   /** What a run costs by the clock, with all that goes on beside it. */
   readonly pace: RunCost;
   readonly executors: () => number;
@@ -60,8 +62,8 @@ export class Admission {
   private makeRoom(level: number, share: Share, rows: number, busySeconds: number): ServerError | undefined {
     const { policy, queue, evict } = this.options;
     for (;;) {
-      const waiting = queue.rows;
-      const wait = this.waitSeconds(waiting, busySeconds);
+      const waiting = this.waitingRows;
+      const wait = this.waitSeconds(queue.rows, busySeconds);
       // A request larger than the whole depth may still wait alone.
       const isFull = waiting > 0 && waiting + rows > policy.queueDepthRows;
       if (!isFull && wait <= policy.queueSeconds) return undefined;
@@ -72,6 +74,10 @@ export class Admission {
     }
   }
 
+  private get waitingRows(): number {
+    return this.options.queue.rows + this.options.aheadRows();
+  }
+
   /** Seconds until so many waiting rows have been handed to executors. */
   private waitSeconds(rows: number, busySeconds: number): number {
     const { queue, pace, executors } = this.options;
@@ -79,17 +85,17 @@ export class Admission {
   }
 
   private full(rows: number, wait: number): ServerError {
-    const { model, policy, queue } = this.options;
+    const { model, policy } = this.options;
     return refusal(
-      `the queue of model '${model}' is full: ${queue.rows} of ${policy.queueDepthRows} rows wait, got ${rows} more`,
+      `the queue of model '${model}' is full: ${this.waitingRows} of ${policy.queueDepthRows} rows wait, got ${rows} more`,
       wait,
     );
   }
 
   private tooLong(wait: number, allowed: number): ServerError {
-    const { model, queue } = this.options;
+    const { model } = this.options;
     return refusal(
-      `the queue of model '${model}' is too long: ${queue.rows} rows wait, a predicted ${show(wait)} s, at most ${show(Math.max(0, allowed))} s would do`,
+      `the queue of model '${model}' is too long: ${this.waitingRows} rows wait, a predicted ${show(wait)} s, at most ${show(Math.max(0, allowed))} s would do`,
       wait,
     );
   }

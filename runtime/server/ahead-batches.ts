@@ -17,7 +17,7 @@ const COPIED_BYTES = 64 * 1_024;
 const PATIENCE_MS = 100;
 
 export interface AheadBatchesOptions {
-  readonly policy: Pick<BatchPolicy, 'maxBatchRows'>;
+  readonly policy: Pick<BatchPolicy, 'maxBatchRows' | 'queues'>;
   readonly pace: RunCost;
   readonly running: Roster<RunningBatch>;
   readonly scheduler: Scheduler;
@@ -26,13 +26,25 @@ export interface AheadBatchesOptions {
 /** Batches that executors have been given while they run others. */
 export class AheadBatches {
   private count = 0;
+  private heldRows = 0;
   private isWatched = false;
+  /** A bound on who waits, by number or by time, is kept to the letter only in the queue. */
+  private readonly isAllowed: boolean;
 
-  constructor(private readonly options: AheadBatchesOptions) {}
+  constructor(private readonly options: AheadBatchesOptions) {
+    this.isAllowed = options.policy.queues.every(({ maxQueueSize, defaultTimeoutMs }) => {
+      return maxQueueSize === Infinity && defaultTimeoutMs === Infinity;
+    });
+  }
+
+  /** Rows in them. They wait as those in the queue do. */
+  get rows(): number {
+    return this.heldRows;
+  }
 
   /** Whether some executor that is busy has nothing ahead. */
   get hasRoom(): boolean {
-    return this.count < this.options.running.size;
+    return this.isAllowed && this.count < this.options.running.size;
   }
 
   /**
@@ -55,6 +67,7 @@ export class AheadBatches {
     batch.lead = lead;
     lead.ahead = batch;
     this.count += 1;
+    this.heldRows += batch.rows;
     this.watch();
   }
 
@@ -62,6 +75,7 @@ export class AheadBatches {
   remove(batch: RunningBatch): void {
     batch.lead = undefined;
     this.count -= 1;
+    this.heldRows -= batch.rows;
   }
 
   private watch(): void {

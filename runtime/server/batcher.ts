@@ -69,6 +69,7 @@ export class Batcher {
       policy,
       queue: this.queue,
       pace,
+      aheadRows: () => this.ahead.rows,
       executors: () => pool.liveCount,
       busySeconds: (now) => this.busySeconds(now),
       evict: (call, reason) => {
@@ -79,7 +80,7 @@ export class Batcher {
   }
 
   get queuedRows(): number {
-    return this.queue.rows;
+    return this.queue.rows + this.ahead.rows;
   }
 
   /**

@@ -15,6 +15,8 @@ const KEPT_BYTES = 32 * 1_024 * 1_024;
 export class ReusableMemory {
   private readonly kept = new Map<number, ArrayBuffer[]>();
   private keptBytes = 0;
+  /** What may be detached: other buffers of these sizes belong to somebody, such as the pool of Node 24. */
+  private readonly taken = new WeakSet<ArrayBuffer>();
 
   constructor(private readonly limit = KEPT_BYTES) {}
 
@@ -22,9 +24,10 @@ export class ReusableMemory {
   take(bytes: number): ArrayBuffer {
     if (bytes < LEAST_BYTES) return new ArrayBuffer(bytes);
     const size = sizeFor(bytes);
-    const buffer = this.kept.get(size)?.pop();
-    if (buffer === undefined) return new ArrayBuffer(size);
-    this.keptBytes -= size;
+    const used = this.kept.get(size)?.pop();
+    if (used !== undefined) this.keptBytes -= size;
+    const buffer = used ?? new ArrayBuffer(size);
+    this.taken.add(buffer);
     return buffer;
   }
 
@@ -39,9 +42,9 @@ export class ReusableMemory {
     this.keptBytes += size;
   }
 
-  /** As `give`, for a buffer that views may still be left of: they become empty. */
+  /** As `give`, for a buffer that was taken here and that views may still be left of: they become empty. */
   reclaim(buffer: ArrayBuffer): void {
-    if (isReusable(buffer)) this.give(detach(buffer));
+    if (this.taken.delete(buffer) && buffer.byteLength > 0) this.give(detach(buffer));
   }
 
   /** Makes room: of another size before one of its own. */

@@ -234,7 +234,12 @@ test('nor is one where batches are handed over ahead', async () => {
     runMs: 3,
     policy: {
       ...given.policy,
-      queues: given.policy.queues.map((one) => ({ ...one, defaultTimeoutMs: Infinity, allowTimeoutOverride: false })),
+      queues: given.policy.queues.map((one) => ({
+        ...one,
+        maxQueueSize: Infinity,
+        defaultTimeoutMs: Infinity,
+        allowTimeoutOverride: false,
+      })),
     },
     // Who gives up is in a batch with others, which is run all the same.
     arrivals: given.arrivals.map((one) => ({ ...one, at: Math.floor(one.at / 6), patienceMs: Infinity })),

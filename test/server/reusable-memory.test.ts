@@ -58,7 +58,8 @@ test('views of memory that is reclaimed become empty, so that nobody reads what 
 
 test('a buffer that was not taken here is left alone', () => {
   const memory = new ReusableMemory();
-  const view = new Uint8Array(100_001);
+  // So large is the pool of which Node 24 makes short buffers; it cannot be detached.
+  const view = new Uint8Array(64 * KIB);
   memory.reclaim(view.buffer);
-  expect(view.byteLength).toBe(100_001);
+  expect(view.byteLength).toBe(64 * KIB);
 });
