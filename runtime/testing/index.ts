@@ -1,3 +1,4 @@
+export { goldenDifference, scrubTemplate, type Template } from './golden-template';
 export { applyToCluster, type KubernetesApplyOptions } from './kubernetes-apply';
 export {
   assertSameResources,

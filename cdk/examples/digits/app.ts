@@ -139,5 +139,3 @@ export function createApp(props?: AppProps): App {
   new DigitsGpuStack(app, 'DigitsGpu');
   return app;
 }
-
-export const app = createApp();
