@@ -17,7 +17,7 @@ export interface CloudwatchPublisherOptions {
    * Asked once for each period; undefined while there is nothing to say: a replica that does not serve yet would pull the
    * averages down.
    */
-  readonly read: () => CloudwatchPeriod | undefined;
+  readonly read: () => Promise<CloudwatchPeriod> | undefined;
   readonly write: (line: string) => void;
 }
 
@@ -29,20 +29,26 @@ const DIGITS = 4;
 /** Writes a replica's metrics in CloudWatch's Embedded Metric Format, from which CloudWatch Logs makes metrics. */
 export class CloudwatchPublisher {
   private timer: NodeJS.Timeout | undefined;
+  private isReading = false;
 
   constructor(private readonly options: CloudwatchPublisherOptions) {}
 
   start(): void {
-    this.timer = setInterval(() => this.publish(), CLOUDWATCH.periodSeconds * 1_000).unref();
+    this.timer = setInterval(() => void this.publish(), CLOUDWATCH.periodSeconds * 1_000).unref();
   }
 
   stop(): void {
     clearInterval(this.timer);
   }
 
-  private publish(): void {
+  private async publish(): Promise<void> {
     const { cluster, service, read, write } = this.options;
-    const period = read();
+    // A GPU that does not answer must not gather readers.
+    if (this.isReading) return;
+    this.isReading = true;
+    // Nor may one that fails end the replica: what was counted comes with the next line.
+    const period = await Promise.resolve(read()).catch(() => undefined);
+    this.isReading = false;
     if (period === undefined) return;
     write(`${JSON.stringify(embeddedMetrics({ cluster, service }, period, Date.now()))}\n`);
   }

@@ -73,6 +73,7 @@ export class Metrics {
   private readonly eventLoopDelay = new EventLoopDelay();
   private readonly periods = new PeriodTotals();
   private gpus: readonly GpuReading[] = [];
+  private coldStartSeconds: number | undefined;
 
   constructor(
     private readonly service: { readonly cluster: string; readonly service: string },
@@ -101,7 +102,8 @@ export class Metrics {
   }
 
   /** What came since the last call, over all models. For one caller alone: each call begins a new period. */
-  takePeriod(): CloudwatchPeriod {
+  async takePeriod(): Promise<CloudwatchPeriod> {
+    const gpus = (await this.sources.gpus?.()) ?? [];
     const models = this.measured();
     return this.periods.take({
       saturation: this.sources.saturation(),
@@ -111,7 +113,14 @@ export class Metrics {
       batchRows: models.map(({ batchRows }) => batchRows),
       efficiencies: this.sources.models().flatMap(({ efficiency }) => efficiency ?? []),
       eventLoopDelaySeconds: this.eventLoopDelay.seconds('0.99'),
+      coldStartSeconds: this.coldStartSeconds,
+      gpuUtilizations: gpus.flatMap(({ utilization }) => utilization ?? []),
     });
+  }
+
+  /** The replica serves for the first time. @param seconds Since its process began. */
+  becameReady(seconds: number): void {
+    this.coldStartSeconds ??= seconds;
   }
 
   /** Stops what runs by itself. */
@@ -208,6 +217,9 @@ export class Metrics {
       ),
       family('gauge', METRICS.eventLoopDelay, 'How late the event loop was in the last 10 s, by quantile', () =>
         this.eventLoopDelay.samples(),
+      ),
+      family('gauge', METRICS.coldStart, 'Seconds from the start of the process until it was ready', () =>
+        this.coldStartSeconds === undefined ? [] : [[{}, this.coldStartSeconds]],
       ),
       family('counter', METRICS.modelReloads, 'Changes of models in the model repository, by how they ended', () =>
         Array.from(this.reloads.values(), ({ labels, count }): Sample => [labels, count]),

@@ -286,8 +286,12 @@ export class InferenceServer {
     this.saturation.start();
     if (settings.cloudwatchMetrics) this.cloudwatch.start();
     await this.lifecycle.start(signal);
-    if (this.models.isReady) log.info('ready');
-    else log.error({ reason: whyNotReady(this.models) }, 'not ready');
+    if (this.models.isReady) {
+      this.metrics.becameReady(performance.now() / 1_000);
+      log.info('ready');
+    } else {
+      log.error({ reason: whyNotReady(this.models) }, 'not ready');
+    }
     this.lifecycle.watch();
   }
 

@@ -12,6 +12,7 @@ export const METRICS = {
   queueRows: 'slipway_queue_rows',
   modelReady: 'slipway_model_ready',
   modelLoadDuration: 'slipway_model_load_duration_seconds',
+  coldStart: 'slipway_cold_start_seconds',
   nonfiniteOutputs: 'slipway_nonfinite_outputs_total',
   efficiency: 'slipway_efficiency_ratio',
   modelReloads: 'slipway_model_reloads_total',
@@ -77,4 +78,6 @@ export const CLOUDWATCH_METRICS = [
   { name: METRICS.batchRows, unit: 'None' },
   { name: METRICS.efficiency, unit: 'None' },
   { name: METRICS.eventLoopDelay, unit: 'Seconds' },
+  { name: METRICS.coldStart, unit: 'Seconds' },
+  { name: METRICS.gpuUtilization, unit: 'None' },
 ] as const;

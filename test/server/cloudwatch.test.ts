@@ -1,5 +1,5 @@
-import { expect, onTestFinished, test } from 'vitest';
-import { embeddedMetrics } from '../../runtime/server/cloudwatch-publisher';
+import { expect, onTestFinished, test, vi } from 'vitest';
+import { CloudwatchPublisher, embeddedMetrics } from '../../runtime/server/cloudwatch-publisher';
 import { Metrics, type ScrapedModel } from '../../runtime/server/metrics';
 import { Histogram } from '../../runtime/server/metrics/histogram';
 import { CLOUDWATCH_METRICS } from '../../runtime/spec/metric-names';
@@ -28,6 +28,8 @@ test('the names and units in CloudWatch are public API and change only on purpos
       "slipway_batch_rows None",
       "slipway_efficiency_ratio None",
       "slipway_event_loop_delay_seconds Seconds",
+      "slipway_cold_start_seconds Seconds",
+      "slipway_gpu_utilization_ratio None",
     ]
   `);
 });
@@ -54,6 +56,7 @@ test('writes metrics in the Embedded Metric Format where CloudWatch reads standa
             { Name: 'slipway_requests_total', Unit: 'Count' },
             { Name: 'slipway_requests_failed_total', Unit: 'Count' },
             { Name: 'slipway_event_loop_delay_seconds', Unit: 'Seconds' },
+            { Name: 'slipway_cold_start_seconds', Unit: 'Seconds' },
           ],
         },
       ],
@@ -63,12 +66,13 @@ test('writes metrics in the Embedded Metric Format where CloudWatch reads standa
     slipway_requests_failed_total: 0,
     outcomes: {},
   });
+  expect(line['slipway_cold_start_seconds']).toBeGreaterThan(0);
   // Idle: no more than what the process does by itself.
   expect(line['slipway_saturation']).toBeGreaterThanOrEqual(0);
   expect(line['slipway_saturation']).toBeLessThan(0.2);
 });
 
-test('a period counts what came in it, over all models, and nothing twice', () => {
+test('a period counts what came in it, over all models, and nothing twice', async () => {
   const [one, two] = [
     { name: 'one', version: 1, efficiency: 0.9 },
     { name: 'two', version: 3, efficiency: 0.5 },
@@ -82,7 +86,7 @@ test('a period counts what came in it, over all models, and nothing twice', () =
   metrics.ran(one, 4, result(0.01));
   metrics.ran(two, 8, result(0.03));
   metrics.queued(one, 0.003);
-  expect(metrics.takePeriod()).toMatchObject({
+  expect(await metrics.takePeriod()).toMatchObject({
     values: {
       slipway_saturation: 0.25,
       slipway_requests_total: 5,
@@ -95,13 +99,63 @@ test('a period counts what came in it, over all models, and nothing twice', () =
     outcomes: { ok: 2, queue_full: 1, deadline: 1, client_error: 1 },
   });
   metrics.answered(one, 'oip-json', 'ok', 0.01);
-  const { values, outcomes } = metrics.takePeriod();
+  const { values, outcomes } = await metrics.takePeriod();
   expect(outcomes).toEqual({ ok: 1 });
   expect(values).toMatchObject({ slipway_requests_total: 1, slipway_requests_failed_total: 0 });
   expect(values).not.toHaveProperty('slipway_run_duration_seconds');
 });
 
-test('a line has a bounded size, however many requests and models there were', () => {
+test('a start is told once, so that its samples can be counted', async () => {
+  const metrics = metricsOf();
+  expect((await metrics.takePeriod()).values).not.toHaveProperty('slipway_cold_start_seconds');
+  metrics.becameReady(12.5);
+  metrics.becameReady(99);
+  expect((await metrics.takePeriod()).values).toMatchObject({ slipway_cold_start_seconds: 12.5 });
+  expect((await metrics.takePeriod()).values).not.toHaveProperty('slipway_cold_start_seconds');
+  expect((await metrics.expose()).text).toContain('slipway_cold_start_seconds 12.5\n');
+});
+
+test('each GPU that says it is a value, and without one the metric is not there', async () => {
+  const gpus = [{ utilization: 0.5 }, { utilization: 0 }, {}].map((reading, index) => ({
+    index,
+    uuid: `GPU-${index}`,
+    name: 'L4',
+    ...reading,
+  }));
+  const measured = new Metrics(SERVICE, {
+    saturation: () => 0,
+    models: () => [],
+    gpus: () => Promise.resolve(gpus),
+  });
+  onTestFinished(() => measured.close());
+  expect((await measured.takePeriod()).values).toMatchObject({ slipway_gpu_utilization_ratio: [0.5, 0] });
+  expect((await metricsOf().takePeriod()).values).not.toHaveProperty('slipway_gpu_utilization_ratio');
+});
+
+test('a GPU that fails or does not answer costs lines, never the replica', async () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const lines: string[] = [];
+  const period = { values: { slipway_saturation: 0.5 }, outcomes: {} };
+  const reads = [
+    () => Promise.reject(new Error('the GPU has fallen off the bus')),
+    () => Promise.resolve(period),
+    () => new Promise<typeof period>(() => {}),
+  ];
+  let asked = 0;
+  const publisher = new CloudwatchPublisher({
+    ...SERVICE,
+    read: () => reads[asked++]!(),
+    write: (line) => lines.push(line),
+  });
+  publisher.start();
+  onTestFinished(() => publisher.stop());
+  await vi.advanceTimersByTimeAsync(60_000);
+  expect(lines).toHaveLength(1);
+  expect(asked).toBe(3);
+});
+
+test('a line has a bounded size, however many requests and models there were', async () => {
   const models = Array.from({ length: 500 }, (_, i) => ({ name: `m${i}`, version: 1, efficiency: i / 500 + 1e-9 / 3 }));
   const metrics = metricsOf(models);
   for (const model of models) {
@@ -109,7 +163,7 @@ test('a line has a bounded size, however many requests and models there were', (
     metrics.ran(model, 3, result(Math.SQRT1_2));
     metrics.answered(model, 'oip-json', 'ok', 1 / 3);
   }
-  const line = JSON.stringify(embeddedMetrics(SERVICE, metrics.takePeriod(), Date.now()));
+  const line = JSON.stringify(embeddedMetrics(SERVICE, await metrics.takePeriod(), Date.now()));
   expect(line.length).toBeLessThan(1_500);
   const { slipway_queue_duration_seconds: waits, slipway_efficiency_ratio: ratios } = JSON.parse(line) as Record<
     string,

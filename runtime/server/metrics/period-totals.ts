@@ -14,6 +14,10 @@ export interface CountedTotals {
   readonly efficiencies: readonly number[];
   /** The 99th percentile; undefined before anything was measured. */
   readonly eventLoopDelaySeconds: number | undefined;
+  /** Of this replica; undefined before it was ready. */
+  readonly coldStartSeconds: number | undefined;
+  /** Of each GPU that says it. */
+  readonly gpuUtilizations: readonly number[];
 }
 
 const NOTHING = new Histogram([]);
@@ -30,6 +34,7 @@ const WAITS = 20;
 export class PeriodTotals {
   /** Weak: a version that was reloaded is gone, with what it counted since the last look. */
   private readonly seen = new WeakMap<Histogram, Histogram>();
+  private hasToldColdStart = false;
 
   /** What came since the last look. */
   take(totals: CountedTotals): CloudwatchPeriod {
@@ -41,7 +46,10 @@ export class PeriodTotals {
     const counted = OUTCOMES.map((outcome) => ({ outcome, count: outcomes[outcome] ?? 0 }));
     const sum = (counts: typeof counted): number => counts.reduce((all, { count }) => all + count, 0);
     const queue = this.since(totals.queueDurations);
-    const { eventLoopDelaySeconds } = totals;
+    const { eventLoopDelaySeconds, coldStartSeconds, gpuUtilizations } = totals;
+    // A replica starts once: told again, its start would count as many as it has periods.
+    const isColdStartNew = coldStartSeconds !== undefined && !this.hasToldColdStart;
+    this.hasToldColdStart ||= isColdStartNew;
     return {
       values: {
         [METRICS.saturation]: totals.saturation,
@@ -53,6 +61,8 @@ export class PeriodTotals {
         // The least efficient first, should there be more models than a line has room for.
         [METRICS.efficiency]: [...totals.efficiencies].sort((a, b) => a - b),
         ...(eventLoopDelaySeconds === undefined ? {} : { [METRICS.eventLoopDelay]: eventLoopDelaySeconds }),
+        ...(isColdStartNew ? { [METRICS.coldStart]: coldStartSeconds } : {}),
+        ...(gpuUtilizations.length === 0 ? {} : { [METRICS.gpuUtilization]: gpuUtilizations }),
       },
       outcomes,
     };
