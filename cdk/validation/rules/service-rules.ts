@@ -16,7 +16,8 @@ const SERVICE = 'AWS::ECS::Service';
 const TARGET_GROUP = 'AWS::ElasticLoadBalancingV2::TargetGroup';
 const LISTENER = 'AWS::ElasticLoadBalancingV2::Listener';
 const SCALABLE_TARGET = 'AWS::ApplicationAutoScaling::ScalableTarget';
-const MIN_GRACE_SECONDS = 300;
+// CDK's own default is 60, in which no GPU replica has opened its model.
+const MIN_GRACE_SECONDS = 120;
 
 /** Rules about services, their rollouts, their scaling and what stands before them. */
 export const SERVICE_RULES = [
