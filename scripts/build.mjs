@@ -35,7 +35,7 @@ const SOURCES = [
 ];
 
 // What runs in an image beside the server's chunks: its name there, `/app/<name>.mjs`, and its source.
-const IMAGE_PROGRAMS = { server: 'runtime/server/main.mts' };
+const IMAGE_PROGRAMS = { server: 'runtime/server/main.mts', worker: 'runtime/worker/main.mts' };
 
 export async function build({ ifNeeded = false } = {}) {
   if (ifNeeded && existsSync(stamp) && newest(SOURCES.map((name) => join(root, name))) <= statSync(stamp).mtimeMs)
