@@ -15,10 +15,19 @@ type Claims = Map<string, IConstruct>;
  */
 export function claim(owner: IConstruct, kind: ClaimKind, key: string): IConstruct | undefined {
   const claims = claimsOf(owner.node.root);
-  const name = `${kind}\n${key}`;
+  const name = nameOf(kind, key);
   const earlier = claims.get(name);
   if (earlier === undefined) claims.set(name, owner);
   return earlier === owner ? undefined : earlier;
+}
+
+/** The construct that has a name of a kind, where one has taken it yet. */
+export function ownerOf(scope: IConstruct, kind: ClaimKind, key: string): IConstruct | undefined {
+  return claimsOf(scope.node.root).get(nameOf(kind, key));
+}
+
+function nameOf(kind: ClaimKind, key: string): string {
+  return `${kind}\n${key}`;
 }
 
 function claimsOf(root: IConstruct & { [REGISTRY]?: Claims }): Claims {

@@ -1,0 +1,209 @@
+import { RemovalPolicy } from 'aws-cdk-lib';
+import * as ec2 from 'aws-cdk-lib/aws-ec2';
+import * as logs from 'aws-cdk-lib/aws-logs';
+import { Construct } from 'constructs';
+import { SpecError, type Preset } from '../runtime/spec';
+import { integer } from '../runtime/spec/numbers';
+
+/** AWS services that replicas and machines reach inside the VPC; S3 is always among them, its endpoint costs nothing. */
+export type EndpointSet = 'none' | 'minimal' | 'full';
+
+const Service = ec2.InterfaceVpcEndpointAwsService;
+
+// Without a way out, a machine that cannot ask one of these never joins its cluster, or never gets its image or logs out.
+const MINIMAL = [
+  Service.ECR,
+  Service.ECR_DOCKER,
+  Service.CLOUDWATCH_LOGS,
+  Service.ECS,
+  Service.ECS_AGENT,
+  Service.ECS_TELEMETRY,
+];
+// What services of some kinds ask besides: secrets, keys, queues, tokens of roles, parameters, a shell in a container.
+const FULL = [
+  ...MINIMAL,
+  Service.SECRETS_MANAGER,
+  Service.KMS,
+  Service.SQS,
+  Service.STS,
+  Service.SSM,
+  Service.SSM_MESSAGES,
+  Service.CLOUDWATCH_MONITORING,
+];
+const ENDPOINTS: Readonly<Record<EndpointSet, readonly ec2.InterfaceVpcEndpointAwsService[]>> = {
+  none: [],
+  minimal: MINIMAL,
+  full: FULL,
+};
+
+export interface PlatformNetworkProps {
+  /**
+   * A VPC that exists; its endpoints, routes and flow logs are its owner's.
+   * @default - one of its own, with subnets that have no way out, endpoints for what replicas need, and flow logs
+   */
+  readonly vpc?: ec2.IVpc;
+  /**
+   * Subnets of `vpc` for machines, replicas and the load balancer: one in each zone.
+   * @default - those with a way out, or else the isolated ones
+   */
+  readonly vpcSubnets?: ec2.SubnetSelection;
+  /** Addresses of the own VPC. @default '10.0.0.0/16' */
+  readonly cidr?: string;
+  /** Zones of the own VPC; two where the stack names no region. @default 2 */
+  readonly maxAzs?: number;
+  /**
+   * `nat`: replicas of the own VPC reach the internet through NAT gateways, one in each zone in production.
+   * @default 'none'
+   */
+  readonly egress?: 'none' | 'nat';
+  /**
+   * Interface endpoints of the own VPC, each charged by the hour and zone. `minimal`: what ECS on EC2 and Fargate needs
+   * to start a replica. `full`: secrets, keys, queues, role tokens, parameters, metrics and shells too.
+   * @default - 'minimal' without a way out, 'none' with NAT gateways
+   */
+  readonly endpoints?: EndpointSet;
+  /** How long flow logs of the own VPC are kept. @default RetentionDays.ONE_MONTH */
+  readonly logRetention?: logs.RetentionDays;
+}
+
+export interface PlatformNetwork {
+  readonly vpc: ec2.IVpc;
+  /** The subnets themselves, one in each zone. */
+  readonly vpcSubnets: ec2.SubnetSelection;
+  readonly subnets: readonly ec2.ISubnet[];
+  readonly subnetType: 'isolated' | 'private';
+  readonly endpoints: PlatformEndpoints;
+}
+
+/**
+ * Makes the platform's VPC, or finds its way about in a given one.
+ * @throws SpecError NETWORK_CHOICE for choices that exclude each other.
+ */
+export function createNetwork(scope: Construct, preset: Preset, props: PlatformNetworkProps): PlatformNetwork {
+  assertChoices(props);
+  const cidr = props.cidr ?? '10.0.0.0/16';
+  const vpc = props.vpc ?? createVpc(scope, preset, cidr, props);
+  const selected = vpc.selectSubnets(props.vpcSubnets ?? { subnetType: preferredType(vpc), onePerAz: true });
+  if (selected.subnets.length === 0) {
+    throw new SpecError('NETWORK_CHOICE', 'vpcSubnets', 'must select at least one subnet of the VPC, got none');
+  }
+  const vpcSubnets = { subnets: selected.subnets };
+  const endpoints = new PlatformEndpoints(scope, 'Endpoints', {
+    vpc,
+    vpcSubnets,
+    ...(props.vpc === undefined ? { cidr } : {}),
+  });
+  if (props.vpc === undefined) {
+    ENDPOINTS[props.endpoints ?? (props.egress === 'nat' ? 'none' : 'minimal')].forEach((each) => endpoints.add(each));
+  }
+  const isolated = new Set(vpc.isolatedSubnets.map(({ node }) => node.path));
+  return {
+    vpc,
+    vpcSubnets,
+    subnets: selected.subnets,
+    subnetType: selected.subnets.some(({ node }) => isolated.has(node.path)) ? 'isolated' : 'private',
+    endpoints,
+  };
+}
+
+function assertChoices(props: PlatformNetworkProps): void {
+  const ownVpcOnly = ['cidr', 'maxAzs', 'egress', 'endpoints', 'logRetention'] as const;
+  const contradiction = props.vpc === undefined ? undefined : ownVpcOnly.find((name) => props[name] !== undefined);
+  if (contradiction !== undefined) {
+    throw new SpecError(
+      'NETWORK_CHOICE',
+      contradiction,
+      `says how to make a VPC, but one is given in vpc; leave one of them out`,
+    );
+  }
+  if (props.vpc === undefined && props.vpcSubnets !== undefined) {
+    throw new SpecError('NETWORK_CHOICE', 'vpcSubnets', 'selects among the subnets of a VPC that exists, got no vpc');
+  }
+  if (props.endpoints === 'none' && props.egress !== 'nat') {
+    throw new SpecError(
+      'NETWORK_CHOICE',
+      'endpoints',
+      "got 'none' and no way out: no replica could ever be started; leave endpoints out or write egress: 'nat'",
+    );
+  }
+}
+
+function createVpc(scope: Construct, preset: Preset, cidr: string, props: PlatformNetworkProps): ec2.Vpc {
+  const maxAzs = integer('maxAzs', props.maxAzs, 2, 2, 6);
+  const nat = props.egress === 'nat';
+  const vpc = new ec2.Vpc(scope, 'Vpc', {
+    ipAddresses: ec2.IpAddresses.cidr(cidr),
+    maxAzs,
+    natGateways: nat ? (preset === 'production' ? maxAzs : 1) : 0,
+    subnetConfiguration: [
+      {
+        name: 'Replicas',
+        subnetType: nat ? ec2.SubnetType.PRIVATE_WITH_EGRESS : ec2.SubnetType.PRIVATE_ISOLATED,
+      },
+      ...(nat ? [{ name: 'Public', subnetType: ec2.SubnetType.PUBLIC, cidrMask: 26, mapPublicIpOnLaunch: false }] : []),
+    ],
+    // Models and layers of images, which are gigabytes, come this way and cost nothing to carry.
+    gatewayEndpoints: { S3: { service: ec2.GatewayVpcEndpointAwsService.S3 } },
+    // Emptying the default security group takes a Lambda function, and nothing here is in that group.
+    restrictDefaultSecurityGroup: false,
+  });
+  const group = new logs.LogGroup(scope, 'Logs', {
+    retention: props.logRetention ?? logs.RetentionDays.ONE_MONTH,
+    removalPolicy: preset === 'production' ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
+  });
+  vpc.addFlowLog('Rejected', {
+    trafficType: ec2.FlowLogTrafficType.REJECT,
+    destination: ec2.FlowLogDestination.toCloudWatchLogs(group),
+  });
+  return vpc;
+}
+
+function preferredType(vpc: ec2.IVpc): ec2.SubnetType {
+  return vpc.privateSubnets.length > 0 ? ec2.SubnetType.PRIVATE_WITH_EGRESS : ec2.SubnetType.PRIVATE_ISOLATED;
+}
+
+/** Ways to AWS services inside the VPC, behind one security group that HTTPS from inside the VPC passes. */
+export class PlatformEndpoints extends Construct {
+  private securityGroup: ec2.SecurityGroup | undefined;
+
+  constructor(
+    scope: Construct,
+    id: string,
+    private readonly props: {
+      readonly vpc: ec2.IVpc;
+      readonly vpcSubnets: ec2.SubnetSelection;
+      /** @default - the VPC's, which an imported VPC may not know */
+      readonly cidr?: string;
+    },
+  ) {
+    super(scope, id);
+  }
+
+  /** The endpoint of a service: one per service, however often it is asked for. */
+  add(service: ec2.InterfaceVpcEndpointAwsService): ec2.InterfaceVpcEndpoint {
+    const { vpc, vpcSubnets } = this.props;
+    const there = this.node.tryFindChild(service.shortName) as ec2.InterfaceVpcEndpoint | undefined;
+    return (
+      there ??
+      new ec2.InterfaceVpcEndpoint(this, service.shortName, {
+        vpc,
+        subnets: vpcSubnets,
+        service,
+        // The security group says who comes in.
+        open: false,
+        securityGroups: [(this.securityGroup ??= this.createSecurityGroup())],
+      })
+    );
+  }
+
+  private createSecurityGroup(): ec2.SecurityGroup {
+    const { vpc, cidr } = this.props;
+    const securityGroup = new ec2.SecurityGroup(this, 'SecurityGroup', {
+      vpc,
+      description: 'VPC endpoints: HTTPS comes in from the VPC, nothing goes out',
+      allowAllOutbound: false,
+    });
+    securityGroup.addIngressRule(ec2.Peer.ipv4(cidr ?? vpc.vpcCidrBlock), ec2.Port.tcp(443), 'from inside the VPC');
+    return securityGroup;
+  }
+}
