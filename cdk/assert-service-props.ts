@@ -1,7 +1,7 @@
 import * as logs from 'aws-cdk-lib/aws-logs';
-import { Construct } from 'constructs';
 import { SpecError } from '../runtime/spec';
 import type { InferenceServiceProps } from './inference-service';
+import { assertCapacity } from './service-machines';
 
 /**
  * Checks what this engine adds to the spec.
@@ -9,7 +9,7 @@ import type { InferenceServiceProps } from './inference-service';
  */
 export function assertServiceProps(props: InferenceServiceProps): void {
   assertListener(props);
-  assertCluster(props);
+  if (props.capacity !== undefined) assertCapacity(props.cluster, props.capacity);
   assertLogGroup(props);
 }
 
@@ -24,16 +24,6 @@ function assertListener(props: InferenceServiceProps): void {
         : 'the listener needs a certificate; or write plaintextInsideVpc: true to have clients inside the VPC speak plain HTTP',
     );
   }
-}
-
-function assertCluster({ cluster, capacity }: InferenceServiceProps): void {
-  if (capacity?.cluster === undefined || capacity.cluster === cluster) return;
-  const machines = Construct.isConstruct(capacity) ? `the machines of '${capacity.node.path}'` : 'the machines';
-  throw new SpecError(
-    'CLUSTER_MISMATCH',
-    'cluster',
-    `got '${cluster.node.path}', but ${machines} join '${capacity.cluster.node.path}'`,
-  );
 }
 
 // The scaling signal reaches CloudWatch in the log, and of other classes CloudWatch takes no metrics.

@@ -1,34 +1,37 @@
-import { Annotations, ArnFormat, Duration, RemovalPolicy, Stack, Token } from 'aws-cdk-lib';
-import type * as acm from 'aws-cdk-lib/aws-certificatemanager';
+import { Duration, RemovalPolicy, Stack, Token } from 'aws-cdk-lib';
 import type * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
-import * as elbv2 from 'aws-cdk-lib/aws-elasticloadbalancingv2';
+import type * as elbv2 from 'aws-cdk-lib/aws-elasticloadbalancingv2';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import {
-  lookUpInstance,
   planInferenceService,
   SpecError,
+  type EngineServiceSpec,
   type InferenceServicePlan,
   type InferenceServiceSpec,
 } from '../runtime/spec';
-import { acknowledge } from './acknowledge';
+import { claim } from './app-registry';
 import { assertServiceProps } from './assert-service-props';
 import { FARGATE_CAPACITY, type ICapacity } from './capacity';
-import { type Model } from './model';
+import { tasksOf } from './ecs-task-rights';
+import type { Model } from './model';
 import { bindModels } from './model-rights';
+import { Rollout } from './rollout';
 import { RuntimeImage } from './runtime-image';
-import { saturationMetric } from './saturation-metric';
+import { Scaling } from './scaling';
 import { ServiceAlarms } from './service-alarms';
+import { createEndpoint, type EndpointProps } from './service-endpoint';
+import { warnWhenRolloutHasNoRoom } from './service-machines';
+import { saturationMetric } from './service-metrics';
+import { scaleService, wakeSourceOf } from './service-scaling';
 import { createTaskDefinition } from './task-definition';
 
 /** The words of the spec, flat, and what only this engine knows. */
-export interface InferenceServiceProps extends Omit<
-  InferenceServiceSpec,
-  'name' | 'models' | 'capacity' | 'instanceTypes' | 'metricsFrom'
-> {
+export interface InferenceServiceProps
+  extends Omit<InferenceServiceSpec, 'name' | 'models' | 'capacity' | 'instanceTypes' | 'metricsFrom'>, EndpointProps {
   /**
    * Name of the service in metrics and logs; each service of a cluster needs its own.
    * @default - the construct's id in lower case, with dashes
@@ -42,16 +45,16 @@ export interface InferenceServiceProps extends Omit<
   readonly image?: RuntimeImage;
   /** Machines that replicas run on. @default - Fargate */
   readonly capacity?: ICapacity;
-  /** Certificate of the listener, which then speaks TLS on port 443. It is this or `plaintextInsideVpc`. */
-  readonly certificate?: acm.ICertificate;
-  /** Say true to have clients inside the VPC speak plain HTTP on port 80. @default false */
-  readonly plaintextInsideVpc?: boolean;
   /** Where replicas and the load balancer live. @default - the private subnets */
   readonly vpcSubnets?: ec2.SubnetSelection;
   /** Must be of the standard class: of others CloudWatch makes no metrics. @default - one of its own, kept in production */
   readonly logGroup?: logs.ILogGroup;
   /** How long the service's own log group keeps lines. @default RetentionDays.ONE_MONTH */
   readonly logRetention?: logs.RetentionDays;
+  /** What replicas are added and removed by. @default - the saturation that replicas publish */
+  readonly scaling?: readonly Scaling[];
+  /** How a new revision takes over. @default - rolling: replicas are replaced one after the other */
+  readonly rollout?: Rollout;
   /** Whether alarms are made. @default - true in production, false in development */
   readonly alarms?: boolean;
   /** What every alarm does when it goes off. @default - nothing; the alarms can be seen */
@@ -99,8 +102,9 @@ export class InferenceService extends Construct implements ec2.IConnectable {
     this.plan = planInferenceService(specOf(id, props));
     assertServiceProps(props);
     this.cluster = props.cluster;
-    this.node.addValidation({ validate: () => servicesOfSameName(this) });
+    claimName(this);
     const capacity = props.capacity ?? FARGATE_CAPACITY;
+    const rollout = props.rollout ?? Rollout.rolling();
     const vpcSubnets = props.vpcSubnets ?? { subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS };
 
     this.logGroup = props.logGroup ?? this.createLogGroup(props.logRetention);
@@ -116,29 +120,23 @@ export class InferenceService extends Construct implements ec2.IConnectable {
       models: locations,
     });
     this.securityGroup = this.createSecurityGroup();
-    this.service = this.createService(capacity, vpcSubnets);
-    this.waitForWhatReplicasNeed(policy, vpcSubnets);
 
-    this.loadBalancer = this.createLoadBalancer(vpcSubnets);
-    this.targetGroup = this.createTargetGroup();
-    this.listener = this.createListener(props.certificate);
-    this.connections = new ec2.Connections({
-      securityGroups: this.loadBalancer.connections.securityGroups,
-      defaultPort: ec2.Port.tcp(this.listener.port),
-    });
-    this.url = `${props.certificate === undefined ? 'http' : 'https'}://${this.loadBalancer.loadBalancerDnsName}`;
+    const endpoint = createEndpoint(this, { plan: this.plan, vpc: this.cluster.vpc, vpcSubnets, props });
+    this.loadBalancer = endpoint.loadBalancer;
+    this.targetGroup = endpoint.targets.http[0]!;
+    this.listener = endpoint.listener;
+    this.connections = endpoint.clients;
+    this.url = endpoint.url;
 
-    this.scaling = this.scaleOnSaturation();
+    const watched = { plan: this.plan, clusterName: this.cluster.clusterName, targets: endpoint.targets };
     if (props.alarms ?? this.plan.preset === 'production') {
-      this.alarms = new ServiceAlarms(this, 'Alarms', {
-        plan: this.plan,
-        saturation: this.metricSaturation(),
-        targetGroup: this.targetGroup,
-        loadBalancer: this.loadBalancer,
-        service: this.service,
-        actions: props.alarmActions ?? [],
-      });
+      this.alarms = new ServiceAlarms(this, 'Alarms', { watched, actions: props.alarmActions ?? [] });
     }
+    this.service = this.createService(capacity, vpcSubnets, rollout);
+    this.waitForWhatReplicasNeed(policy, vpcSubnets);
+    endpoint.attach(this.service, this.taskDefinition.defaultContainer!.containerName);
+    this.alarms?.countFrom(this.service);
+    this.scaling = scaleService(this, { ...watched, service: this.service }, props.scaling ?? [Scaling.saturation()]);
   }
 
   /**
@@ -166,8 +164,12 @@ export class InferenceService extends Construct implements ec2.IConnectable {
     return securityGroup;
   }
 
-  private createService(capacity: ICapacity, vpcSubnets: ec2.SubnetSelection): ecs.Ec2Service | ecs.FargateService {
-    const { lifecycle, rollout } = this.plan;
+  private createService(
+    capacity: ICapacity,
+    vpcSubnets: ec2.SubnetSelection,
+    rollout: Rollout,
+  ): ecs.Ec2Service | ecs.FargateService {
+    const { lifecycle } = this.plan;
     // No desired count: the autoscaler owns it, and a template that states it would reset it with every deployment.
     const common = {
       cluster: this.cluster,
@@ -175,8 +177,7 @@ export class InferenceService extends Construct implements ec2.IConnectable {
       securityGroups: [this.securityGroup],
       vpcSubnets,
       ...(capacity.strategy.length === 0 ? {} : { capacityProviderStrategies: [...capacity.strategy] }),
-      minHealthyPercent: rollout.minHealthyPercent,
-      maxHealthyPercent: rollout.maxHealthyPercent,
+      ...rollout.deploymentOptions(this.plan),
       healthCheckGracePeriod: Duration.seconds(lifecycle.loadBalancerCheck.gracePeriodSeconds),
       circuitBreaker: { enable: true, rollback: true },
       enableExecuteCommand: false,
@@ -184,7 +185,7 @@ export class InferenceService extends Construct implements ec2.IConnectable {
       propagateTags: ecs.PropagatedTagSource.SERVICE,
       // ECS rebalances zones by starting a replica before it stops one, which a service without a spare cannot have.
       availabilityZoneRebalancing:
-        rollout.maxHealthyPercent > 100
+        this.plan.rollout.maxHealthyPercent > 100
           ? ecs.AvailabilityZoneRebalancing.ENABLED
           : ecs.AvailabilityZoneRebalancing.DISABLED,
     };
@@ -220,102 +221,18 @@ export class InferenceService extends Construct implements ec2.IConnectable {
       .findChild('Service')
       .node.addDependency(readModels, this.taskDefinition.obtainExecutionRole(), internetConnectivityEstablished);
   }
-
-  private createLoadBalancer(vpcSubnets: ec2.SubnetSelection): elbv2.ApplicationLoadBalancer {
-    const loadBalancer = new elbv2.ApplicationLoadBalancer(this, 'LoadBalancer', {
-      vpc: this.cluster.vpc,
-      vpcSubnets,
-      internetFacing: false,
-      idleTimeout: Duration.seconds(this.plan.lifecycle.idleTimeoutSeconds),
-      dropInvalidHeaderFields: true,
-    });
-    acknowledge(
-      loadBalancer,
-      'ELB2',
-      'access logs need a bucket in a known region: who wants them calls loadBalancer.logAccessLogs',
-    );
-    return loadBalancer;
-  }
-
-  private createTargetGroup(): elbv2.ApplicationTargetGroup {
-    const { lifecycle, ports } = this.plan;
-    const check = lifecycle.loadBalancerCheck;
-    return new elbv2.ApplicationTargetGroup(this, 'TargetGroup', {
-      vpc: this.cluster.vpc,
-      targetType: elbv2.TargetType.IP,
-      protocol: elbv2.ApplicationProtocol.HTTP,
-      port: ports.http,
-      // Inference times differ by orders of magnitude: whoever is busy gets no more. Slow start would exclude this.
-      loadBalancingAlgorithmType: elbv2.TargetGroupLoadBalancingAlgorithmType.LEAST_OUTSTANDING_REQUESTS,
-      deregistrationDelay: Duration.seconds(lifecycle.deregistrationDelaySeconds),
-      // Ready, not live: a replica that is still loading a model must stay out of the target group.
-      healthCheck: {
-        path: check.path,
-        healthyHttpCodes: '200',
-        interval: Duration.seconds(check.intervalSeconds),
-        timeout: Duration.seconds(check.timeoutSeconds),
-        healthyThresholdCount: check.healthyThreshold,
-        unhealthyThresholdCount: check.unhealthyThreshold,
-      },
-      targets: [
-        this.service.loadBalancerTarget({
-          containerName: this.taskDefinition.defaultContainer!.containerName,
-          containerPort: ports.http,
-        }),
-      ],
-    });
-  }
-
-  private createListener(certificate: acm.ICertificate | undefined): elbv2.ApplicationListener {
-    return this.loadBalancer.addListener('Listener', {
-      ...(certificate === undefined
-        ? { protocol: elbv2.ApplicationProtocol.HTTP, port: 80 }
-        : {
-            protocol: elbv2.ApplicationProtocol.HTTPS,
-            port: 443,
-            certificates: [certificate],
-            sslPolicy: elbv2.SslPolicy.TLS13_RES,
-          }),
-      // CDK would let the whole internet in.
-      open: false,
-      defaultTargetGroups: [this.targetGroup],
-    });
-  }
-
-  private scaleOnSaturation(): ecs.ScalableTaskCount {
-    const { scaling } = this.plan;
-    const count = this.service.autoScaleTaskCount({
-      minCapacity: scaling.minReplicas,
-      maxCapacity: scaling.maxReplicas,
-    });
-    count.scaleToTrackCustomMetric('Saturation', {
-      metric: this.metricSaturation(),
-      targetValue: scaling.targetSaturation,
-      scaleOutCooldown: Duration.seconds(scaling.scaleOutCooldownSeconds),
-      scaleInCooldown: Duration.seconds(scaling.scaleInCooldownSeconds),
-    });
-    return count;
-  }
 }
 
-// ECS may take the role for tasks of this account alone, as its developer guide advises: else somebody else's could be
-// made to use it.
-function tasksOf(stack: Stack): iam.IPrincipal {
-  const tasks = stack.formatArn({ service: 'ecs', resource: '*', arnFormat: ArnFormat.NO_RESOURCE_NAME });
-  return new iam.ServicePrincipal('ecs-tasks.amazonaws.com').withConditions({
-    StringEquals: { 'aws:SourceAccount': stack.account },
-    ArnLike: { 'aws:SourceArn': tasks },
-  });
-}
-
-function specOf(id: string, props: InferenceServiceProps): InferenceServiceSpec {
-  const { serviceName, models, capacity = FARGATE_CAPACITY, ...decisions } = props;
+function specOf(id: string, props: InferenceServiceProps): EngineServiceSpec {
+  const { serviceName, models, capacity = FARGATE_CAPACITY, scaling = [], ...decisions } = props;
+  const wakeSource = wakeSourceOf(scaling);
   return {
     ...decisions,
     name: serviceName ?? kebabCase(id),
     models: models.map((model) => model.spec),
     capacity: capacity.kind === 'fargate' ? 'fargate' : 'instances',
     ...(capacity.kind === 'fargate' ? {} : { instanceTypes: capacity.instanceTypes }),
+    ...(wakeSource === undefined ? {} : { wakeSource }),
   };
 }
 
@@ -327,42 +244,20 @@ function kebabCase(id: string): string {
 }
 
 // Cluster and name are the dimensions of the scaling signal: two services of one name would scale on each other's load.
-function servicesOfSameName(service: InferenceService): string[] {
-  return service.node.root.node
-    .findAll()
-    .filter((child) => child instanceof InferenceService)
-    .filter((other) => other !== service && other.plan.name === service.plan.name)
-    .filter((other) => isSameCluster(other.cluster, service.cluster))
-    .map(
-      (other) =>
-        new SpecError(
-          'NAME_TAKEN',
-          'serviceName',
-          `'${service.plan.name}' is the name of '${other.node.path}' in the same cluster; give one of them another`,
-        ).message,
-    );
+function claimName(service: InferenceService): void {
+  const taken = claim(service, 'service', `${clusterKey(service.cluster)}\n${service.plan.name}`);
+  if (taken === undefined) return;
+  const error = new SpecError(
+    'NAME_TAKEN',
+    'serviceName',
+    `'${service.plan.name}' is the name of '${taken.node.path}' in the same cluster; give one of them another`,
+  );
+  service.node.addValidation({ validate: () => [error.message] });
 }
 
 // An imported cluster is another object in every stack. Where no region is said, the same name may mean two clusters.
-function isSameCluster(one: ecs.ICluster, other: ecs.ICluster): boolean {
-  if (one === other) return true;
-  const facts = ({ clusterName, env }: ecs.ICluster): string[] => [clusterName, env.account, env.region];
-  return facts(one).every((fact, i) => !Token.isUnresolved(fact) && fact === facts(other)[i]);
-}
-
-// Not an error: replicas rarely all run, other machines may join, and another rollout may be meant.
-function warnWhenRolloutHasNoRoom(scope: Construct, plan: InferenceServicePlan, capacity: ICapacity): void {
-  if (capacity.maxMachines === undefined) return;
-  const perMachine = capacity.instanceTypes.map((type) =>
-    plan.resources.gpuCount === 0
-      ? 1
-      : Math.floor(lookUpInstance(type, 'instanceTypes').gpuCount / plan.resources.gpuCount),
-  );
-  const places = capacity.maxMachines * Math.min(...perMachine);
-  const { maxReplicas } = plan.scaling;
-  if (places >= maxReplicas + plan.rollout.maxSurge) return;
-  Annotations.of(scope).addWarningV2(
-    'slipway:no-room-for-rollout',
-    `the group of at most ${capacity.maxMachines} machines has ${places} places, ${maxReplicas} replicas need ${maxReplicas + plan.rollout.maxSurge} during a rollout: raise maxSize, lower maxReplicas, or set spareReplica: false`,
-  );
+function clusterKey(cluster: ecs.ICluster): string {
+  const { clusterName, env } = cluster;
+  const facts = [env.account, env.region, clusterName];
+  return facts.some((fact) => Token.isUnresolved(fact)) ? cluster.node.path : facts.join('/');
 }

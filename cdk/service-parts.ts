@@ -10,6 +10,8 @@ import type { InferenceServicePlan } from '../runtime/spec';
 export interface ServiceTargets {
   /** `app/<name>/<id>`: the dimension `LoadBalancer` of metrics. */
   readonly loadBalancerFullName: string;
+  /** Whether other services answer behind the same load balancer, whose own counts then say nothing of this one. */
+  readonly isShared: boolean;
   readonly http: readonly elbv2.ApplicationTargetGroup[];
   /** Empty without gRPC. */
   readonly grpc: readonly elbv2.ApplicationTargetGroup[];

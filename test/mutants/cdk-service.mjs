@@ -1,9 +1,9 @@
 export const MUTANTS = [
   {
     name: 'the load balancer lets everybody in',
-    file: 'cdk/inference-service.ts',
-    find: '      open: false,\n',
-    replace: '      open: true,\n',
+    file: 'cdk/service-endpoint.ts',
+    find: '    open: false,\n',
+    replace: '    open: true,\n',
     test: {
       file: 'test/cdk/inference-service.test.ts',
       name: 'nobody may call the load balancer, and it is not on the internet',

@@ -14,10 +14,10 @@ test('the ids of an inference service on GPU machines', () => {
       "TaskDefinition",
       "LinuxParameters",
       "SecurityGroup",
-      "Service",
       "LoadBalancer",
       "TargetGroup",
       "Alarms",
+      "Service",
     ]
   `);
 });
@@ -41,9 +41,9 @@ test('the ids of an inference service on Fargate that builds its image', () => {
       "LinuxParameters",
       "Image",
       "SecurityGroup",
-      "Service",
       "LoadBalancer",
       "TargetGroup",
+      "Service",
     ]
   `);
   const models = service.node.findChild('Models');
