@@ -103,7 +103,7 @@ function addServer(
       // On machines of our own ECS does not say it, and their metadata service is out of a replica's reach.
       AWS_REGION: Stack.of(scope).region,
     },
-    dockerLabels: modelAnnotations(plan),
+    dockerLabels: modelAnnotations(plan, { ...PLAIN, models }),
     portMappings: [
       { name: 'http', containerPort: ports.http },
       { name: 'grpc', containerPort: ports.grpc },

@@ -86,15 +86,27 @@ async function fetchOnce(reference: ModelReference, options: FetchOptions): Prom
 /** What a version's folder holds: what its manifest lists; without one, the files that lie there. */
 async function filesOfFolder(reference: ModelReference, options: FetchOptions): Promise<readonly WantedFile[]> {
   const folder = reference.folder!;
-  const text = await readText(childUri(folder, MANIFEST_FILE), options);
-  if (text !== undefined) {
-    const { files } = parseManifest(text, `${shownUri(folder)}${MANIFEST_FILE}`);
-    const sha256 = createHash('sha256').update(text).digest('hex');
+  const bytes = await readManifestBytes(childUri(folder, MANIFEST_FILE), options);
+  if (bytes !== undefined) {
+    const sha256 = createHash('sha256').update(bytes).digest('hex');
+    assertManifestDigest(reference, sha256);
+    const { files } = parseManifest(bytes.toString('utf8'), `${shownUri(folder)}${MANIFEST_FILE}`);
     const manifest = { path: MANIFEST_FILE, uri: childUri(folder, MANIFEST_FILE), sha256 };
     return [...files.map((file) => ({ ...file, uri: childUri(folder, file.path) })), manifest];
   }
+  assertManifestDigest(reference, undefined);
   const names = await listFiles(folder, options);
   return names.map((name) => ({ path: name, uri: childUri(folder, name) }));
+}
+
+// What the manifest lists is held to the digests in it, so this one digest stands for every byte of the version.
+function assertManifestDigest({ name, version, manifestSha256 }: ModelReference, found: string | undefined): void {
+  if (manifestSha256 === undefined || found === manifestSha256) return;
+  throw new ModelError(
+    found === undefined
+      ? `${MANIFEST_FILE} of '${name}' version ${version} is missing; the deployment expects SHA-256 ${manifestSha256}`
+      : `${MANIFEST_FILE} of '${name}' version ${version} has SHA-256 ${found}, the deployment expects ${manifestSha256}`,
+  );
 }
 
 /** External data and modules may lie in folders below. */
@@ -128,7 +140,7 @@ async function listBelow(
   return files;
 }
 
-async function readText(uri: string, { signal, onRetry }: FetchOptions): Promise<string | undefined> {
+async function readManifestBytes(uri: string, { signal, onRetry }: FetchOptions): Promise<Buffer | undefined> {
   try {
     return await retry(
       async () => {
@@ -139,7 +151,7 @@ async function readText(uri: string, { signal, onRetry }: FetchOptions): Promise
           bytes += chunk.byteLength;
           if (bytes > MAX_MANIFEST_BYTES) throw new ModelError(`${shownUri(uri)} is larger than any manifest`);
         }
-        return Buffer.concat(chunks).toString('utf8');
+        return Buffer.concat(chunks);
       },
       signal,
       onRetry,

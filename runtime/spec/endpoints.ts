@@ -28,8 +28,12 @@ export const HEALTH_COMMAND = ['node', '/app/healthcheck.mjs'] as const;
 /**
  * The contract between a deployment and the image: the environment variables, ports and paths. A server refuses a
  * higher number than its own in one sentence, and still reads the one below.
+ * 2: a model reference may hold its folder's manifest to a digest, which an older server would not look at.
  */
-export const CONTRACT = 1;
+export const CONTRACT = 2;
+
+/** What a deployment asks of its image, unless it uses something newer: an older image then still serves it. */
+export const OLDEST_CONTRACT = 1;
 
 /** Label keys and annotation keys on everything we create. */
 export const LABELS = {

@@ -4,7 +4,7 @@ import { SpecError } from './errors';
 import type { ExecutionProvider } from './inference-service-spec';
 import type { InferenceServicePlan } from './inference-service-plan';
 import type { LateBound } from './late-bound';
-import { modelReferences, type ModelLocation } from './model-reference';
+import { deployedContract, modelReferences, type ModelLocation } from './model-reference';
 import { nearest } from './nearest';
 
 export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
@@ -567,7 +567,7 @@ export function containerEnvironment<S>(
   const { lifecycle, resources } = plan;
   return {
     ...writeEnvironment({
-      contract: plan.contract,
+      contract: deployedContract(plan, refs.models),
       executionProvider: plan.executionProvider,
       executors: resources.executors,
       intraOpThreads: resources.intraOpThreads,

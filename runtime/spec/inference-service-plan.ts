@@ -1,9 +1,11 @@
-import { CONTRACT, LABELS, PATHS, PORTS } from './endpoints';
+import { LABELS, OLDEST_CONTRACT, PATHS, PORTS } from './endpoints';
 import { DEFAULTS, SIZING } from './defaults';
 import { SpecError } from './errors';
 import type { EngineServiceSpec, ExecutionProvider, Preset } from './inference-service-spec';
 import { planLifecycle, type LifecyclePlan } from './lifecycle';
 import type { ModelFacts, ModelFile } from './model-facts';
+import type { LateBound } from './late-bound';
+import { deployedContract, type ModelLocation } from './model-reference';
 import { planModels } from './models';
 import { integer, number } from './numbers';
 import { planPermissions, type ModelPermission } from './permissions';
@@ -30,6 +32,7 @@ export interface RolloutPlan {
 
 /** Every value of a service, decided and checked. Engines translate it and decide nothing. */
 export interface InferenceServicePlan {
+  /** Lowest contract that knows all that the plan says. What deployment chooses may ask for more: `deployedContract`. */
   readonly contract: number;
   readonly name: string;
   readonly preset: Preset;
@@ -63,7 +66,7 @@ export function planInferenceService(spec: EngineServiceSpec): InferenceServiceP
   const resources = planResources(spec, models);
   const scaling = planScaling(spec, preset, resources);
   const plan: InferenceServicePlan = {
-    contract: CONTRACT,
+    contract: OLDEST_CONTRACT,
     name: spec.name,
     preset,
     models,
@@ -83,9 +86,18 @@ export function planInferenceService(spec: EngineServiceSpec): InferenceServiceP
   return deepFreeze(plan);
 }
 
-/** Labels and annotations that name what a replica serves. */
-export function modelAnnotations(plan: InferenceServicePlan): Record<string, string> {
-  return { [LABELS.models]: plan.modelsRevision, [LABELS.contract]: String(plan.contract) };
+/**
+ * Labels and annotations that name what a replica serves.
+ * @param refs where the models lie, for versions that deployment chooses. @default - those of the plan are served
+ */
+export function modelAnnotations<S = string>(
+  plan: InferenceServicePlan,
+  refs?: LateBound<S> & { readonly models: Readonly<Record<string, ModelLocation<S>>> },
+): Record<string, string | S> {
+  return {
+    [LABELS.models]: refs === undefined ? plan.modelsRevision : deployedRevision(plan, refs.models, refs),
+    [LABELS.contract]: String(deployedContract(plan, refs?.models ?? {})),
+  };
 }
 
 function assertName(name: string): void {
@@ -110,12 +122,31 @@ function planBodyMemory({ memoryMiB, companions, ...resources }: ResourcesPlan):
 }
 
 function modelsRevision(models: readonly ModelPlan[]): string {
-  return models
-    .map((model) => {
-      const digest = (model.files?.find((file) => file.path === 'manifest.json') ?? model.files?.[0])?.sha256;
-      return `${model.name}@${model.version}${digest === undefined ? '' : `:sha256-${digest}`}`;
-    })
-    .join(',');
+  return models.map(revisionOf).join(',');
+}
+
+function revisionOf(model: ModelPlan): string {
+  const digest = (model.files?.find((file) => file.path === 'manifest.json') ?? model.files?.[0])?.sha256;
+  return `${model.name}@${model.version}${digest === undefined ? '' : `:sha256-${digest}`}`;
+}
+
+function deployedRevision<S>(
+  { models, modelsRevision: planned }: InferenceServicePlan,
+  locations: Readonly<Record<string, ModelLocation<S>>>,
+  engine: LateBound<S>,
+): string | S {
+  const isChosen = ({ version, manifestSha256 }: ModelLocation<S>): boolean =>
+    (version ?? manifestSha256) !== undefined;
+  if (!Object.values(locations).some(isChosen)) return planned;
+  const parts = models.flatMap((model, i): (string | S)[] => {
+    const location = locations[model.name];
+    const separator = i === 0 ? '' : ',';
+    if (location === undefined || !isChosen(location)) return [separator + revisionOf(model)];
+    const { version = String(model.version), manifestSha256 } = location;
+    const digest = manifestSha256 === undefined ? [] : [':sha256-', manifestSha256];
+    return [`${separator}${model.name}@`, version, ...digest];
+  });
+  return engine.concat(parts);
 }
 
 function planRollout(spareReplica: boolean): RolloutPlan {

@@ -14,6 +14,11 @@ export class JsonLeaf<S> {
   constructor(readonly value: string | S) {}
 }
 
+/** Marks late-bound text that is JSON itself, such as the digits of a whole number: it is written without quotes. */
+export class JsonRaw<S> {
+  constructor(readonly value: string | S) {}
+}
+
 /**
  * JSON text in parts, so that an engine can join it around values that are not known yet. A late-bound value is
  * quoted and not escaped: it must hold no quotation mark, backslash or control character, as URIs and names do not.
@@ -24,6 +29,8 @@ export function jsonParts<S>(value: unknown): (string | S)[] {
     if (item instanceof JsonLeaf) {
       if (typeof item.value === 'string') parts.push(JSON.stringify(item.value));
       else parts.push('"', item.value as S, '"');
+    } else if (item instanceof JsonRaw) {
+      parts.push(item.value as string | S);
     } else if (Array.isArray(item)) {
       parts.push('[');
       item.forEach((element, i) => {

@@ -1,5 +1,5 @@
 import { SpecError } from './errors';
-import { JsonLeaf, jsonParts, type LateBound } from './late-bound';
+import { JsonLeaf, JsonRaw, jsonParts, type LateBound } from './late-bound';
 import type { ModelFile } from './model-facts';
 import { isRelativePath, isSha256 } from './model-manifest';
 import { assertModelName, assertModelVersion } from './model-repository';
@@ -15,13 +15,16 @@ export interface ModelFileReference {
 /**
  * Exactly which model a replica serves: an entry of `SLIPWAY_MODELS`.
  * With `files` every byte is named by digest, the manifest included. Without them `folder` names the version's
- * folder, and the manifest found there, if any, says the rest.
+ * folder, and the manifest found there, if any, says the rest; with `manifestSha256` it must be there and hash to that,
+ * so that again every byte is named by digest.
  */
 export interface ModelReference {
   readonly name: string;
   readonly version: number;
   readonly files?: readonly ModelFileReference[];
   readonly folder?: string;
+  /** With `folder`, since contract 2. @default - a folder is held to no digest */
+  readonly manifestSha256?: string;
   readonly maxBatchSize?: number;
 }
 
@@ -30,7 +33,11 @@ export type ModelLocation<S> =
   | {
       readonly folder: string | S;
       readonly fileUris?: never;
-      /** The version that runs, where deployment chooses it: digits of a whole number. @default - the plan's */
+      /**
+       * The version that runs, where deployment chooses it: digits of a whole number. A replica is then told the folder
+       * and not the plan's files, which are those of the first version.
+       * @default - the plan's
+       */
       readonly version?: string | S;
       /**
        * SHA-256 of the version's `manifest.json`, which names every other file's.
@@ -53,6 +60,18 @@ export interface ReferencedModel {
   readonly maxBatchSize: number;
 }
 
+/** First contract whose servers hold the manifest of a folder to a digest. */
+const MANIFEST_DIGEST_CONTRACT = 2;
+
+/** What a deployment asks of its image: the plan's contract, or the first that knows what the locations say. */
+export function deployedContract<S>(
+  plan: { readonly contract: number },
+  locations: Readonly<Record<string, ModelLocation<S>>>,
+): number {
+  const usesDigest = Object.values(locations).some(({ manifestSha256 }) => manifestSha256 !== undefined);
+  return usesDigest ? Math.max(plan.contract, MANIFEST_DIGEST_CONTRACT) : plan.contract;
+}
+
 /** The value of `SLIPWAY_MODELS`, with the locations that only deployment knows left to the engine. */
 export function modelReferences<S>(
   models: readonly ReferencedModel[],
@@ -64,12 +83,21 @@ export function modelReferences<S>(
     if (location === undefined) {
       throw new SpecError('MODEL_REFERENCE_INVALID', `models.${model.name}`, 'has no location');
     }
-    const head = { name: model.name, version: model.version, maxBatchSize: model.maxBatchSize };
-    if (model.files === undefined) {
-      if (location.folder === undefined) {
+    const { folder, version, manifestSha256 } = location;
+    const head = {
+      name: model.name,
+      version: version === undefined ? model.version : new JsonRaw(version),
+      maxBatchSize: model.maxBatchSize,
+    };
+    if (model.files === undefined || version !== undefined || manifestSha256 !== undefined) {
+      if (folder === undefined) {
         throw new SpecError('MODEL_REFERENCE_INVALID', `models.${model.name}`, 'needs files with digests, or a folder');
       }
-      return { ...head, folder: new JsonLeaf(location.folder) };
+      return {
+        ...head,
+        folder: new JsonLeaf(folder),
+        ...(manifestSha256 === undefined ? {} : { manifestSha256: new JsonLeaf(manifestSha256) }),
+      };
     }
     return {
       ...head,
@@ -137,10 +165,15 @@ function parseReference(entry: unknown, path: string): ModelReference {
   if (maxBatchSize !== undefined && !(Number.isSafeInteger(maxBatchSize) && (maxBatchSize as number) >= 1)) {
     refuse(`maxBatchSize must be a whole number from 1 up, got ${JSON.stringify(maxBatchSize)}`);
   }
-  const { files, folder } = reference;
+  const { files, folder, manifestSha256 } = reference;
   if ((files === undefined) === (folder === undefined)) refuse("needs either 'files' or 'folder'");
   if (folder !== undefined && !(typeof folder === 'string' && folder.endsWith('/'))) {
     refuse(`folder must be a URI that ends in '/', got ${JSON.stringify(folder)}`);
+  }
+  if (manifestSha256 !== undefined && (folder === undefined || !isSha256(manifestSha256))) {
+    refuse(
+      `manifestSha256 goes with a folder and must be 64 lower-case hexadecimal digits, got ${JSON.stringify(manifestSha256)}`,
+    );
   }
   if (files !== undefined && !(Array.isArray(files) && files.length > 0 && files.every(isFileReference))) {
     refuse(

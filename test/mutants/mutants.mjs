@@ -95,8 +95,8 @@ export const MUTANTS = [
   {
     name: 'another model is the same pod',
     file: 'runtime/spec/inference-service-plan.ts',
-    find: 'return { [LABELS.models]: plan.modelsRevision,',
-    replace: 'return { [LABELS.models]: plan.name,',
+    find: '[LABELS.models]: refs === undefined ? plan.modelsRevision : deployedRevision(plan, refs.models, refs),',
+    replace: '[LABELS.models]: plan.name,',
     test: { file: 'test/spec/kubernetes.test.ts', name: 'changes with the models it serves' },
   },
 

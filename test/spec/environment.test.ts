@@ -29,7 +29,7 @@ describe('the environment of a container', () => {
     const plan = planInferenceService({ ...spec, requestDeadlineSeconds: 12.5, queueDepthRows: 77, maxBodyMiB: 8 });
     const settings = readEnvironment(containerEnvironment(plan, refs));
     expect(settings).toMatchObject({
-      contract: CONTRACT,
+      contract: plan.contract,
       executionProvider: plan.executionProvider,
       executors: plan.resources.executors,
       intraOpThreads: plan.resources.intraOpThreads,
@@ -179,7 +179,7 @@ test('the variables, their defaults and their flags are public API', () => {
     ),
   ).toMatchInlineSnapshot(`
     [
-      "SLIPWAY_CONTRACT --contract integer 1",
+      "SLIPWAY_CONTRACT --contract integer 2",
       "SLIPWAY_MODELS --models string -",
       "SLIPWAY_MODEL_REPOSITORY --model-repository string -",
       "SLIPWAY_VERSION_POLICY --version-policy string latest",

@@ -31,7 +31,7 @@ export function renderDeployment<S>(
       selector: { matchLabels: podSelector(plan) },
       template: {
         // The revision of the models is part of the pod: another model is another rollout, and undoing one brings it back.
-        metadata: { labels: { ...metadata.labels, ...identity.podLabels }, annotations: modelAnnotations(plan) },
+        metadata: { labels: { ...metadata.labels, ...identity.podLabels }, annotations: modelAnnotations(plan, refs) },
         spec: {
           serviceAccountName: plan.name,
           automountServiceAccountToken: false,

@@ -89,7 +89,7 @@ export interface DeploymentObject<S> {
     strategy: { type: 'RollingUpdate'; rollingUpdate: { maxSurge: number; maxUnavailable: number } };
     selector: { matchLabels: Record<string, string> };
     template: {
-      metadata: { labels: Record<string, string>; annotations: Record<string, string> };
+      metadata: { labels: Record<string, string>; annotations: Record<string, string | S> };
       spec: PodSpecObject<S>;
     };
   };
