@@ -1,9 +1,11 @@
 import { readFileSync } from 'node:fs';
-import type {
-  IPolicyValidationContext,
-  IPolicyValidationPlugin,
-  PolicyValidationPluginReport,
-  PolicyViolation,
+import { dirname, join } from 'node:path';
+import {
+  Stack,
+  type IPolicyValidationContext,
+  type IPolicyValidationPlugin,
+  type PolicyValidationPluginReport,
+  type PolicyViolation,
 } from 'aws-cdk-lib';
 import { checkTemplate, RULES, type RuleId } from './check-template';
 import type { CloudFormationTemplate } from './finding';
@@ -32,8 +34,8 @@ export class InferenceRules implements IPolicyValidationPlugin {
   }
 
   validate(context: IPolicyValidationContext): PolicyValidationPluginReport {
-    const violations = context.stackTemplates.flatMap(({ templatePath }) => this.check(templatePath));
-    return { success: violations.length === 0, violations };
+    const violations = [...templatePaths(context), ...nestedTemplatePaths(context)].flatMap((path) => this.check(path));
+    return { success: violations.every(({ severity }) => severity !== 'error'), violations };
   }
 
   private check(templatePath: string): readonly PolicyViolation[] {
@@ -45,4 +47,24 @@ export class InferenceRules implements IPolicyValidationPlugin {
       violatingResources: [{ resourceLogicalId: logicalId, templatePath, locations: [] }],
     }));
   }
+}
+
+function templatePaths({ stackTemplates }: IPolicyValidationContext): readonly string[] {
+  return stackTemplates.map(({ templatePath }) => templatePath);
+}
+
+/** Templates of nested stacks. CDK names those of top-level stacks alone; the others lie beside them. */
+function nestedTemplatePaths({ stackTemplates, appConstruct }: IPolicyValidationContext): readonly string[] {
+  const paths = new Map(
+    stackTemplates.map(({ stackConstructPath, templatePath }) => [stackConstructPath, templatePath]),
+  );
+  return appConstruct.node.findAll().flatMap((construct) => {
+    if (!Stack.isStack(construct) || construct.nestedStackParent === undefined) return [];
+    const path = paths.get(outermost(construct).node.path);
+    return path === undefined ? [] : [join(dirname(path), construct.templateFile)];
+  });
+}
+
+function outermost(stack: Stack): Stack {
+  return stack.nestedStackParent === undefined ? stack : outermost(stack.nestedStackParent);
 }

@@ -51,7 +51,8 @@ export class TemplateView {
 
 /**
  * Every value at a path of properties. `*` stands for each entry of a list. Both branches of an `Fn::If` are looked at, and
- * what is absent or `AWS::NoValue` is left out.
+ * what is absent or `AWS::NoValue` is left out. What lies below another intrinsic function is that function: it may be
+ * anything, but it is not absent.
  */
 export function valuesAt(value: unknown, ...path: readonly string[]): readonly unknown[] {
   return path.reduce<readonly unknown[]>((values, key) => values.flatMap((each) => step(each, key)), branchesOf(value));
@@ -70,7 +71,7 @@ export function numbersAt(value: unknown, ...path: readonly string[]): readonly 
 /** Whether something is at a path and all of it is this; an intrinsic function may be anything, so it counts as this. */
 export function isEverywhere(expected: string | boolean, value: unknown, ...path: readonly string[]): boolean {
   const values = valuesAt(value, ...path);
-  return values.length > 0 && values.every((each) => isRecord(each) || String(each) === String(expected));
+  return values.length > 0 && values.every((each) => isIntrinsic(each) || String(each) === String(expected));
 }
 
 /** The readable parts of a text that is joined or substituted. A reference reads as nothing. */
@@ -110,8 +111,15 @@ function addSubstituted(value: unknown, found: Set<string>): void {
 }
 
 function step(value: unknown, key: string): readonly unknown[] {
+  if (isIntrinsic(value)) return [value];
   if (key === '*') return Array.isArray(value) ? value.flatMap(branchesOf) : [];
   return isRecord(value) && Object.hasOwn(value, key) ? branchesOf(value[key]) : [];
+}
+
+function isIntrinsic(value: unknown): boolean {
+  if (!isRecord(value)) return false;
+  const [key, ...others] = Object.keys(value);
+  return others.length === 0 && key !== undefined && (key === 'Ref' || key.startsWith('Fn::'));
 }
 
 function branchesOf(value: unknown): readonly unknown[] {
