@@ -1,8 +1,22 @@
-export type { ICapacity } from './capacity';
-export { GpuInstanceGroup, type GpuInstanceGroupProps } from './gpu-instance-group';
+export {
+  Capacity,
+  type CapacityBlockOptions,
+  type FargateOptions,
+  type ICapacity,
+  type ManagedInstancesOptions,
+  type ReservationOptions,
+  type SpotFirstOptions,
+} from './capacity';
+export {
+  GpuInstanceGroup,
+  type GpuInstanceGroupAttributes,
+  type GpuInstanceGroupProps,
+  type IGpuInstanceGroup,
+} from './gpu-instance-group';
 export { ImageRepository, type ImageRepositoryProps } from './image-repository';
 export { InferenceService, type InferenceServiceProps } from './inference-service';
 export type { ModelSource } from '../runtime/onnx/resolve-model';
+export { GpuMachineImage, type GpuMachineImageOptions, type MachineOs } from './machine-image';
 export { Model, type ModelAsset } from './model';
 export { ModelBucket, type IModelBucket, type ModelBucketProps } from './model-bucket';
 export type { ImageVariant } from '../runtime/image/image-context';
@@ -13,3 +27,4 @@ export { Scaling, type ScalingKind, type ScalingTarget } from './scaling';
 export type { ServiceAlarms } from './service-alarms';
 export type { ServiceTargets, WatchedService } from './service-parts';
 export type { ISharedListener } from './shared-listener';
+export type { WarmPoolProps } from './warm-pool';

@@ -2,7 +2,7 @@ import { App, Stack } from 'aws-cdk-lib';
 import { Annotations, Match, Template } from 'aws-cdk-lib/assertions';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
-import { GpuInstanceGroup, type GpuInstanceGroupProps } from 'slipway/cdk';
+import { Capacity, GpuInstanceGroup, GpuMachineImage, type GpuInstanceGroupProps } from 'slipway/cdk';
 import { expect, test } from 'vitest';
 import {
   describeWithAndWithoutFlags,
@@ -16,7 +16,7 @@ import {
 function addGroup(stack: Stack, props: Partial<GpuInstanceGroupProps> = {}): GpuInstanceGroup {
   return new GpuInstanceGroup(stack, 'L4', {
     cluster: newCluster(stack),
-    instanceTypes: ['g6.xlarge'],
+    ...(props.capacity === undefined ? { instanceTypes: ['g6.xlarge'] } : {}),
     machineImage: pinnedMachineImage(),
     ...props,
   });
@@ -54,7 +54,7 @@ describeWithAndWithoutFlags('GpuInstanceGroup', (newStack) => {
   });
 
   test('drains replicas off a spot machine that is taken back', () => {
-    const template = synthesize({ spot: true, onDemandBase: 1 });
+    const template = synthesize({ capacity: Capacity.spotFirst(['g6.xlarge'], { onDemandBase: 1 }) });
     expect(ecsConfig(template)).toContain('ECS_ENABLE_SPOT_INSTANCE_DRAINING=true');
     const { Properties } = theOnly(template, 'AWS::AutoScaling::AutoScalingGroup');
     expect(Properties.CapacityRebalance).toBe(true);
@@ -190,7 +190,11 @@ test('warns in production when the machine image may change by itself, and only 
   };
   expect(warned({ machineImage: undefined })).toBe(1);
   expect(warned({ machineImage: undefined, preset: 'development' })).toBe(0);
-  expect(warned({ machineImage: ec2.MachineImage.genericLinux({ 'us-east-1': 'ami-0123456789abcdef0' }) })).toBe(0);
+  const golden = ec2.MachineImage.genericLinux({ 'us-east-1': 'ami-0123456789abcdef0' });
+  expect(warned({ machineImage: GpuMachineImage.fromImage(golden) })).toBe(0);
+  // AWS moves this parameter, so naming it pins nothing.
+  const recommended = '/aws/service/ecs/optimized-ami/amazon-linux-2023/gpu/recommended/image_id';
+  expect(warned({ machineImage: GpuMachineImage.amazonLinux2023({ pinnedParameter: recommended }) })).toBe(1);
 });
 
 test('the machines are declared in the stack of their cluster', () => {

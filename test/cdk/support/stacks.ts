@@ -7,7 +7,14 @@ import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as ecr from 'aws-cdk-lib/aws-ecr';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
 import type { Template } from 'aws-cdk-lib/assertions';
-import { GpuInstanceGroup, InferenceService, Model, RuntimeImage, type InferenceServiceProps } from 'slipway/cdk';
+import {
+  GpuInstanceGroup,
+  GpuMachineImage,
+  InferenceService,
+  Model,
+  RuntimeImage,
+  type InferenceServiceProps,
+} from 'slipway/cdk';
 import { describe } from 'vitest';
 
 const requireHere = createRequire(__filename);
@@ -73,8 +80,8 @@ export function newGpuService(stack: Stack, props: Partial<InferenceServiceProps
 }
 
 /** What a production group asks for: an image that does not change by itself. */
-export function pinnedMachineImage(): ec2.IMachineImage {
-  return ec2.MachineImage.fromSsmParameter('/team/gpu-image/2026-11-01');
+export function pinnedMachineImage(): GpuMachineImage {
+  return GpuMachineImage.amazonLinux2023({ pinnedParameter: '/team/gpu-image/2026-11-01' });
 }
 
 export interface Resource {

@@ -1,0 +1,67 @@
+import { Aws, Names, Size } from 'aws-cdk-lib';
+import * as ecs from 'aws-cdk-lib/aws-ecs';
+import type * as iam from 'aws-cdk-lib/aws-iam';
+import type { Construct } from 'constructs';
+import { lookUpInstance } from '../runtime/spec';
+import { acknowledge } from './acknowledge';
+import type { ManagedInstances } from './capacity';
+import { createMachineSecurityGroup } from './machine-security-group';
+import type { Machines, MachinesPlan } from './machines-plan';
+
+export interface ManagedInstancesInput extends MachinesPlan {
+  readonly capacity: ManagedInstances;
+}
+
+/** A capacity provider whose machines ECS keeps by itself. It belongs to one cluster, and names it. */
+export function createManagedInstances(
+  scope: Construct,
+  { cluster, capacity, vpcSubnets, volumeGiB, ...given }: ManagedInstancesInput,
+): Machines {
+  const securityGroup = given.securityGroup ?? createMachineSecurityGroup(scope, cluster.vpc);
+  const { instanceTypes, infrastructureRole, instanceProfile } = capacity;
+  const facts = instanceTypes.map((type) => lookUpInstance(type, 'instanceTypes'));
+  const provider = new ecs.ManagedInstancesCapacityProvider(scope, 'CapacityProvider', {
+    subnets: cluster.vpc.selectSubnets(vpcSubnets).subnets,
+    securityGroups: [securityGroup],
+    taskVolumeStorage: Size.gibibytes(volumeGiB),
+    capacityOptionType: capacity.spot ? ecs.CapacityOptionType.SPOT : ecs.CapacityOptionType.ON_DEMAND,
+    propagateTags: ecs.PropagateManagedInstancesTags.CAPACITY_PROVIDER,
+    ...(infrastructureRole === undefined ? {} : { infrastructureRole }),
+    ...(instanceProfile === undefined ? {} : { ec2InstanceProfile: instanceProfile }),
+    // The types say all; the two minimums are there because AWS requires them.
+    instanceRequirements: {
+      allowedInstanceTypes: [...instanceTypes],
+      vCpuCountMin: Math.min(...facts.map(({ vcpu }) => vcpu)),
+      memoryMin: Size.mebibytes(Math.min(...facts.map(({ memoryMiB }) => memoryMiB))),
+    },
+  });
+  if (capacity.useLocalStorage) {
+    (provider.node.defaultChild as ecs.CfnCapacityProvider).addPropertyOverride(
+      'ManagedInstancesProvider.InstanceLaunchTemplate.LocalStorageConfiguration.UseLocalStorage',
+      true,
+    );
+  }
+  if (instanceProfile === undefined) nameAfterRegion(provider);
+  if (infrastructureRole === undefined) acknowledgeInfrastructureRole(provider);
+  cluster.addManagedInstancesCapacityProvider(provider);
+  return { securityGroup, capacityProvider: provider };
+}
+
+// AWS's policy passes roles whose name begins so, and the CDK makes the rest of the name of the stack's: the same stack in
+// another region of the account would want the very same role.
+function nameAfterRegion(provider: ecs.ManagedInstancesCapacityProvider): void {
+  const name = `ecsInstanceRole${Names.uniqueResourceName(provider, { maxLength: 28 })}-${Aws.REGION}`;
+  const resource = (id: string): iam.CfnRole => provider.node.findChild(id).node.defaultChild as iam.CfnRole;
+  resource('InstanceRole').addPropertyOverride('RoleName', name);
+  resource('InstanceProfile').addPropertyOverride('InstanceProfileName', name);
+}
+
+function acknowledgeInfrastructureRole(provider: ecs.ManagedInstancesCapacityProvider): void {
+  const reason =
+    'the policy that AWS keeps for ECS Managed Instances: what ECS needs to run machines is its own to know';
+  acknowledge(
+    provider,
+    'IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/AmazonECSInfrastructureRolePolicyForManagedInstances]',
+    reason,
+  );
+}
