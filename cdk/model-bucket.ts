@@ -3,14 +3,18 @@ import type * as iam from 'aws-cdk-lib/aws-iam';
 import type * as kms from 'aws-cdk-lib/aws-kms';
 import * as s3 from 'aws-cdk-lib/aws-s3';
 import { Construct, type IConstruct } from 'constructs';
-import { modelPrefix } from '../runtime/spec';
 import { acknowledge } from './acknowledge';
-import { grantReadObjects } from './grant-read-objects';
+import { ModelBucketGrants } from './model-bucket-grants';
 
 /** A bucket that holds a model repository: `<model>/<version>/model.onnx`, with `manifest.json` beside it. */
 export interface IModelBucket extends IConstruct {
   /** `s3://<bucket>`: what `slipway model publish` and `--model-repository` take. */
   readonly modelRepositoryUri: string;
+  readonly bucketName: string;
+  /** Rights of readers and publishers, one model at a time. */
+  readonly grants: ModelBucketGrants;
+  /** Whether EventBridge hears of new objects. @default - the bucket is somebody else's, and nobody here knows */
+  readonly sendsEvents?: boolean;
   /**
    * Lets somebody read one model: get objects under the model's own prefix, and nothing else. `bucket.grantRead` would
    * also give list and ACL rights on the whole bucket.
@@ -29,6 +33,12 @@ export interface ModelBucketProps {
   readonly encryptionKey?: kms.IKey;
   /** Where S3 writes who read what. @default - no access logs */
   readonly accessLogsBucket?: s3.IBucket;
+  /**
+   * Whether EventBridge hears of new objects, which is what rollouts wait for. S3 does it by itself, free of charge: there
+   * is no function.
+   * @default true
+   */
+  readonly eventBridge?: boolean;
   /** How long an object that was overwritten or deleted can still be had back. @default - 90 days */
   readonly noncurrentVersionExpiration?: Duration;
   /**
@@ -55,6 +65,9 @@ export class ModelBucket extends Construct implements IModelBucket {
   /** The bucket. Exposed so that nothing is out of reach. */
   readonly bucket: s3.Bucket;
   readonly modelRepositoryUri: string;
+  readonly bucketName: string;
+  readonly grants: ModelBucketGrants;
+  readonly sendsEvents: boolean;
 
   constructor(scope: Construct, id: string, props: ModelBucketProps = {}) {
     super(scope, id);
@@ -83,30 +96,40 @@ export class ModelBucket extends Construct implements IModelBucket {
     });
     // A bucket that is kept keeps its promises too.
     this.bucket.policy!.applyRemovalPolicy(removalPolicy);
-    this.modelRepositoryUri = `s3://${this.bucket.bucketName}`;
+    this.bucketName = this.bucket.bucketName;
+    this.modelRepositoryUri = `s3://${this.bucketName}`;
+    this.grants = ModelBucketGrants.fromBucket(this.bucket);
+    this.sendsEvents = props.eventBridge ?? true;
+    if (this.sendsEvents) sendEvents(this.bucket);
     if (props.accessLogsBucket === undefined) {
       acknowledge(this.bucket, 'S1', 'who wants access logs names the bucket for them in accessLogsBucket');
     }
   }
 
   grantReadModel(grantee: iam.IGrantable, model: string): iam.Grant {
-    return grantReadObjects(grantee, this.bucket, [`${modelPrefix(model)}*`]);
+    return this.grants.readModel(grantee, model);
   }
+}
+
+// The library's own `eventBridgeEnabled` makes a custom resource with a function; CloudFormation has a property for it.
+function sendEvents(bucket: s3.Bucket): void {
+  const resource = bucket.node.defaultChild as s3.CfnBucket;
+  resource.notificationConfiguration = { eventBridgeConfiguration: { eventBridgeEnabled: true } };
 }
 
 class ExistingModelBucket extends Construct implements IModelBucket {
   readonly modelRepositoryUri: string;
+  readonly bucketName: string;
+  readonly grants: ModelBucketGrants;
 
-  constructor(
-    scope: Construct,
-    id: string,
-    private readonly bucket: s3.IBucket,
-  ) {
+  constructor(scope: Construct, id: string, bucket: s3.IBucket) {
     super(scope, id);
-    this.modelRepositoryUri = `s3://${bucket.bucketName}`;
+    this.bucketName = bucket.bucketName;
+    this.modelRepositoryUri = `s3://${this.bucketName}`;
+    this.grants = ModelBucketGrants.fromBucket(bucket);
   }
 
   grantReadModel(grantee: iam.IGrantable, model: string): iam.Grant {
-    return grantReadObjects(grantee, this.bucket, [`${modelPrefix(model)}*`]);
+    return this.grants.readModel(grantee, model);
   }
 }

@@ -7,6 +7,7 @@ import { modelPrefix, versionPrefix, type ModelLocation, type ModelSpec } from '
 import { grantReadObjects } from './grant-read-objects';
 import { readLocalModel, type LocalModelFile } from './local-model';
 import type { IModelBucket } from './model-bucket';
+import { ModelVersion } from './model-version';
 
 export interface ModelAsset {
   /** @default - the manifest's; for a bare file its name, or its folder's where the file is called model.onnx */
@@ -15,6 +16,12 @@ export interface ModelAsset {
   readonly version?: number;
   /** Rows that one run may carry. @default - 32 when the model's first dimension is free, else 1 */
   readonly maxBatchSize?: number;
+}
+
+/** A model whose versions are rolled out as they are published. */
+export interface RolledOutModelSource extends ModelSource {
+  /** Path of the manifest of the first version that runs: it brings the version, its digest and the facts. */
+  readonly manifest: string;
 }
 
 /** A model version and where its files lie. One service may mix models of different places. */
@@ -28,6 +35,23 @@ export abstract class Model {
    */
   static fromBucket(bucket: IModelBucket, name: string, model: ModelSource): Model {
     return new BucketModel(bucket, resolveModel(name, model));
+  }
+
+  /**
+   * A model in a bucket whose newer versions are rolled out without the program: version and manifest digest are a
+   * parameter of the stack, which a ModelRollout changes. Sizes come from the first version's facts; the version in the
+   * parameter is held to the digest in it, so a replica serves exactly these bytes or does not get ready.
+   *
+   * Raise the manifest here, and the deployment runs what it says, whatever was rolled out before.
+   * @throws SpecError MANIFEST_INVALID when the manifest cannot be read or is another model's.
+   *
+   * @example
+   * const digits = Model.rolledOutFromBucket(models, 'digits', { manifest: 'digits.manifest.json' });
+   * new InferenceService(this, 'Digits', { cluster, models: [digits], plaintextInsideVpc: true });
+   * new ModelRollout(this, 'Rollout', { model: digits });
+   */
+  static rolledOutFromBucket(bucket: IModelBucket, name: string, model: RolledOutModelSource): Model {
+    return new RolledOutModel(bucket, resolveModel(name, model));
   }
 
   /**
@@ -55,6 +79,8 @@ export abstract class Model {
 
   /** What the plan is made from. */
   readonly spec: ModelSpec;
+  /** The version that deployment chooses. @default - the version is the spec's until code changes */
+  readonly rolledOut?: ModelVersion;
 
   protected constructor(spec: ModelSpec) {
     this.spec = spec;
@@ -69,7 +95,7 @@ export abstract class Model {
 
 class BucketModel extends Model {
   constructor(
-    private readonly models: IModelBucket,
+    protected readonly models: IModelBucket,
     spec: ModelSpec,
   ) {
     super(spec);
@@ -83,6 +109,22 @@ class BucketModel extends Model {
   bind(_scope: Construct, reader: iam.IGrantable): ModelLocation<string> {
     this.models.grantReadModel(reader, this.spec.name);
     return { folder: `${this.models.modelRepositoryUri}/${versionPrefix(this.spec.name, this.spec.version)}` };
+  }
+}
+
+class RolledOutModel extends BucketModel {
+  override readonly rolledOut: ModelVersion;
+
+  constructor(models: IModelBucket, spec: ModelSpec) {
+    super(models, spec);
+    this.rolledOut = new ModelVersion(models, spec);
+  }
+
+  override bind(scope: Construct, reader: iam.IGrantable): ModelLocation<string> {
+    this.models.grantReadModel(reader, this.spec.name);
+    const { version, manifestSha256 } = this.rolledOut.deployedIn(Stack.of(scope));
+    const folder = `${this.models.modelRepositoryUri}/${modelPrefix(this.spec.name)}${version}/`;
+    return { folder, version, manifestSha256 };
   }
 }
 
