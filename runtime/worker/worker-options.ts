@@ -50,6 +50,10 @@ export function readOptions(
   environment: Readonly<Record<string, string | undefined>>,
 ): QueueOptions | BatchOptions {
   const { values, positionals } = parse(args);
+  const [kind] = positionals;
+  if (kind !== 'queue' && kind !== 'batch') {
+    throw new UsageError(`must begin with 'queue' or 'batch', got '${kind ?? ''}'`);
+  }
   const common = {
     server: values.server ?? 'http://127.0.0.1:8080',
     results: folder('--results', values.results),
@@ -57,7 +61,6 @@ export function readOptions(
     requestDeadlineSeconds: numeric('--deadline-seconds', values['deadline-seconds'] ?? '30', 0.1, 3_600),
     maxBodyBytes: Math.floor(numeric('--max-body-mib', values['max-body-mib'] ?? '64', 0.001, 2_047) * 2 ** 20),
   };
-  const [kind] = positionals;
   if (kind === 'queue') {
     return {
       ...common,
@@ -67,22 +70,19 @@ export function readOptions(
       visibilitySeconds: whole('--visibility-seconds', values['visibility-seconds'], 1, 43_200),
     };
   }
-  if (kind === 'batch') {
-    const of = whole('--shard-of', values['shard-of'] ?? '1', 1, 10_000);
-    // https://docs.aws.amazon.com/batch/latest/userguide/array_index_example.html
-    const index = values.shard ?? environment['AWS_BATCH_JOB_ARRAY_INDEX'] ?? '0';
-    return {
-      ...common,
-      kind: 'batch',
-      inputs: folder('--inputs', values.inputs?.[0]),
-      model: needed('--model', values.model),
-      ...(values.version === undefined
-        ? {}
-        : { version: whole('--version', values.version, 1, Number.MAX_SAFE_INTEGER) }),
-      shard: { index: whole('--shard', index, 0, of - 1), of },
-    };
-  }
-  throw new UsageError(`must begin with 'queue' or 'batch', got '${kind ?? ''}'`);
+  const of = whole('--shard-of', values['shard-of'] ?? '1', 1, 10_000);
+  // https://docs.aws.amazon.com/batch/latest/userguide/array_index_example.html
+  const index = values.shard ?? environment['AWS_BATCH_JOB_ARRAY_INDEX'] ?? '0';
+  return {
+    ...common,
+    kind: 'batch',
+    inputs: folder('--inputs', values.inputs?.[0]),
+    model: needed('--model', values.model),
+    ...(values.version === undefined
+      ? {}
+      : { version: whole('--version', values.version, 1, Number.MAX_SAFE_INTEGER) }),
+    shard: { index: whole('--shard', index, 0, of - 1), of },
+  };
 }
 
 function parse(args: readonly string[]) {
