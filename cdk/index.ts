@@ -14,6 +14,7 @@ export {
   type IGpuInstanceGroup,
 } from './gpu-instance-group';
 export { ImageRepository, type ImageRepositoryProps } from './image-repository';
+export { InferencePlatform, type InferencePlatformProps, type PlatformGroupProps } from './inference-platform';
 export { InferenceService, type InferenceServiceProps } from './inference-service';
 export type { ModelSource } from '../runtime/onnx/resolve-model';
 export { GpuMachineImage, type GpuMachineImageOptions, type MachineOs } from './machine-image';
@@ -24,6 +25,7 @@ export { ModelRollout, type ModelRolloutProps } from './model-rollout';
 export type { DeployedVersion, ModelVersion } from './model-version';
 export type { ImageVariant } from '../runtime/image/image-context';
 export type { IInferencePlatform, PlatformFacts, PlatformGroupFacts } from './platform';
+export type { EndpointSet, PlatformNetworkProps } from './platform-network';
 export { Rollout, type DeploymentOptions } from './rollout';
 export { RuntimeImage, type ImageNeeds, type ImageUri, type RuntimeImageAssetOptions } from './runtime-image';
 export { Scaling, type ScalingKind, type ScalingTarget } from './scaling';
