@@ -132,7 +132,7 @@ export class ImportedPlatform extends Construct implements IInferencePlatform {
         `'${platform.node.path}' is of this very stack, and its parameters are not there when the stack is created; use the platform itself`,
       );
     }
-    if (Stage.of(own) === Stage.of(others)) own.addDependency(others, 'reads the parameters of the platform');
+    if (Stage.of(own) === Stage.of(others)) own.addStackDependency(others, 'reads the parameters of the platform');
   }
 }
 

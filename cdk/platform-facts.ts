@@ -50,8 +50,8 @@ export function platformKey(
 }
 
 /** Lower-case letters, digits and dashes: these become parts of parameter names. */
-export function isPlatformWord(word: unknown): word is string {
-  return typeof word === 'string' && /^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$/.test(word);
+export function isPlatformWord(word: string): boolean {
+  return /^[a-z]([a-z0-9-]{0,38}[a-z0-9])?$/.test(word);
 }
 
 /**
@@ -100,7 +100,7 @@ function checkFacts(given: unknown): PlatformFacts {
     throw invalid('facts.schema', `must be '${PLATFORM_FACTS_SCHEMA}', got ${JSON.stringify(facts['schema'])}`);
   }
   const listener = asObject(facts['listener'], 'facts.listener');
-  const platformName = check(facts, 'platformName', isPlatformWord, 'a name of lower-case letters, digits and dashes');
+  const platformName = check(facts, 'platformName', isName, 'a name of lower-case letters, digits and dashes');
   return {
     schema: PLATFORM_FACTS_SCHEMA,
     platformName,
@@ -165,6 +165,10 @@ function optional<Name extends string, T>(
 
 function isOneOf<T extends string>(...words: readonly T[]): (value: unknown) => value is T {
   return (value): value is T => (words as readonly unknown[]).includes(value);
+}
+
+function isName(value: unknown): value is string {
+  return typeof value === 'string' && isPlatformWord(value);
 }
 
 function isText(value: unknown): value is string {

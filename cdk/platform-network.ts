@@ -84,9 +84,7 @@ export function createNetwork(scope: Construct, preset: Preset, props: PlatformN
   const cidr = props.cidr ?? '10.0.0.0/16';
   const vpc = props.vpc ?? createVpc(scope, preset, cidr, props);
   const selected = vpc.selectSubnets(props.vpcSubnets ?? { subnetType: preferredType(vpc), onePerAz: true });
-  if (selected.subnets.length === 0) {
-    throw new SpecError('NETWORK_CHOICE', 'vpcSubnets', 'must select at least one subnet of the VPC, got none');
-  }
+  assertOnePerZone(selected.subnets);
   const vpcSubnets = { subnets: selected.subnets };
   const endpoints = new PlatformEndpoints(scope, 'Endpoints', {
     vpc,
@@ -126,6 +124,19 @@ function assertChoices(props: PlatformNetworkProps): void {
       "got 'none' and no way out: no replica could ever be started; leave endpoints out or write egress: 'nat'",
     );
   }
+}
+
+// A load balancer takes one subnet of a zone, and a second one would say nothing about where to place a replica.
+function assertOnePerZone(subnets: readonly ec2.ISubnet[]): void {
+  const zones = new Set(subnets.map(({ availabilityZone }) => availabilityZone)).size;
+  if (subnets.length > 0 && subnets.length === zones) return;
+  throw new SpecError(
+    'NETWORK_CHOICE',
+    'vpcSubnets',
+    subnets.length === 0
+      ? 'must select at least one subnet of the VPC, got none'
+      : `must select one subnet in each zone, got ${subnets.length} in ${zones}; add onePerAz: true`,
+  );
 }
 
 function createVpc(scope: Construct, preset: Preset, cidr: string, props: PlatformNetworkProps): ec2.Vpc {

@@ -1,0 +1,65 @@
+import { Stack } from 'aws-cdk-lib';
+import { InferencePlatform } from 'slipway/cdk';
+import { expect, test } from 'vitest';
+import { idsOf } from '../support/construct-ids';
+import { newApp, newGpuPlatform } from '../support/platforms';
+
+test('the ids of a platform', () => {
+  const platform = newGpuPlatform(newApp());
+  expect(idsOf(platform)).toMatchInlineSnapshot(`
+    [
+      "Vpc",
+      "Logs",
+      "Endpoints",
+      "Cluster",
+      "LoadBalancer",
+      "Parameters",
+      "Groups",
+    ]
+  `);
+  expect(idsOf(platform.node.findChild('Endpoints'))).toMatchInlineSnapshot(`
+    [
+      "SecurityGroup",
+      "ecr.api",
+      "ecr.dkr",
+      "logs",
+      "ecs",
+      "ecs-agent",
+      "ecs-telemetry",
+    ]
+  `);
+  expect(idsOf(platform.node.findChild('Parameters'))).toMatchInlineSnapshot(`
+    [
+      "vpc-id",
+      "zones",
+      "subnets",
+      "cluster-name",
+      "listener-arn",
+      "load-balancer-name",
+      "load-balancer-dns",
+      "load-balancer-security-group",
+      "capacity-l4",
+      "capacity-a10",
+    ]
+  `);
+  expect(idsOf(platform.node.findChild('Groups'))).toMatchInlineSnapshot(`
+    [
+      "l4",
+      "a10",
+    ]
+  `);
+});
+
+test('the ids of a platform that was joined', () => {
+  const { facts } = newGpuPlatform(newApp());
+  const joined = InferencePlatform.fromFacts(new Stack(newApp(), 'Team'), 'Platform', facts);
+  for (const part of ['vpc', 'cluster', 'sharedListener'] as const) expect(joined[part]).toBe(joined[part]);
+  expect(idsOf(joined)).toMatchInlineSnapshot(`
+    [
+      "Vpc",
+      "Cluster",
+      "LoadBalancerSecurityGroup",
+      "Listener",
+    ]
+  `);
+});

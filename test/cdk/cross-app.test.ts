@@ -1,0 +1,222 @@
+import { type App, Stack, Stage, type StackProps } from 'aws-cdk-lib';
+import { Annotations, Match, Template } from 'aws-cdk-lib/assertions';
+import * as ec2 from 'aws-cdk-lib/aws-ec2';
+import * as elbv2 from 'aws-cdk-lib/aws-elasticloadbalancingv2';
+import { InferencePlatform, InferenceService, Model, type IInferencePlatform } from 'slipway/cdk';
+import { describe, expect, test } from 'vitest';
+import { assertSameStack } from '../../cdk/platform';
+import { newApp, newGpuPlatform } from './support/platforms';
+import { DIGITS, FLAGS, imageByDigest, resourcesOf, theOnly } from './support/stacks';
+
+interface Parameter {
+  readonly Type: string;
+  readonly Default?: string;
+}
+
+/** A service of a team on the platform's machines, with a load balancer of its own. */
+function addService(team: Stack, platform: IInferencePlatform, group = 'l4'): InferenceService {
+  return new InferenceService(team, 'Digits', {
+    cluster: platform.cluster,
+    vpcSubnets: platform.vpcSubnets,
+    capacity: platform.capacity(group),
+    image: imageByDigest(team),
+    models: [Model.fromAsset(DIGITS)],
+    plaintextInsideVpc: true,
+  });
+}
+
+function newTeam(app: App, props: { facts: Parameters<typeof InferencePlatform.fromFacts>[2]; id?: string }) {
+  const team = new Stack(app, props.id ?? 'Team');
+  return { team, platform: InferencePlatform.fromFacts(team, 'Platform', props.facts) };
+}
+
+/** Parameters of a template that CloudFormation looks up in SSM, CDK's own bootstrap version aside. */
+function lookedUp(template: Template): readonly Parameter[] {
+  return (Object.values(template.findParameters('*')) as Parameter[]).filter(
+    ({ Type, Default }) => Type.startsWith('AWS::SSM::Parameter::Value') && Default!.startsWith('/slipway/'),
+  );
+}
+
+function written(template: Template): string[] {
+  return resourcesOf(template, 'AWS::SSM::Parameter').map(({ Properties }) => Properties.Name as string);
+}
+
+for (const [set, context] of Object.entries(FLAGS)) {
+  describe(`a platform and its teams (${set} flags)`, () => {
+    function twoApps(): { platform: Template; teams: readonly Template[] } {
+      const platformApp = newApp(context);
+      const platform = newGpuPlatform(platformApp);
+      const teamsApp = newApp(context);
+      const teams = ['l4', 'a10'].map((group) => {
+        const { team, platform: joined } = newTeam(teamsApp, { facts: platform.facts, id: `Team-${group}` });
+        addService(team, joined, group);
+        return team;
+      });
+      return {
+        platform: Template.fromStack(Stack.of(platform)),
+        teams: teams.map((team) => Template.fromStack(team)),
+      };
+    }
+
+    test('no stack imports or exports anything, in two apps or in one', () => {
+      const { platform, teams } = twoApps();
+      const oneApp = newApp(context);
+      const { facts } = newGpuPlatform(oneApp);
+      const { team, platform: joined } = newTeam(oneApp, { facts });
+      addService(team, joined);
+      const stacks = oneApp.synth().stacks.map(({ template }) => JSON.stringify(template));
+      expect(stacks).toHaveLength(2);
+      for (const text of [...[platform, ...teams].map((each) => JSON.stringify(each.toJSON())), ...stacks]) {
+        for (const word of ['Fn::ImportValue', 'Fn::GetStackOutput', '"Export"']) expect(text).not.toContain(word);
+      }
+    });
+
+    test('a team reads parameters that the platform writes, as strings, and nothing else of it', () => {
+      const { platform, teams } = twoApps();
+      for (const team of teams) {
+        const read = lookedUp(team);
+        expect(read.length).toBeGreaterThan(3);
+        for (const { Type, Default } of read) {
+          expect(Type).toBe('AWS::SSM::Parameter::Value<String>');
+          expect(written(platform)).toContain(Default);
+        }
+        // Whatever else is named in the template is made in it.
+        const ids = new Set([
+          ...Object.keys(team.toJSON()['Resources']),
+          ...Object.keys(team.toJSON()['Parameters']),
+          ...['AccountId', 'Partition', 'Region', 'StackId', 'StackName', 'URLSuffix', 'NoValue'].map(
+            (each) => `AWS::${each}`,
+          ),
+        ]);
+        const named = JSON.stringify(team.toJSON()['Resources']).matchAll(/"Ref":"([^"]+)"|"Fn::GetAtt":\["([^"]+)"/g);
+        for (const [, reference, attribute] of named) expect(ids).toContain(reference ?? attribute);
+      }
+    });
+
+    test('a service of a team lands on the group that it asked for, in the platform’s cluster and subnets', () => {
+      const { teams } = twoApps();
+      const parameterOf = (template: Template, name: string): string =>
+        Object.entries(template.findParameters('*')).find(
+          ([, { Default }]) => (Default as string | undefined) === `/slipway/main/${name}`,
+        )![0];
+      const [l4, a10] = teams as [Template, Template];
+      const { Properties } = theOnly(l4, 'AWS::ECS::Service');
+      expect(Properties.Cluster).toEqual({ Ref: parameterOf(l4, 'cluster-name') });
+      expect(Properties.CapacityProviderStrategy).toEqual([
+        { CapacityProvider: { Ref: parameterOf(l4, 'capacity/l4') }, Weight: 1 },
+      ]);
+      const subnets = { 'Fn::Split': [',', { Ref: parameterOf(l4, 'subnets') }] };
+      expect(Properties.NetworkConfiguration.AwsvpcConfiguration.Subnets).toEqual([
+        { 'Fn::Select': [0, subnets] },
+        { 'Fn::Select': [1, subnets] },
+      ]);
+      expect(theOnly(a10, 'AWS::ECS::Service').Properties.CapacityProviderStrategy).toEqual([
+        { CapacityProvider: { Ref: parameterOf(a10, 'capacity/a10') }, Weight: 1 },
+      ]);
+    });
+
+    test('requests leave the shared load balancer for replicas of a team: the rule is made, in the team’s stack', () => {
+      const { facts } = newGpuPlatform(newApp(context));
+      const { team, platform } = newTeam(newApp(context), { facts });
+      const replicas = new ec2.SecurityGroup(team, 'Replicas', { vpc: platform.vpc, allowAllOutbound: false });
+      const targetGroup = new elbv2.ApplicationTargetGroup(team, 'Targets', {
+        vpc: platform.vpc,
+        port: 8080,
+        protocol: elbv2.ApplicationProtocol.HTTP,
+        targetType: elbv2.TargetType.IP,
+      });
+      new elbv2.ApplicationListenerRule(team, 'Rule', {
+        listener: platform.sharedListener.listener,
+        priority: 10,
+        conditions: [elbv2.ListenerCondition.pathPatterns(['/digits/*'])],
+        targetGroups: [targetGroup],
+      });
+      replicas.connections.allowFrom(platform.sharedListener.securityGroup, ec2.Port.tcp(8080));
+      const template = Template.fromStack(team);
+      const inTo = { 'Fn::GetAtt': [theOnly(template, 'AWS::EC2::SecurityGroup').id, 'GroupId'] };
+      const egress = theOnly(template, 'AWS::EC2::SecurityGroupEgress').Properties;
+      expect(egress).toMatchObject({ DestinationSecurityGroupId: inTo, FromPort: 8080, ToPort: 8080 });
+      expect(theOnly(template, 'AWS::EC2::SecurityGroupIngress').Properties).toMatchObject({
+        GroupId: inTo,
+        SourceSecurityGroupId: egress.GroupId,
+      });
+    });
+
+    test('joining warns of nothing that a team could not change', () => {
+      const { facts } = newGpuPlatform(newApp(context));
+      const { team, platform } = newTeam(newApp(context), { facts });
+      addService(team, platform);
+      expect(Annotations.fromStack(team).findWarning('*', Match.stringLikeRegexp('oSubnetRouteTableId'))).toEqual([]);
+    });
+  });
+}
+
+test('a stack waits only for the parameters that it uses', () => {
+  const { facts } = newGpuPlatform(newApp());
+  const { team, platform } = newTeam(newApp(), { facts });
+  platform.capacity('l4');
+  expect(lookedUp(Template.fromStack(team)).map(({ Default }) => Default)).toEqual(['/slipway/main/capacity/l4']);
+});
+
+test('in one app a team is deployed after the platform', () => {
+  const app = newApp();
+  const made = newGpuPlatform(app);
+  const { team } = newTeam(app, { facts: made.facts });
+  expect(team.dependencies).toEqual([Stack.of(made)]);
+});
+
+test('a team in a stage is ordered after the platform of that stage, and of no other', () => {
+  const app = newApp();
+  const stages = ['Development', 'Production'].map((id) => {
+    const stage = new Stage(app, id);
+    const made = new InferencePlatform(new Stack(stage, 'Platform'), 'Main', { plaintextInsideVpc: true });
+    const team = new Stack(stage, 'Team');
+    InferencePlatform.fromFacts(team, 'Platform', made.facts);
+    return { made, team };
+  });
+  for (const { made, team } of stages) expect(team.dependencies).toEqual([Stack.of(made)]);
+  expect(() => app.synth()).not.toThrow();
+});
+
+test('the stack of the platform does not join it: its parameters are not there when it is created', () => {
+  const made = newGpuPlatform(newApp());
+  expect(() => InferencePlatform.fromFacts(Stack.of(made), 'Again', made.facts)).toThrow(
+    "PLATFORM_FACTS_INVALID facts: 'Platform/Main' is of this very stack, and its parameters are not there when the stack is created; use the platform itself",
+  );
+});
+
+test('a stack of another account or region finds no parameters, and is told at once', () => {
+  const platformEnv = { account: '123456789012', region: 'eu-west-1' };
+  const { facts } = newGpuPlatform(newApp(), {}, { env: platformEnv });
+  const joinFrom = (env: StackProps['env']) => () =>
+    InferencePlatform.fromFacts(new Stack(newApp(), 'Team', env === undefined ? {} : { env }), 'Platform', facts);
+  expect(joinFrom({ ...platformEnv, region: 'us-east-1' })).toThrow(
+    "PLATFORM_FACTS_INVALID facts.region: the platform is in 'eu-west-1', the stack 'Team' in 'us-east-1', where its parameters are not",
+  );
+  expect(joinFrom({ ...platformEnv, account: '210987654321' })).toThrow('PLATFORM_FACTS_INVALID facts.account');
+  for (const env of [platformEnv, undefined]) expect(joinFrom(env)).not.toThrow();
+});
+
+test('the platform and everybody who joined it mean the same listener', () => {
+  const app = newApp();
+  const made = newGpuPlatform(app);
+  const { platform } = newTeam(app, { facts: made.facts });
+  expect(platform.key).toBe(made.key);
+  const { key, port, isTls, idleTimeoutSeconds, hasNonForwardActions } = made.sharedListener;
+  expect(platform.sharedListener).toMatchObject({ key, port, isTls, idleTimeoutSeconds, hasNonForwardActions });
+  const elsewhere = newTeam(newApp(), { facts: { ...made.facts, region: 'us-east-1' } });
+  expect(elsewhere.platform.key).not.toBe(made.key);
+});
+
+test('a platform is handed to no other stack than its own, joined or made', () => {
+  const app = newApp();
+  const made = newGpuPlatform(app);
+  const { team, platform } = newTeam(app, { facts: made.facts });
+  const other = newTeam(app, { facts: made.facts, id: 'Other' });
+  expect(() => assertSameStack(team, made)).toThrow(
+    "CLUSTER_MISMATCH platform: 'Platform/Main' is of another stack than 'Team'; join it there with InferencePlatform.fromFacts",
+  );
+  expect(() => assertSameStack(other.team, platform)).toThrow("CLUSTER_MISMATCH platform: 'Team/Platform' is of");
+  expect(() => assertSameStack(team, platform)).not.toThrow();
+  expect(() => assertSameStack(made.cluster, made)).not.toThrow();
+});
