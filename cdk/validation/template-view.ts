@@ -105,7 +105,7 @@ export function isRecord(value: unknown): value is Readonly<Record<string, unkno
 }
 
 function addSubstituted(value: unknown, found: Set<string>): void {
-  const text = Array.isArray(value) ? value[0] : value;
+  const text: unknown = Array.isArray(value) ? value[0] : value;
   if (typeof text !== 'string') return;
   for (const [, name] of text.matchAll(/\$\{([A-Za-z0-9]+)(?:\.[^}]*)?\}/g)) found.add(name!);
 }

@@ -3,7 +3,7 @@ export type Template = Readonly<Record<string, unknown>>;
 
 // The hash of an asset is that of its content: `<hash>.zip` in a bucket, `<repository>:<hash>` of an image.
 const ASSET_FILE = /(?<![0-9a-f])[0-9a-f]{64}(?=\.[A-Za-z0-9])/g;
-const ASSET_IMAGE = /(container-assets-[^:"]*:)[0-9a-f]{64}(?![0-9a-f])/g;
+const ASSET_IMAGE = /(container-assets-\S*?:)[0-9a-f]{64}(?![0-9a-f])/g;
 const BOOTSTRAP_PARAMETER = 'BootstrapVersion';
 const BOOTSTRAP_RULE = 'CheckBootstrapVersion';
 

@@ -1,3 +1,4 @@
+export { startAwsEmulator, type AwsEmulator, type AwsEmulatorOptions } from './aws-emulator';
 export { goldenDifference, scrubTemplate, type Template } from './golden-template';
 export { applyToCluster, type KubernetesApplyOptions } from './kubernetes-apply';
 export {
@@ -32,3 +33,10 @@ export {
   type SecretValue,
   type UnknownValue,
 } from './pulumi-values';
+export {
+  assertSynthBudget,
+  synthSeconds,
+  type Synthesizable,
+  type SynthTiming,
+  type SynthTimingOptions,
+} from './synth-budget';

@@ -1,4 +1,4 @@
-import { startEmulator, type Emulator } from './emulator';
+import { startEmulator, type Emulator } from '../../runtime/testing/emulator';
 import type { LoopbackCertificate } from './loopback-certificate';
 
 /** Azurite's own account, the same everywhere (https://learn.microsoft.com/azure/storage/common/storage-connect-azurite). */

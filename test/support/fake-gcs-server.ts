@@ -1,4 +1,4 @@
-import { startEmulator, type Emulator } from './emulator';
+import { startEmulator, type Emulator } from '../../runtime/testing/emulator';
 
 /** Starts an emulator of Google Cloud Storage that keeps everything in memory; `program` is the path of `fake-gcs-server`. */
 export function startFakeGcsServer(program: string): Promise<Emulator> {

@@ -1,16 +1,8 @@
-import { startEmulator } from './emulator';
+import { startAwsEmulator, type AwsEmulator } from '../../runtime/testing/aws-emulator';
 
-export interface MotoServer {
-  readonly endpoint: string;
-  readonly stop: () => Promise<void>;
-}
+export type MotoServer = AwsEmulator;
 
-/** Starts moto's AWS emulator on a free port of the loopback interface; `program` is the path of `moto_server`. */
-export async function startMotoServer(program: string): Promise<MotoServer> {
-  const { port, stop } = await startEmulator(
-    program,
-    (free) => ['-H', '127.0.0.1', '-p', String(free)],
-    '/moto-api/data.json',
-  );
-  return { endpoint: `http://localhost:${port}`, stop };
+/** Starts moto's AWS emulator; `program` is the path of `moto_server`. */
+export function startMotoServer(program: string): Promise<MotoServer> {
+  return startAwsEmulator({ program });
 }

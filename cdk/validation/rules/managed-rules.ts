@@ -11,9 +11,11 @@ export const MANAGED_RULES = [
     (group) => {
       const [type] = gpuTypesIn(textsAt(group.Properties, 'InstanceTypes', '*'));
       const images = valuesAt(group.Properties, 'AmiType');
-      const wrong = images.find((each) => typeof each === 'string' && !/NVIDIA|NEURON|CUSTOM|_GPU/.test(each));
+      const wrong = images.find(
+        (each): each is string => typeof each === 'string' && !/NVIDIA|NEURON|CUSTOM|_GPU/.test(each),
+      );
       if (type === undefined || (images.length > 0 && wrong === undefined)) return undefined;
-      return `starts ${type} with AmiType ${wrong === undefined ? 'not set' : String(wrong)}, so without the NVIDIA driver: set AL2023_x86_64_NVIDIA or BOTTLEROCKET_x86_64_NVIDIA`;
+      return `starts ${type} with AmiType ${wrong ?? 'not set'}, so without the NVIDIA driver: set AL2023_x86_64_NVIDIA or BOTTLEROCKET_x86_64_NVIDIA`;
     },
   ),
 

@@ -20,7 +20,11 @@ export async function startEmulator(
   const port = await freePort();
   const server = spawn(program, args(port), { stdio: 'ignore' });
   const exited = once(server, 'exit');
+  // Whoever forgets to stop it, or fails before, leaves nothing behind.
+  const kill = (): unknown => server.kill();
+  process.once('exit', kill);
   const stop = async (): Promise<void> => {
+    process.off('exit', kill);
     server.kill();
     await exited;
   };
