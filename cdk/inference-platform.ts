@@ -181,17 +181,12 @@ export class InferencePlatform extends Construct implements IInferencePlatform, 
    */
   addGroup(name: string, props: PlatformGroupProps): GpuInstanceGroup {
     if (!isPlatformWord(name)) throw wrongName(`groups.${name}`, name);
-    const group = new GpuInstanceGroup(this.groupScope, name, {
-      preset: this.preset,
-      vpcSubnets: this.vpcSubnets,
-      ...props,
-      cluster: this.cluster,
-    });
+    const group = new GpuInstanceGroup(this.groupScope, name, { ...props, platform: this });
     this.groups.set(name, group);
     new ssm.StringParameter(this.parameters, `capacity-${name}`, {
       parameterName: capacityParameterName(this.parameterPrefix, name),
       description: `capacity provider of the group ${name}`,
-      stringValue: group.capacityProvider.capacityProviderName,
+      stringValue: group.capacityProviderName,
     });
     return group;
   }
