@@ -1,21 +1,15 @@
-import { Duration, RemovalPolicy, Stack, Token } from 'aws-cdk-lib';
+import { Stack } from 'aws-cdk-lib';
 import type * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
-import * as ecs from 'aws-cdk-lib/aws-ecs';
+import type * as ecs from 'aws-cdk-lib/aws-ecs';
 import type * as elbv2 from 'aws-cdk-lib/aws-elasticloadbalancingv2';
 import * as iam from 'aws-cdk-lib/aws-iam';
-import * as logs from 'aws-cdk-lib/aws-logs';
+import type * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
-import {
-  planInferenceService,
-  SpecError,
-  type EngineServiceSpec,
-  type InferenceServicePlan,
-  type InferenceServiceSpec,
-} from '../runtime/spec';
-import { claim } from './app-registry';
+import { planInferenceService, type InferenceServicePlan, type InferenceServiceSpec } from '../runtime/spec';
 import { assertServiceProps } from './assert-service-props';
 import { FARGATE_CAPACITY, type ICapacity } from './capacity';
+import { createEcsService } from './ecs-service';
 import { tasksOf } from './ecs-task-rights';
 import type { Model } from './model';
 import { bindModels } from './model-rights';
@@ -24,9 +18,9 @@ import { RuntimeImage } from './runtime-image';
 import { Scaling } from './scaling';
 import { ServiceAlarms } from './service-alarms';
 import { createEndpoint, type EndpointProps } from './service-endpoint';
-import { warnWhenRolloutHasNoRoom } from './service-machines';
+import { claimServiceName, createLogGroup, createSecurityGroup, engineSpec } from './service-foundations';
 import { saturationMetric } from './service-metrics';
-import { scaleService, wakeSourceOf } from './service-scaling';
+import { scaleService } from './service-scaling';
 import { createTaskDefinition } from './task-definition';
 
 /** The words of the spec, flat, and what only this engine knows. */
@@ -99,15 +93,15 @@ export class InferenceService extends Construct implements ec2.IConnectable {
 
   constructor(scope: Construct, id: string, props: InferenceServiceProps) {
     super(scope, id);
-    this.plan = planInferenceService(specOf(id, props));
+    this.plan = planInferenceService(engineSpec(id, props));
     assertServiceProps(props);
     this.cluster = props.cluster;
-    claimName(this);
+    claimServiceName(this, this.cluster, this.plan.name);
     const capacity = props.capacity ?? FARGATE_CAPACITY;
     const rollout = props.rollout ?? Rollout.rolling();
     const vpcSubnets = props.vpcSubnets ?? { subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS };
 
-    this.logGroup = props.logGroup ?? this.createLogGroup(props.logRetention);
+    this.logGroup = props.logGroup ?? createLogGroup(this, this.plan, props.logRetention);
     this.taskRole = new iam.Role(this, 'TaskRole', { assumedBy: tasksOf(Stack.of(this)) });
     const { locations, policy } = bindModels(this, props.models, this.taskRole);
     this.taskDefinition = createTaskDefinition(this, {
@@ -119,7 +113,10 @@ export class InferenceService extends Construct implements ec2.IConnectable {
       clusterName: this.cluster.clusterName,
       models: locations,
     });
-    this.securityGroup = this.createSecurityGroup();
+    this.securityGroup = createSecurityGroup(this, {
+      vpc: this.cluster.vpc,
+      description: `Replicas of ${this.plan.name}: requests come from the load balancer alone, HTTPS goes out`,
+    });
 
     const endpoint = createEndpoint(this, { plan: this.plan, vpc: this.cluster.vpc, vpcSubnets, props });
     this.loadBalancer = endpoint.loadBalancer;
@@ -132,8 +129,17 @@ export class InferenceService extends Construct implements ec2.IConnectable {
     if (props.alarms ?? this.plan.preset === 'production') {
       this.alarms = new ServiceAlarms(this, 'Alarms', { watched, actions: props.alarmActions ?? [] });
     }
-    this.service = this.createService(capacity, vpcSubnets, rollout);
-    this.waitForWhatReplicasNeed(policy, vpcSubnets);
+    this.service = createEcsService(this, {
+      plan: this.plan,
+      cluster: this.cluster,
+      capacity,
+      taskDefinition: this.taskDefinition,
+      securityGroups: [this.securityGroup],
+      vpcSubnets,
+      rollout,
+      needs: [policy],
+      isBalanced: true,
+    });
     endpoint.attach(this.service, this.taskDefinition.defaultContainer!.containerName);
     this.alarms?.countFrom(this.service);
     this.scaling = scaleService(this, { ...watched, service: this.service }, props.scaling ?? [Scaling.saturation()]);
@@ -146,118 +152,4 @@ export class InferenceService extends Construct implements ec2.IConnectable {
   metricSaturation(options?: cloudwatch.MetricOptions): cloudwatch.Metric {
     return saturationMetric(this.plan, this.cluster.clusterName, options);
   }
-
-  private createLogGroup(retention: logs.RetentionDays | undefined): logs.LogGroup {
-    return new logs.LogGroup(this, 'Logs', {
-      retention: retention ?? logs.RetentionDays.ONE_MONTH,
-      removalPolicy: this.plan.preset === 'production' ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
-    });
-  }
-
-  private createSecurityGroup(): ec2.SecurityGroup {
-    const securityGroup = new ec2.SecurityGroup(this, 'SecurityGroup', {
-      vpc: this.cluster.vpc,
-      description: `Replicas of ${this.plan.name}: requests come from the load balancer alone, HTTPS goes out`,
-      allowAllOutbound: false,
-    });
-    securityGroup.addEgressRule(ec2.Peer.anyIpv4(), ec2.Port.tcp(443), 'models, image and logs');
-    return securityGroup;
-  }
-
-  private createService(
-    capacity: ICapacity,
-    vpcSubnets: ec2.SubnetSelection,
-    rollout: Rollout,
-  ): ecs.Ec2Service | ecs.FargateService {
-    const { lifecycle } = this.plan;
-    // No desired count: the autoscaler owns it, and a template that states it would reset it with every deployment.
-    const common = {
-      cluster: this.cluster,
-      taskDefinition: this.taskDefinition,
-      securityGroups: [this.securityGroup],
-      vpcSubnets,
-      ...(capacity.strategy.length === 0 ? {} : { capacityProviderStrategies: [...capacity.strategy] }),
-      ...rollout.deploymentOptions(this.plan),
-      healthCheckGracePeriod: Duration.seconds(lifecycle.loadBalancerCheck.gracePeriodSeconds),
-      circuitBreaker: { enable: true, rollback: true },
-      enableExecuteCommand: false,
-      enableECSManagedTags: true,
-      propagateTags: ecs.PropagatedTagSource.SERVICE,
-      // ECS rebalances zones by starting a replica before it stops one, which a service without a spare cannot have.
-      availabilityZoneRebalancing:
-        this.plan.rollout.maxHealthyPercent > 100
-          ? ecs.AvailabilityZoneRebalancing.ENABLED
-          : ecs.AvailabilityZoneRebalancing.DISABLED,
-    };
-    const service =
-      capacity.kind === 'instances'
-        ? new ecs.Ec2Service(this, 'Service', {
-            ...common,
-            placementStrategies: [
-              ecs.PlacementStrategy.spreadAcross(ecs.BuiltInAttributes.AVAILABILITY_ZONE),
-              ecs.PlacementStrategy.packedByMemory(),
-            ],
-          })
-        : new ecs.FargateService(this, 'Service', { ...common, assignPublicIp: false });
-    const cfnService = service.node.findChild('Service') as ecs.CfnService;
-    if (capacity.mustOutlive !== undefined) cfnService.node.addDependency(capacity.mustOutlive);
-    warnWhenRolloutHasNoRoom(this, this.plan, capacity);
-    // By default ECS gives up after half the replicas' worth of failures, at least three of them and up to two hundred:
-    // with a slow model that is most of an hour. Three failed starts are enough to know.
-    cfnService.addPropertyOverride('DeploymentConfiguration.DeploymentCircuitBreaker.ThresholdConfiguration', {
-      Type: 'COUNT',
-      Value: 3,
-    });
-    // cfn-lint up to 1.51 does not know this threshold yet.
-    cfnService.addMetadata('cfn-lint', { config: { ignore_checks: ['E3002'] } });
-    return service;
-  }
-
-  // What a replica needs to start must be there before the first one does and stay until the last one is gone: after three
-  // that cannot pull their image or fetch their model the rollout is given up. CloudFormation sees no order here by itself.
-  private waitForWhatReplicasNeed(readModels: iam.Policy, vpcSubnets: ec2.SubnetSelection): void {
-    const { internetConnectivityEstablished } = this.cluster.vpc.selectSubnets(vpcSubnets);
-    this.service.node
-      .findChild('Service')
-      .node.addDependency(readModels, this.taskDefinition.obtainExecutionRole(), internetConnectivityEstablished);
-  }
-}
-
-function specOf(id: string, props: InferenceServiceProps): EngineServiceSpec {
-  const { serviceName, models, capacity = FARGATE_CAPACITY, scaling = [], ...decisions } = props;
-  const wakeSource = wakeSourceOf(scaling);
-  return {
-    ...decisions,
-    name: serviceName ?? kebabCase(id),
-    models: models.map((model) => model.spec),
-    capacity: capacity.kind === 'fargate' ? 'fargate' : 'instances',
-    ...(capacity.kind === 'fargate' ? {} : { instanceTypes: capacity.instanceTypes }),
-    ...(wakeSource === undefined ? {} : { wakeSource }),
-  };
-}
-
-function kebabCase(id: string): string {
-  return id
-    .replace(/([a-z0-9])([A-Z])/g, '$1-$2')
-    .replace(/[^A-Za-z0-9]+/g, '-')
-    .toLowerCase();
-}
-
-// Cluster and name are the dimensions of the scaling signal: two services of one name would scale on each other's load.
-function claimName(service: InferenceService): void {
-  const taken = claim(service, 'service', `${clusterKey(service.cluster)}\n${service.plan.name}`);
-  if (taken === undefined) return;
-  const error = new SpecError(
-    'NAME_TAKEN',
-    'serviceName',
-    `'${service.plan.name}' is the name of '${taken.node.path}' in the same cluster; give one of them another`,
-  );
-  service.node.addValidation({ validate: () => [error.message] });
-}
-
-// An imported cluster is another object in every stack. Where no region is said, the same name may mean two clusters.
-function clusterKey(cluster: ecs.ICluster): string {
-  const { clusterName, env } = cluster;
-  const facts = [env.account, env.region, clusterName];
-  return facts.some((fact) => Token.isUnresolved(fact)) ? cluster.node.path : facts.join('/');
 }
