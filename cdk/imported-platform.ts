@@ -7,6 +7,7 @@ import { Construct } from 'constructs';
 import { SpecError, type Preset } from '../runtime/spec';
 import { ownerOf } from './app-registry';
 import type { ICapacity } from './capacity';
+import { setClusterKey } from './cluster-key';
 import { unknownGroup, type IInferencePlatform, type PlatformFacts } from './platform';
 import {
   capacityParameterName,
@@ -50,10 +51,10 @@ export class ImportedPlatform extends Construct implements IInferencePlatform {
   }
 
   get cluster(): ecs.ICluster {
-    return (this.made.cluster ??= ecs.Cluster.fromClusterAttributes(this, 'Cluster', {
-      clusterName: this.parameter('clusterName'),
-      vpc: this.vpc,
-    }));
+    return (this.made.cluster ??= setClusterKey(
+      ecs.Cluster.fromClusterAttributes(this, 'Cluster', { clusterName: this.parameter('clusterName'), vpc: this.vpc }),
+      this.key,
+    ));
   }
 
   get sharedListener(): ISharedListener {

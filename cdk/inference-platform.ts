@@ -10,6 +10,7 @@ import { SpecError, type Preset } from '../runtime/spec';
 import { integer } from '../runtime/spec/numbers';
 import { claim } from './app-registry';
 import type { ICapacity } from './capacity';
+import { setClusterKey } from './cluster-key';
 import { GpuInstanceGroup, type GpuInstanceGroupProps } from './gpu-instance-group';
 import { ImportedPlatform } from './imported-platform';
 import { kebabCase } from './kebab-case';
@@ -123,7 +124,7 @@ export class InferencePlatform extends Construct implements IInferencePlatform, 
     });
     this.vpc = this.network.vpc;
     this.vpcSubnets = this.network.vpcSubnets;
-    this.cluster = props.cluster ?? this.createCluster(props.containerInsights);
+    this.cluster = setClusterKey(props.cluster ?? this.createCluster(props.containerInsights), this.key);
     const idleTimeoutSeconds = integer('idleTimeoutSeconds', props.idleTimeoutSeconds, 120, 1, 4_000);
     const { loadBalancer, listener } = createSharedLoadBalancer(this, {
       vpc: this.vpc,

@@ -1,4 +1,4 @@
-import { RemovalPolicy, Token } from 'aws-cdk-lib';
+import { RemovalPolicy } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import type * as ecs from 'aws-cdk-lib/aws-ecs';
 import * as logs from 'aws-cdk-lib/aws-logs';
@@ -11,6 +11,7 @@ import {
 } from '../runtime/spec';
 import { claim } from './app-registry';
 import { FARGATE_CAPACITY, type ICapacity } from './capacity';
+import { clusterKey } from './cluster-key';
 import { kebabCase } from './kebab-case';
 import type { Model } from './model';
 import type { Scaling } from './scaling';
@@ -77,11 +78,4 @@ export function claimServiceName(service: Construct, cluster: ecs.ICluster, name
     `'${name}' is the name of '${taken.node.path}' in the same cluster; give one of them another`,
   );
   service.node.addValidation({ validate: () => [error.message] });
-}
-
-// An imported cluster is another object in every stack. Where no region is said, the same name may mean two clusters.
-function clusterKey(cluster: ecs.ICluster): string {
-  const { clusterName, env } = cluster;
-  const facts = [env.account, env.region, clusterName];
-  return facts.some((fact) => Token.isUnresolved(fact)) ? cluster.node.path : facts.join('/');
 }

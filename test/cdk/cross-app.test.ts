@@ -14,8 +14,13 @@ interface Parameter {
 }
 
 /** A service of a team on the platform's machines, with a load balancer of its own. */
-function addService(team: Stack, platform: IInferencePlatform, group = 'l4'): InferenceService {
+function addService(
+  team: Stack,
+  platform: IInferencePlatform,
+  { group = 'l4', serviceName }: { readonly group?: string; readonly serviceName?: string } = {},
+): InferenceService {
   return new InferenceService(team, 'Digits', {
+    serviceName: serviceName ?? `digits-on-${group}`,
     cluster: platform.cluster,
     vpcSubnets: platform.vpcSubnets,
     capacity: platform.capacity(group),
@@ -49,7 +54,7 @@ for (const [set, context] of Object.entries(FLAGS)) {
       const teamsApp = newApp(context);
       const teams = ['l4', 'a10'].map((group) => {
         const { team, platform: joined } = newTeam(teamsApp, { facts: platform.facts, id: `Team-${group}` });
-        addService(team, joined, group);
+        addService(team, joined, { group });
         return team;
       });
       return {
@@ -206,6 +211,16 @@ test('the platform and everybody who joined it mean the same listener', () => {
   expect(platform.sharedListener).toMatchObject({ key, port, isTls, idleTimeoutSeconds, hasNonForwardActions });
   const elsewhere = newTeam(newApp(), { facts: { ...made.facts, region: 'us-east-1' } });
   expect(elsewhere.platform.key).not.toBe(made.key);
+});
+
+test('two teams cannot give their services one name: both would scale on the load of the other', () => {
+  const app = newApp();
+  const { facts } = newGpuPlatform(app);
+  for (const id of ['One', 'Two']) {
+    const { team, platform } = newTeam(app, { facts, id });
+    addService(team, platform, { serviceName: 'digits' });
+  }
+  expect(() => app.synth()).toThrow("NAME_TAKEN serviceName: 'digits' is the name of 'One/Digits' in the same cluster");
 });
 
 test('a platform is handed to no other stack than its own, joined or made', () => {

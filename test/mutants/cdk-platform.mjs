@@ -130,6 +130,13 @@ export const MUTANTS = [
     test: { file: CROSS_APP, name: 'a stack of another account or region' },
   },
   {
+    name: 'platform: services of two teams scale on each other’s load',
+    file: 'cdk/cluster-key.ts',
+    find: 'return cluster[KEY] ?? (',
+    replace: 'return (',
+    test: { file: CROSS_APP, name: 'two teams cannot give their services one name' },
+  },
+  {
     name: 'platform: a stack exports its platform to another',
     file: 'cdk/platform.ts',
     find: 'if (own === others) return;',
