@@ -51,7 +51,7 @@ function assertSize(resources: readonly string[]): void {
 }
 
 /** What the policy lets the role read, spelled as cdk-nag spells it: `arn:<AWS::Partition>:s3:::…`. */
-function resourcesOf(policy: iam.Policy): readonly string[] {
+export function resourcesOf(policy: iam.Policy): readonly string[] {
   const { Statement } = Stack.of(policy).resolve(policy.document) as { Statement: { Resource: unknown }[] };
   return Statement.flatMap(({ Resource }) => Resource).map(spell);
 }
