@@ -9,6 +9,7 @@ import {
   typesOfLaunchTemplate,
 } from '../ecs-view';
 import { isUnknownGpuType } from '../gpu-types';
+import { namedTypes } from '../named-types';
 import { ruleAbout, type Complaint, type Rule } from '../rule';
 import { numbersAt, textsAt, valuesAt, type Resource, type TemplateView } from '../template-view';
 
@@ -16,17 +17,6 @@ const LAUNCH_TEMPLATE = 'AWS::EC2::LaunchTemplate';
 const LAUNCH_CONFIGURATION = 'AWS::AutoScaling::LaunchConfiguration';
 const GROUP = 'AWS::AutoScaling::AutoScalingGroup';
 const WARM_POOL = 'AWS::AutoScaling::WarmPool';
-
-/** Where templates name machine types. `*` stands for each entry of a list. */
-const TYPE_PATHS: Readonly<Record<string, readonly (readonly string[])[]>> = {
-  'AWS::EC2::Instance': [['InstanceType']],
-  [LAUNCH_TEMPLATE]: [['LaunchTemplateData', 'InstanceType']],
-  [LAUNCH_CONFIGURATION]: [['InstanceType']],
-  [GROUP]: [['MixedInstancesPolicy', 'LaunchTemplate', 'Overrides', '*', 'InstanceType']],
-  'AWS::EKS::Nodegroup': [['InstanceTypes', '*']],
-  'AWS::Batch::ComputeEnvironment': [['ComputeResources', 'InstanceTypes', '*']],
-  'AWS::SageMaker::EndpointConfig': [['ProductionVariants', '*', 'InstanceType']],
-};
 
 /** Rules about machines: their type, their image, how they boot and how they go. */
 export const MACHINE_RULES = [
@@ -157,17 +147,13 @@ function unknownGpuType(): Rule<'UNKNOWN_GPU_TYPE'> {
     severity: 'warning',
     about: 'A type that AWS does not have starts no machine.',
     *check(template) {
-      for (const [type, paths] of Object.entries(TYPE_PATHS)) {
-        for (const resource of template.all(type)) {
-          const names = paths.flatMap((path) => textsAt(resource.Properties, ...path));
-          const unknown = names.find(isUnknownGpuType);
-          if (unknown !== undefined) {
-            yield {
-              resource,
-              message: `'${unknown}' is named like a GPU type, and none of that name is known: look at its spelling`,
-            };
-          }
-        }
+      for (const { resource, types } of namedTypes(template)) {
+        const unknown = types.find(isUnknownGpuType);
+        if (unknown === undefined) continue;
+        yield {
+          resource,
+          message: `'${unknown}' is named like a GPU type, and none of that name is known: look at its spelling`,
+        };
       }
     },
   };
