@@ -103,7 +103,8 @@ function createAutoScalingGroup(
   launchTemplate: ec2.LaunchTemplate,
 ): autoscaling.AutoScalingGroup {
   const { capacity, cluster, maxInstanceLifetime, vpcSubnets } = input;
-  assertZoneOfReservation(scope, capacity, cluster.vpc.selectSubnets(vpcSubnets));
+  const subnets = cluster.vpc.selectSubnets(vpcSubnets);
+  assertZoneOfReservation(scope, capacity, subnets);
   const group = new autoscaling.AutoScalingGroup(scope, 'AutoScalingGroup', {
     vpc: cluster.vpc,
     vpcSubnets,
@@ -125,6 +126,9 @@ function createAutoScalingGroup(
       scaleInProtectedInstances: autoscaling.ScaleInProtectedInstances.REFRESH,
     }),
   });
+  // A machine that cannot reach ECS does not join, and one that no longer can is drained by nobody: the way out is there
+  // before the first machine and until after the last.
+  group.node.addDependency(subnets.internetConnectivityEstablished);
   // cfn-lint up to 1.51 does not know UpdatePolicy.AutoScalingInstanceRefresh yet.
   (group.node.defaultChild as CfnResource).addMetadata('cfn-lint', { config: { ignore_checks: ['E3016'] } });
   acknowledge(group, 'AS3', 'the capacity provider scales the group; notifications would tell nobody anything');

@@ -1,9 +1,12 @@
-import { App, Stack } from 'aws-cdk-lib';
+import { App, Duration, Stack } from 'aws-cdk-lib';
 import { Annotations, Match, Template } from 'aws-cdk-lib/assertions';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
+import * as iam from 'aws-cdk-lib/aws-iam';
+import * as kms from 'aws-cdk-lib/aws-kms';
 import { Capacity, GpuInstanceGroup, GpuMachineImage, type GpuInstanceGroupProps } from 'slipway/cdk';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { addGroup } from './support/machines';
 import {
   describeWithAndWithoutFlags,
   newCluster,
@@ -12,15 +15,6 @@ import {
   pinnedMachineImage,
   theOnly,
 } from './support/stacks';
-
-function addGroup(stack: Stack, props: Partial<GpuInstanceGroupProps> = {}): GpuInstanceGroup {
-  return new GpuInstanceGroup(stack, 'L4', {
-    cluster: newCluster(stack),
-    ...(props.capacity === undefined ? { instanceTypes: ['g6.xlarge'] } : {}),
-    machineImage: pinnedMachineImage(),
-    ...props,
-  });
-}
 
 describeWithAndWithoutFlags('GpuInstanceGroup', (newStack) => {
   function synthesize(props?: Partial<GpuInstanceGroupProps>): Template {
@@ -213,5 +207,146 @@ test('refuses what cannot be: no type, an unknown type, a maximum below the mini
   );
   expect(() => addGroup(newStack(), { minSize: 5, maxSize: 2 })).toThrow(
     'REPLICA_RANGE maxSize: must be at least minSize (5), got 2',
+  );
+});
+
+describe('a warm pool', () => {
+  test('keeps machines stopped, and never takes one back that served', () => {
+    const stack = newStack();
+    addGroup(stack, { warmPool: { minSize: 1, maxPrepared: 3 } });
+    expect(theOnly(Template.fromStack(stack), 'AWS::AutoScaling::WarmPool').Properties).toMatchObject({
+      MinSize: 1,
+      MaxGroupPreparedCapacity: 3,
+      PoolState: 'Stopped',
+      InstanceReusePolicy: { ReuseOnScaleIn: false },
+    });
+  });
+
+  test('is not there unless it is asked for', () => {
+    const stack = newStack();
+    addGroup(stack);
+    Template.fromStack(stack).resourceCountIs('AWS::AutoScaling::WarmPool', 0);
+  });
+
+  test('cannot be had of machines that may not be stopped, and is no larger than the group', () => {
+    const refused = (props: Partial<GpuInstanceGroupProps>) => () => addGroup(newStack(), { warmPool: {}, ...props });
+    expect(refused({ capacity: Capacity.spotFirst(['g6.xlarge']) })).toThrow(
+      'WARM_POOL_WITH_SPOT warmPool: spot machines cannot be stopped and kept; use Capacity.onDemand',
+    );
+    const block = Capacity.capacityBlock('p5.48xlarge', { reservationId: 'cr-0123456789abcdef0' });
+    expect(refused({ capacity: block })).toThrow('WARM_POOL_WITH_SPOT warmPool: machines of a capacity block');
+    expect(refused({ maxSize: 2, warmPool: { minSize: 3 } })).toThrow('NUMBER_INVALID warmPool.minSize');
+    expect(refused({ warmPool: { minSize: 2, maxPrepared: 1 } })).toThrow('NUMBER_INVALID warmPool.maxPrepared');
+  });
+});
+
+describe('what an author brings', () => {
+  test('a role and a security group of their own are used, and none is made', () => {
+    const stack = newStack();
+    const cluster = newCluster(stack);
+    const role = new iam.Role(stack, 'Mine', { assumedBy: new iam.ServicePrincipal('ec2.amazonaws.com') });
+    const securityGroup = new ec2.SecurityGroup(stack, 'Closed', { vpc: cluster.vpc, allowAllOutbound: false });
+    const group = addGroup(stack, { cluster, role, securityGroup });
+    expect(group.role).toBe(role);
+    const template = Template.fromStack(stack);
+    expect(theOnly(template, 'AWS::IAM::Role').id).toMatch(/^Mine/);
+    const { LaunchTemplateData } = theOnly(template, 'AWS::EC2::LaunchTemplate').Properties;
+    expect(LaunchTemplateData.SecurityGroupIds).toEqual([
+      { 'Fn::GetAtt': [theOnly(template, 'AWS::EC2::SecurityGroup').id, 'GroupId'] },
+    ]);
+  });
+
+  test('a key of their own encrypts the volumes, and Auto Scaling of this account alone may use it for them', () => {
+    const stack = newStack();
+    const volumeKey = new kms.Key(stack, 'Key');
+    addGroup(stack, { volumeKey });
+    const template = Template.fromStack(stack);
+    const key = theOnly(template, 'AWS::KMS::Key');
+    const { LaunchTemplateData } = theOnly(template, 'AWS::EC2::LaunchTemplate').Properties;
+    expect(LaunchTemplateData.BlockDeviceMappings[0].Ebs.KmsKeyId).toEqual({ 'Fn::GetAtt': [key.id, 'Arn'] });
+    const forEverybody = key.Properties.KeyPolicy.Statement.filter(({ Principal }: any) => Principal.AWS === '*');
+    expect(forEverybody).toHaveLength(2);
+    for (const { Condition } of forEverybody) {
+      expect(Condition.StringEquals).toEqual({ 'kms:CallerAccount': { Ref: 'AWS::AccountId' } });
+      expect(JSON.stringify(Condition.ArnEquals['aws:PrincipalArn'])).toContain(
+        ':role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling',
+      );
+    }
+    const grants = forEverybody.filter(({ Action }: any) => Action === 'kms:CreateGrant');
+    expect(grants).toMatchObject([{ Condition: { Bool: { 'kms:GrantIsForAWSResource': 'true' } } }]);
+  });
+
+  test('reserve, age and subnets are passed on', () => {
+    const stack = newStack();
+    const cluster = newCluster(stack);
+    addGroup(stack, {
+      cluster,
+      targetCapacityPercent: 80,
+      maxInstanceLifetime: Duration.days(14),
+      vpcSubnets: { subnets: [cluster.vpc.privateSubnets[0]!] },
+    });
+    const template = Template.fromStack(stack);
+    const { AutoScalingGroupProvider } = theOnly(template, 'AWS::ECS::CapacityProvider').Properties;
+    expect(AutoScalingGroupProvider.ManagedScaling.TargetCapacity).toBe(80);
+    const { Properties } = theOnly(template, 'AWS::AutoScaling::AutoScalingGroup');
+    expect(Properties.MaxInstanceLifetime).toBe(14 * 86_400);
+    expect(Properties.VPCZoneIdentifier).toHaveLength(1);
+  });
+});
+
+describe('metrics', () => {
+  test('counting machines switches the metric of the group on, and nobody else pays for one', () => {
+    const stack = newStack();
+    const group = addGroup(stack);
+    const machines = group.metricMachines();
+    expect(machines).toMatchObject({ namespace: 'AWS/AutoScaling', metricName: 'GroupInServiceInstances' });
+    expect(Object.keys(machines.dimensions!)).toEqual(['AutoScalingGroupName']);
+    const { MetricsCollection } = theOnly(Template.fromStack(stack), 'AWS::AutoScaling::AutoScalingGroup').Properties;
+    expect(MetricsCollection).toEqual([{ Granularity: '1Minute', Metrics: ['GroupInServiceInstances'] }]);
+    const silent = newStack();
+    addGroup(silent);
+    expect(
+      theOnly(Template.fromStack(silent), 'AWS::AutoScaling::AutoScalingGroup').Properties.MetricsCollection,
+    ).toBeUndefined();
+  });
+
+  test('what waits for a machine is seen in the reservation of the provider', () => {
+    const metric = addGroup(newStack()).metricCapacityProviderReservation({ statistic: 'Maximum' });
+    expect(metric).toMatchObject({
+      namespace: 'AWS/ECS/ManagedScaling',
+      metricName: 'CapacityProviderReservation',
+      statistic: 'Maximum',
+    });
+    expect(Object.keys(metric.dimensions!)).toEqual(['ClusterName', 'CapacityProviderName']);
+  });
+});
+
+test('a group of another app is a name and what replicas must fit', () => {
+  const group = GpuInstanceGroup.fromCapacityProvider(newStack(), 'Theirs', {
+    capacityProviderName: 'l4',
+    instanceTypes: ['g6.xlarge'],
+    maxSize: 8,
+  });
+  expect(group).toMatchObject({ kind: 'instances', instanceTypes: ['g6.xlarge'], maxMachines: 8, spot: false });
+  expect(group.strategy).toEqual([{ capacityProvider: 'l4', weight: 1 }]);
+  expect(group.cluster).toBeUndefined();
+  expect(GpuInstanceGroup.isGpuInstanceGroup(group)).toBe(false);
+  expect(() =>
+    GpuInstanceGroup.fromCapacityProvider(newStack(), 'Theirs', { capacityProviderName: 'l4', instanceTypes: ['l4'] }),
+  ).toThrow("UNKNOWN_INSTANCE_TYPE instanceTypes[0]: got 'l4'");
+});
+
+test('a group is recognized, whichever copy of the package made it', () => {
+  expect(GpuInstanceGroup.isGpuInstanceGroup(addGroup(newStack()))).toBe(true);
+  expect(GpuInstanceGroup.isGpuInstanceGroup({})).toBe(false);
+  expect(GpuInstanceGroup.isGpuInstanceGroup(undefined)).toBe(false);
+});
+
+test('in development nothing is protected from being scaled in, so that a delete waits for nobody', () => {
+  const stack = newStack();
+  addGroup(stack, { preset: 'development', machineImage: undefined });
+  const template = Template.fromStack(stack);
+  expect(theOnly(template, 'AWS::AutoScaling::AutoScalingGroup').Properties.NewInstancesProtectedFromScaleIn).not.toBe(
+    true,
   );
 });

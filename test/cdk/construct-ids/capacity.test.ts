@@ -1,15 +1,26 @@
+import { Capacity } from 'slipway/cdk';
 import { expect, test } from 'vitest';
 import { idsOf } from '../support/construct-ids';
-import { newGpuService, newStack } from '../support/stacks';
+import { addGroup } from '../support/machines';
+import { newStack } from '../support/stacks';
 
 test('the ids of a GPU instance group', () => {
-  const service = newGpuService(newStack());
-  expect(idsOf(service.node.scope!.node.findChild('L4'))).toMatchInlineSnapshot(`
+  expect(idsOf(addGroup(newStack()))).toMatchInlineSnapshot(`
     [
       "Role",
       "SecurityGroup",
       "LaunchTemplate",
       "AutoScalingGroup",
+      "CapacityProvider",
+    ]
+  `);
+});
+
+test('the ids of a group of managed instances', () => {
+  const group = addGroup(newStack(), { capacity: Capacity.managedInstances(['g6.xlarge']) });
+  expect(idsOf(group)).toMatchInlineSnapshot(`
+    [
+      "SecurityGroup",
       "CapacityProvider",
     ]
   `);

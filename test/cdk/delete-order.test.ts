@@ -1,0 +1,124 @@
+import type { Stack } from 'aws-cdk-lib';
+import { Template } from 'aws-cdk-lib/assertions';
+import * as ecs from 'aws-cdk-lib/aws-ecs';
+import { Capacity, type GpuInstanceGroup, type GpuInstanceGroupProps } from 'slipway/cdk';
+import { expect, test } from 'vitest';
+import { needsOf, type Needs } from './support/delete-order';
+import { addGroup } from './support/machines';
+import { describeWithAndWithoutFlags, newCluster, resourcesOf, theOnly } from './support/stacks';
+
+// Nobody can delete a stack here. What can be shown is that CloudFormation is told the order: it deletes a resource once
+// everything that needs it is gone.
+describeWithAndWithoutFlags('a delete that ends', (newStack) => {
+  function expectOrder(needs: Needs, ...ids: readonly string[]): void {
+    for (const [i, id] of ids.entries()) {
+      for (const later of ids.slice(i + 1)) {
+        expect(needs.get(id), `${id} is deleted before ${later}`).toContain(later);
+      }
+    }
+  }
+
+  function serviceOn(stack: Stack, cluster: ecs.Cluster, ...groups: readonly GpuInstanceGroup[]): void {
+    const managed = groups.some(({ kind }) => kind === 'managedInstances');
+    const taskDefinition = new ecs.TaskDefinition(stack, 'Task', {
+      compatibility: managed ? ecs.Compatibility.MANAGED_INSTANCES : ecs.Compatibility.EC2,
+      networkMode: ecs.NetworkMode.AWS_VPC,
+      cpu: '1024',
+      memoryMiB: '2048',
+    });
+    taskDefinition.addContainer('main', { image: ecs.ContainerImage.fromRegistry('busybox'), memoryLimitMiB: 1024 });
+    const props = {
+      cluster,
+      taskDefinition,
+      minHealthyPercent: 100,
+      capacityProviderStrategies: groups.flatMap(({ strategy }) => [...strategy]),
+    };
+    const service = managed
+      ? new ecs.FargateService(stack, 'Service', props)
+      : new ecs.Ec2Service(stack, 'Service', props);
+    for (const { mustOutlive } of groups) service.node.findChild('Service').node.addDependency(mustOutlive);
+  }
+
+  const KINDS: readonly (readonly [string, Partial<GpuInstanceGroupProps>])[] = [
+    ['one type', { capacity: Capacity.onDemand(['g6.xlarge']) }],
+    ['several types', { capacity: Capacity.onDemand(['g6.xlarge', 'g5.xlarge']) }],
+    ['spot', { capacity: Capacity.spotFirst(['g6.xlarge', 'g5.xlarge'], { onDemandBase: 1 }) }],
+    [
+      'a capacity block',
+      { capacity: Capacity.capacityBlock('p5.48xlarge', { reservationId: 'cr-0123456789abcdef0' }) },
+    ],
+    ['machines kept warm', { warmPool: { minSize: 1 } }],
+  ];
+
+  test.each(KINDS)(
+    '%s: the service goes first, then what ties the provider to the cluster, the provider, the machines, the cluster',
+    (_, props) => {
+      const stack = newStack();
+      const cluster = newCluster(stack);
+      serviceOn(stack, cluster, addGroup(stack, { cluster, ...props }));
+      const template = Template.fromStack(stack);
+      expectOrder(
+        needsOf(template),
+        ...[
+          'AWS::ECS::Service',
+          'AWS::ECS::ClusterCapacityProviderAssociations',
+          'AWS::ECS::CapacityProvider',
+          'AWS::AutoScaling::AutoScalingGroup',
+          'AWS::EC2::LaunchTemplate',
+          'AWS::ECS::Cluster',
+        ].map((type) => theOnly(template, type).id),
+      );
+    },
+  );
+
+  test('machines can reach ECS, and may, for as long as there are any', () => {
+    const stack = newStack();
+    addGroup(stack);
+    const template = Template.fromStack(stack);
+    const needs = needsOf(template);
+    const group = theOnly(template, 'AWS::AutoScaling::AutoScalingGroup').id;
+    const routes = resourcesOf(template, 'AWS::EC2::Route').filter(({ id }) => id.includes('Private'));
+    expect(routes).toHaveLength(2);
+    const policies = resourcesOf(template, 'AWS::IAM::Policy');
+    expect(policies).toHaveLength(1);
+    for (const { id } of [...routes, ...policies]) expectOrder(needs, group, id);
+  });
+
+  test('two groups of one cluster: a service waits for both', () => {
+    const stack = newStack();
+    const cluster = newCluster(stack);
+    const l4 = addGroup(stack, { cluster });
+    const a10 = addGroup(stack, { cluster, instanceTypes: ['g5.xlarge'] }, 'A10');
+    serviceOn(stack, cluster, l4, a10);
+    const template = Template.fromStack(stack);
+    const needs = needsOf(template);
+    const service = theOnly(template, 'AWS::ECS::Service').id;
+    const association = theOnly(template, 'AWS::ECS::ClusterCapacityProviderAssociations').id;
+    const providers = resourcesOf(template, 'AWS::ECS::CapacityProvider');
+    expect(providers).toHaveLength(2);
+    for (const { id } of providers) expectOrder(needs, service, association, id);
+  });
+
+  test('managed instances: the service, the provider with its roles, the cluster', () => {
+    const stack = newStack();
+    const cluster = newCluster(stack);
+    serviceOn(stack, cluster, addGroup(stack, { cluster, capacity: Capacity.managedInstances(['g6.xlarge']) }));
+    const template = Template.fromStack(stack);
+    const needs = needsOf(template);
+    const provider = theOnly(template, 'AWS::ECS::CapacityProvider').id;
+    expectOrder(needs, theOnly(template, 'AWS::ECS::Service').id, provider, theOnly(template, 'AWS::ECS::Cluster').id);
+    const roles = resourcesOf(template, 'AWS::IAM::Role').filter(({ id }) => id.startsWith('L4'));
+    expect(roles).toHaveLength(2);
+    for (const { id } of roles) expectOrder(needs, provider, id);
+  });
+
+  test('the order is seen: without a dependency it is not there', () => {
+    const stack = newStack();
+    const cluster = newCluster(stack);
+    addGroup(stack, { cluster });
+    serviceOn(stack, cluster);
+    const template = Template.fromStack(stack);
+    const needs = needsOf(template).get(theOnly(template, 'AWS::ECS::Service').id);
+    expect(needs).not.toContain(theOnly(template, 'AWS::ECS::ClusterCapacityProviderAssociations').id);
+  });
+});
