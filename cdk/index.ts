@@ -7,6 +7,8 @@ export {
   type ReservationOptions,
   type SpotFirstOptions,
 } from './capacity';
+export { CostGuard, type CostGuardProps } from './cost-guard';
+export { GpuBudget, type GpuBudgetProps } from './gpu-budget';
 export {
   GpuInstanceGroup,
   type GpuInstanceGroupAttributes,
@@ -15,6 +17,7 @@ export {
 } from './gpu-instance-group';
 export { ImageRepository, type ImageRepositoryProps } from './image-repository';
 export { InferencePlatform, type InferencePlatformProps, type PlatformGroupProps } from './inference-platform';
+export { InferenceTags, type InferenceTagsProps } from './inference-tags';
 export { InferenceService, type InferenceServiceProps } from './inference-service';
 export type { ModelSource } from '../runtime/onnx/resolve-model';
 export { GpuMachineImage, type GpuMachineImageOptions, type MachineOs } from './machine-image';
