@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { AwsSolutionsChecks, HIPAASecurityChecks, NIST80053R5Checks } from 'cdk-nag';
@@ -8,7 +8,15 @@ import { scrubTemplate } from 'slipway/testing';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { toolOnPath } from '../support/tools';
 import { acceptControls } from './support/accepted-controls';
-import { exampleNames, loadExample, synthesize, type CreateApp, type SynthesizedTemplate } from './support/examples';
+import {
+  exampleNames,
+  linesOf,
+  loadExample,
+  synthesize,
+  validate,
+  type CreateApp,
+  type SynthesizedTemplate,
+} from './support/examples';
 import { FLAGS } from './support/stacks';
 
 // A new example is found by itself. `npx vitest run test/cdk/every-example.test.ts -t <name> -u` writes what its reviewers
@@ -25,20 +33,6 @@ const RUNS_FUNCTIONS: Readonly<Record<string, string>> = {
 /** Examples in which regions are what is shown. */
 const NAMES_REGIONS = ['multi-region'];
 
-interface ValidationReport {
-  readonly pluginReports: readonly {
-    readonly pluginName: string;
-    readonly violations: readonly unknown[];
-    readonly suppressedViolations?: readonly Suppressed[];
-  }[];
-}
-
-interface Suppressed {
-  readonly ruleName: string;
-  readonly reason: string;
-  readonly violatingConstructs?: readonly { readonly constructPath?: string }[];
-}
-
 const reviewed: SynthesizedTemplate[] = [];
 
 for (const name of exampleNames()) {
@@ -47,7 +41,7 @@ for (const name of exampleNames()) {
     let templates: readonly SynthesizedTemplate[];
     beforeAll(async () => {
       apps = await loadExample(name);
-      templates = synthesize(apps, FLAGS.recommended).templates;
+      templates = synthesize(apps, FLAGS.recommended);
       reviewed.push(...templates);
     });
 
@@ -73,15 +67,15 @@ for (const name of exampleNames()) {
         const rules = new InferenceRules();
         const asked = vi.spyOn(rules, 'validate');
         const context = { ...flags, '@aws-cdk/core:validateAgainstDefaultRules': true };
-        const { folders } = withDefaultRules(() => synthesize(apps, context, () => [rules]));
+        const reports = withDefaultRules(() => validate(apps, context, () => [rules]));
         expect(asked).toHaveBeenCalledTimes(apps.length);
         // Warnings that constructs leave for whoever deploys are no findings about templates.
-        const reports = folders.flatMap(reportsIn).filter(({ pluginName }) => pluginName !== 'Construct Annotations');
-        expect(reports.flatMap(({ violations }) => violations)).toEqual([]);
+        const findings = reports.filter(({ pluginName }) => pluginName !== 'Construct Annotations').flatMap(linesOf);
+        expect(findings).toEqual([]);
       });
 
       test(`${name}: every stack stands alone, wherever it is deployed, and runs no function without a reason (${set} flags)`, () => {
-        const synthesized = set === 'recommended' ? templates : synthesize(apps, flags).templates;
+        const synthesized = set === 'recommended' ? templates : synthesize(apps, flags);
         for (const { text } of synthesized) {
           for (const word of ['Fn::ImportValue', 'Fn::GetStackOutput', '"Export"']) expect(text).not.toContain(word);
           const resources = JSON.stringify((JSON.parse(text) as Record<string, unknown>)['Resources']);
@@ -95,23 +89,22 @@ for (const name of exampleNames()) {
     }
 
     test(`${name}: synthesized again, it is the same to the byte`, () => {
-      const again = synthesize(apps, FLAGS.recommended).templates;
+      const again = synthesize(apps, FLAGS.recommended);
       expect(again.map(({ stack, text }) => ({ stack, text }))).toEqual(
         templates.map(({ stack, text }) => ({ stack, text })),
       );
     });
 
     test(`${name}: cdk-nag finds nothing that is not acknowledged with a reason`, async () => {
-      const { folders } = synthesize(apps, FLAGS.recommended, (app) => {
+      const reports = validate(apps, FLAGS.recommended, (app) => {
         acceptControls(app);
         return [new AwsSolutionsChecks(app), new NIST80053R5Checks(app), new HIPAASecurityChecks(app)];
-      });
-      const reports = folders.flatMap(reportsIn).filter(({ pluginName }) => PACKS.includes(pluginName));
+      }).filter(({ pluginName }) => PACKS.includes(pluginName));
       expect(new Set(reports.map(({ pluginName }) => pluginName))).toEqual(new Set(PACKS));
-      expect(reports.flatMap(({ violations }) => violations)).toEqual([]);
+      expect(reports.flatMap(linesOf)).toEqual([]);
       const acknowledged = reports.flatMap(({ suppressedViolations = [] }) => suppressedViolations);
       for (const { reason } of acknowledged) expect(reason.length).toBeGreaterThan(20);
-      await expect(linesOf(acknowledged)).toMatchFileSnapshot(join(SNAPSHOTS, name, 'acknowledged.txt'));
+      await expect(reasonsOf(acknowledged)).toMatchFileSnapshot(join(SNAPSHOTS, name, 'acknowledged.txt'));
     });
   });
 }
@@ -136,10 +129,10 @@ test('cfn-lint finds nothing', async (ctx) => {
   expect(`${finished.stdout}${finished.stderr}`.trim()).toBe('');
 });
 
-/** One line per rule and reason; which constructs they are at is the templates' business. */
-function linesOf(acknowledged: readonly Suppressed[]): string {
-  const lines = new Set(acknowledged.map(({ ruleName, reason }) => `${ruleName}: ${reason}`));
-  return [...lines].sort().join('\n') + '\n';
+/** One line for each rule and reason; at which constructs, is the templates' business. */
+function reasonsOf(acknowledged: readonly { readonly ruleName: string; readonly reason: string }[]): string {
+  const lines = new Set(acknowledged.map(({ ruleName, reason }) => `${ruleName}: ${reason}\n`));
+  return [...lines].sort().join('');
 }
 
 /** CDK's own rules are off in tests: they cost two seconds and 310 MB in every process. */
@@ -151,12 +144,6 @@ function withDefaultRules<T>(synthesizeThem: () => T): T {
   } finally {
     process.env['CDK_VALIDATION'] = turnedOff;
   }
-}
-
-function reportsIn(folder: string): ValidationReport['pluginReports'] {
-  const path = join(folder, 'validation-report.json');
-  if (!existsSync(path)) return [];
-  return (JSON.parse(readFileSync(path, 'utf8')) as ValidationReport).pluginReports;
 }
 
 function typesIn(template: string): readonly string[] {

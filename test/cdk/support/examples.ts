@@ -16,6 +16,18 @@ export interface SynthesizedTemplate {
   readonly text: string;
 }
 
+export interface PluginReport {
+  readonly pluginName: string;
+  readonly violations: readonly Violation[];
+  readonly suppressedViolations?: readonly (Violation & { readonly reason: string })[];
+}
+
+interface Violation {
+  readonly ruleName: string;
+  readonly description: string;
+  readonly violatingConstructs: readonly { readonly constructPath: string }[];
+}
+
 /** Names of all examples: the folders of `cdk/examples` that hold an `app.ts`. A new one is found by itself. */
 export function exampleNames(): readonly string[] {
   return readdirSync(EXAMPLES)
@@ -31,22 +43,44 @@ export async function loadExample(name: string): Promise<readonly CreateApp[]> {
   return names.sort().map((key) => exported[key] as CreateApp);
 }
 
-/**
- * Templates of all stacks of an example, nested ones included, with the given context and plugins.
- * @throws Error when a plugin finds something
- */
+/** Templates of all stacks of an example, nested ones included. */
 export function synthesize(
   apps: readonly CreateApp[],
   context: Record<string, unknown>,
-  newPlugins: (app: App) => readonly IPolicyValidationPlugin[] = () => [],
-): { readonly templates: readonly SynthesizedTemplate[]; readonly folders: readonly string[] } {
-  const folders = apps.map((createApp) => {
-    const app = createApp({ context, outdir: emptyFolder(), analyticsReporting: false });
-    const plugins = newPlugins(app);
-    if (plugins.length > 0) Validations.of(app).addPlugins(...plugins);
-    return app.synth().directory;
+): readonly SynthesizedTemplate[] {
+  return apps.flatMap((createApp) => templatesIn(newApp(createApp, context).synth().directory));
+}
+
+/** What plugins say of the apps of an example. */
+export function validate(
+  apps: readonly CreateApp[],
+  context: Record<string, unknown>,
+  newPlugins: (app: App) => readonly IPolicyValidationPlugin[],
+): readonly PluginReport[] {
+  return apps.flatMap((createApp) => {
+    const app = newApp(createApp, context);
+    Validations.of(app).addPlugins(...newPlugins(app));
+    const report = join(app.outdir, 'validation-report.json');
+    try {
+      app.synth();
+    } catch (error) {
+      // Findings are thrown, as one long text, after they are written.
+      if (!existsSync(report)) throw error;
+    }
+    if (!existsSync(report)) return [];
+    return (JSON.parse(readFileSync(report, 'utf8')) as { pluginReports: readonly PluginReport[] }).pluginReports;
   });
-  return { templates: folders.flatMap(templatesIn), folders };
+}
+
+/** One line for each finding: the rule, where, and what it says. */
+export function linesOf({ violations }: PluginReport): readonly string[] {
+  return violations.flatMap(({ ruleName, description, violatingConstructs }) =>
+    violatingConstructs.map(({ constructPath }) => `${ruleName} ${constructPath}: ${description}`),
+  );
+}
+
+function newApp(createApp: CreateApp, context: Record<string, unknown>): App {
+  return createApp({ context, outdir: emptyFolder(), analyticsReporting: false });
 }
 
 function templatesIn(folder: string): readonly SynthesizedTemplate[] {
