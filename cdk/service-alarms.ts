@@ -37,7 +37,8 @@ export class ServiceAlarms extends Construct {
     super(scope, id);
     const { plan, targets, clusterName } = watched;
     if (targets !== undefined) {
-      this.missingReplicas = this.watchReplicas(plan, targets);
+      // Where none may be the right number, nobody is missed.
+      if (plan.scaling.minReplicas > 0) this.missingReplicas = this.watchReplicas(plan, targets);
       this.serverErrors = this.alarm('ServerErrors', {
         metric: serverErrorPercentage(targets),
         threshold: 1,

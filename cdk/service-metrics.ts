@@ -1,27 +1,61 @@
 import { Duration } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
+import type * as ecs from 'aws-cdk-lib/aws-ecs';
 import type * as elbv2 from 'aws-cdk-lib/aws-elasticloadbalancingv2';
-import type { InferenceServicePlan } from '../runtime/spec';
+import type { CLOUDWATCH_METRICS, InferenceServicePlan } from '../runtime/spec';
 import type { ServiceTargets } from './service-parts';
 
 /** Metrics that a load balancer keeps of a target group. */
 export type TargetMetricName = 'HealthyHostCount' | 'RequestCount' | 'HTTPCode_Target_5XX_Count' | 'TargetResponseTime';
 
-/** The scaling signal as replicas publish it: one namespace, one name, one set of dimensions. */
-export function saturationMetric(
+/** Metrics that replicas publish themselves. */
+export type PublishedMetricName = (typeof CLOUDWATCH_METRICS)[number]['name'];
+
+/** A metric as replicas publish it: one namespace, one set of dimensions. By default the average of a minute. */
+export function publishedMetric(
   plan: InferenceServicePlan,
   clusterName: string,
+  metricName: PublishedMetricName,
   options: cloudwatch.MetricOptions = {},
 ): cloudwatch.Metric {
-  const { cloudwatch: names, metric } = plan.scaling;
+  const names = plan.scaling.cloudwatch;
   const values: Record<(typeof names.dimensions)[number], string> = { cluster: clusterName, service: plan.name };
   return new cloudwatch.Metric({
     statistic: cloudwatch.Stats.AVERAGE,
     period: Duration.minutes(1),
     ...options,
     namespace: names.namespace,
-    metricName: metric,
+    metricName,
     dimensionsMap: values,
+  });
+}
+
+/** The scaling signal. */
+export function saturationMetric(
+  plan: InferenceServicePlan,
+  clusterName: string,
+  options: cloudwatch.MetricOptions = {},
+): cloudwatch.Metric {
+  return publishedMetric(plan, clusterName, plan.scaling.metric, options);
+}
+
+/**
+ * How many replicas run: each writes its use of the CPU once a minute, so in a period of a minute the samples are replicas.
+ * Amazon ECS counts that way without Container Insights:
+ * https://docs.aws.amazon.com/AmazonECS/latest/developerguide/cloudwatch-metrics.html
+ */
+export function replicaSamples(
+  clusterName: string,
+  { serviceName }: ecs.IBaseService,
+  options: cloudwatch.MetricOptions = {},
+): cloudwatch.Metric {
+  return new cloudwatch.Metric({
+    period: Duration.minutes(1),
+    ...options,
+    statistic: cloudwatch.Stats.SAMPLE_COUNT,
+    namespace: 'AWS/ECS',
+    metricName: 'CPUUtilization',
+    dimensionsMap: { ClusterName: clusterName, ServiceName: serviceName },
   });
 }
 
@@ -56,7 +90,7 @@ export function overTargets(
   return new cloudwatch.MathExpression({
     expression: how === 'sum' ? filled.join(' + ') : `MAX([${filled.join(', ')}])`,
     usingMetrics,
-    label: metricName,
+    label: options.label ?? metricName,
     period: options.period ?? Duration.minutes(1),
   });
 }

@@ -42,7 +42,7 @@ export {
 export * from './kubernetes';
 export { PLAIN, type LateBound } from './late-bound';
 export type { LifecyclePlan, LoadBalancerCheckPlan, ProbePlan } from './lifecycle';
-export { CLOUDWATCH, METRICS, OUTCOMES, type Outcome } from './metric-names';
+export { CLOUDWATCH, CLOUDWATCH_METRICS, METRICS, OUTCOMES, type Outcome } from './metric-names';
 export {
   isBatchable,
   rowBytes,
