@@ -7,30 +7,35 @@ export {
   type ReservationOptions,
   type SpotFirstOptions,
 } from './capacity';
-export { CostGuard, type CostGuardProps } from './cost-guard';
-export { GpuBudget, type GpuBudgetProps } from './gpu-budget';
 export {
   GpuInstanceGroup,
   type GpuInstanceGroupAttributes,
   type GpuInstanceGroupProps,
   type IGpuInstanceGroup,
 } from './gpu-instance-group';
-export { ImageRepository, type ImageRepositoryProps } from './image-repository';
+export { ImageRegistry, type ImageRegistryProps, type PullThroughRule } from './image-registry';
+export { ImageRepository, type IImageRepository, type ImageRepositoryProps } from './image-repository';
 export { InferencePlatform, type InferencePlatformProps, type PlatformGroupProps } from './inference-platform';
-export { InferenceTags, type InferenceTagsProps } from './inference-tags';
 export { InferenceService, type InferenceServiceProps } from './inference-service';
 export type { ModelSource } from '../runtime/onnx/resolve-model';
 export { GpuMachineImage, type GpuMachineImageOptions, type MachineOs } from './machine-image';
 export { Model, type ModelAsset, type RolledOutModelSource } from './model';
 export { ModelBucket, type IModelBucket, type ModelBucketProps } from './model-bucket';
 export type { ModelBucketGrants } from './model-bucket-grants';
+export type { ModelBucketReplica } from './bucket-replication';
 export { ModelRollout, type ModelRolloutProps } from './model-rollout';
 export type { DeployedVersion, ModelVersion } from './model-version';
 export type { ImageVariant } from '../runtime/image/image-context';
 export type { IInferencePlatform, PlatformFacts, PlatformGroupFacts } from './platform';
 export type { EndpointSet, PlatformNetworkProps } from './platform-network';
 export { Rollout, type DeploymentOptions } from './rollout';
-export { RuntimeImage, type ImageNeeds, type ImageUri, type RuntimeImageAssetOptions } from './runtime-image';
+export {
+  RuntimeImage,
+  type ImageNeeds,
+  type ImageUri,
+  type RuntimeImageAssetOptions,
+  type RuntimeImageTarballOptions,
+} from './runtime-image';
 export { Scaling, type ScalingKind, type ScalingTarget } from './scaling';
 export type { ServiceAlarms } from './service-alarms';
 export type { ServiceTargets, WatchedService } from './service-parts';

@@ -37,7 +37,7 @@ export class ModelBucketGrants {
     const index = bucket.arnForObjects(REPOSITORY_INDEX_FILE);
     const write = iam.Grant.addToPrincipal({
       grantee,
-      actions: ['s3:PutObject', 's3:AbortMultipartUpload'],
+      actions: ['s3:AbortMultipartUpload', 's3:PutObject'],
       resourceArns: [bucket.arnForObjects(`${prefix}*`)],
     });
     const list = iam.Grant.addToPrincipal({
@@ -57,7 +57,7 @@ export class ModelBucketGrants {
       iam.Grant.addToPrincipal({
         grantee,
         // Parts of a large file are read again by S3 when it joins them.
-        actions: ['kms:GenerateDataKey', 'kms:Decrypt'],
+        actions: ['kms:Decrypt', 'kms:GenerateDataKey'],
         resourceArns: [bucket.encryptionKey.keyArn],
       }),
     );

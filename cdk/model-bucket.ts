@@ -4,6 +4,7 @@ import type * as kms from 'aws-cdk-lib/aws-kms';
 import * as s3 from 'aws-cdk-lib/aws-s3';
 import { Construct, type IConstruct } from 'constructs';
 import { acknowledge } from './acknowledge';
+import { replicate, type ModelBucketReplica } from './bucket-replication';
 import { ModelBucketGrants } from './model-bucket-grants';
 
 /** A bucket that holds a model repository: `<model>/<version>/model.onnx`, with `manifest.json` beside it. */
@@ -42,6 +43,12 @@ export interface ModelBucketProps {
   /** How long an object that was overwritten or deleted can still be had back. @default - 90 days */
   readonly noncurrentVersionExpiration?: Duration;
   /**
+   * Buckets of other regions that get a copy of each new object. They must be there, with versioning on, before this one:
+   * their stack is deployed first.
+   * @default - no copies
+   */
+  readonly replicateTo?: readonly ModelBucketReplica[];
+  /**
    * What becomes of the bucket when it leaves the stack. A bucket that holds objects is never deleted: there is no
    * function here that would empty it.
    * @default RemovalPolicy.RETAIN
@@ -69,6 +76,7 @@ export class ModelBucket extends Construct implements IModelBucket {
   readonly grants: ModelBucketGrants;
   readonly sendsEvents: boolean;
 
+  /** @throws SpecError REPLICA_KEY_MISSING for a copy without a key of what a key encrypts. */
   constructor(scope: Construct, id: string, props: ModelBucketProps = {}) {
     super(scope, id);
     const removalPolicy = props.removalPolicy ?? RemovalPolicy.RETAIN;
@@ -101,6 +109,7 @@ export class ModelBucket extends Construct implements IModelBucket {
     this.grants = ModelBucketGrants.fromBucket(this.bucket);
     this.sendsEvents = props.eventBridge ?? true;
     if (this.sendsEvents) sendEvents(this.bucket);
+    if (props.replicateTo !== undefined) replicate(this, this.bucket, props.replicateTo);
     if (props.accessLogsBucket === undefined) {
       acknowledge(this.bucket, 'S1', 'who wants access logs names the bucket for them in accessLogsBucket');
     }

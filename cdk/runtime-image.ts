@@ -1,6 +1,6 @@
 import { Annotations, DockerBuildSecret, Token } from 'aws-cdk-lib';
 import type * as ecr from 'aws-cdk-lib/aws-ecr';
-import { DockerImageAsset, Platform } from 'aws-cdk-lib/aws-ecr-assets';
+import { DockerImageAsset, Platform, TarballImageAsset } from 'aws-cdk-lib/aws-ecr-assets';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
 import type { Construct } from 'constructs';
 import { containerContext, type ImageVariant } from '../runtime/image/image-context';
@@ -30,6 +30,11 @@ export interface RuntimeImageAssetOptions {
   readonly pinDirectory?: string;
   /** Build context. @default - the one that ships in this package */
   readonly context?: string;
+}
+
+export interface RuntimeImageTarballOptions {
+  /** What the image was built for; nobody looks into the file. @default 'amd64' */
+  readonly architecture?: Architecture;
 }
 
 /** What an image must do for whoever runs it. */
@@ -82,6 +87,15 @@ export abstract class RuntimeImage {
     return new RepositoryImage(repository, found);
   }
 
+  /**
+   * An image in a file, as `docker save` writes it: built by whatever builds images here. It is loaded and pushed when the
+   * app is deployed, which takes docker there; synthesis needs none.
+   * @throws SpecError IMAGE_ARCHITECTURE, once it is bound to machines of another processor.
+   */
+  static fromTarball(path: string, options: RuntimeImageTarballOptions = {}): RuntimeImage {
+    return new TarballImage(path, options.architecture ?? 'amd64');
+  }
+
   /** The image for a container of this plan. */
   abstract bind(scope: Construct, plan: InferenceServicePlan): ecs.ContainerImage;
 
@@ -104,6 +118,13 @@ class AssetImage extends RuntimeImage {
 
   private createAsset(scope: Construct, needs: ImageNeeds): DockerImageAsset {
     const variant = this.variantFor(needs);
+    if (variant === 'cuda' && needs.architecture === 'arm64') {
+      throw new SpecError(
+        'IMAGE_ARCHITECTURE',
+        'image',
+        "ONNX Runtime publishes no CUDA provider for arm64; use machines of architecture 'amd64', or the execution provider 'cpu'",
+      );
+    }
     const directory = this.options.context ?? containerContext(variant);
     const pin = this.pin();
     sayWhenUnpinned(scope, variant, pin, needs.preset);
@@ -167,6 +188,30 @@ class RepositoryImage extends RuntimeImage {
 
   uri(): ImageUri {
     return { imageUri: this.repository.repositoryUriForDigest(this.digest), repository: this.repository };
+  }
+}
+
+class TarballImage extends RuntimeImage {
+  constructor(
+    private readonly path: string,
+    private readonly architecture: Architecture,
+  ) {
+    super();
+  }
+
+  bind(scope: Construct, plan: InferenceServicePlan): ecs.ContainerImage {
+    return new DigestImage(this.uri(scope, imageNeeds(plan)));
+  }
+
+  uri(scope: Construct, { architecture }: ImageNeeds): ImageUri {
+    if (architecture !== this.architecture) {
+      throw new SpecError(
+        'IMAGE_ARCHITECTURE',
+        'image',
+        `${this.path} is for ${this.architecture} and the machines are ${architecture}; build it for them and say so in architecture`,
+      );
+    }
+    return new TarballImageAsset(scope, 'Image', { tarballFile: this.path });
   }
 }
 

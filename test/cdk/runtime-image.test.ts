@@ -156,3 +156,34 @@ test('a build context without a Dockerfile is refused', () => {
   const image = RuntimeImage.fromAsset({ context: NO_PIN });
   expect(() => newFargateService(newStack(), { plaintextInsideVpc: true, image })).toThrow('Dockerfile');
 });
+
+describeWithAndWithoutFlags('An image in a file', (newStack) => {
+  const tarball = join(folderWith({ 'server.tar': 'layers' }), 'server.tar');
+  const needs = { executionProvider: 'cpu', architecture: 'amd64', preset: 'development' } as const;
+
+  test('is pushed when the stack is deployed, and its service may pull it', () => {
+    const stack = newStack();
+    newFargateService(stack, { plaintextInsideVpc: true, image: RuntimeImage.fromTarball(tarball) });
+    const template = Template.fromStack(stack);
+    expect(imageUri(template)).toEqual({ 'Fn::Sub': expect.stringMatching(/:[0-9a-f]{64}$/) });
+    const pullers = resourcesOf(template, 'AWS::IAM::Policy').filter(({ Properties }) =>
+      JSON.stringify(Properties).includes('ecr:BatchGetImage'),
+    );
+    expect(pullers).toHaveLength(1);
+    expect(dockerImageOf(stack)).toMatchObject({ executable: expect.arrayContaining(['sh', '-c']) });
+  });
+
+  test('of another processor than the machines is refused', () => {
+    expect(() => RuntimeImage.fromTarball('arm.tar', { architecture: 'arm64' }).uri(newStack(), needs)).toThrow(
+      'IMAGE_ARCHITECTURE image: arm.tar is for arm64 and the machines are amd64',
+    );
+  });
+});
+
+test('an image with a CUDA provider is not built for arm64, for which there is none', () => {
+  const image = RuntimeImage.fromAsset({ context: CONTEXT, pinDirectory: NO_PIN });
+  const needs = { executionProvider: 'cuda', architecture: 'arm64', preset: 'development' } as const;
+  expect(() => image.uri(newStack(), needs)).toThrow(
+    'IMAGE_ARCHITECTURE image: ONNX Runtime publishes no CUDA provider for arm64',
+  );
+});
