@@ -8,6 +8,8 @@ import { integer } from '../runtime/spec/numbers';
 /** AWS services that replicas and machines reach inside the VPC; S3 is always among them, its endpoint costs nothing. */
 export type EndpointSet = 'none' | 'minimal' | 'full';
 
+const MAX_ZONES = 6;
+
 const Service = ec2.InterfaceVpcEndpointAwsService;
 
 // Without a way out, a machine that cannot ask one of these never joins its cluster, or never gets its image or logs out.
@@ -47,9 +49,9 @@ export interface PlatformNetworkProps {
    * @default - those with a way out, or else the isolated ones
    */
   readonly vpcSubnets?: ec2.SubnetSelection;
-  /** Addresses of the own VPC. @default '10.0.0.0/16' */
+  /** Addresses of the own VPC, a block from /16 to /22. @default '10.0.0.0/16' */
   readonly cidr?: string;
-  /** Zones of the own VPC; two where the stack names no region. @default 2 */
+  /** Zones of the own VPC, 2 to 6; two where the stack names no region. @default 2 */
   readonly maxAzs?: number;
   /**
    * `nat`: replicas of the own VPC reach the internet through NAT gateways, one in each zone in production.
@@ -140,8 +142,9 @@ function assertOnePerZone(subnets: readonly ec2.ISubnet[]): void {
 }
 
 function createVpc(scope: Construct, preset: Preset, cidr: string, props: PlatformNetworkProps): ec2.Vpc {
-  const maxAzs = integer('maxAzs', props.maxAzs, 2, 2, 6);
+  const maxAzs = integer('maxAzs', props.maxAzs, 2, 2, MAX_ZONES);
   const nat = props.egress === 'nat';
+  const prefix = prefixOf(cidr);
   const vpc = new ec2.Vpc(scope, 'Vpc', {
     ipAddresses: ec2.IpAddresses.cidr(cidr),
     maxAzs,
@@ -150,9 +153,14 @@ function createVpc(scope: Construct, preset: Preset, cidr: string, props: Platfo
       {
         name: 'Replicas',
         subnetType: nat ? ec2.SubnetType.PRIVATE_WITH_EGRESS : ec2.SubnetType.PRIVATE_ISOLATED,
+        cidrMask: prefix + 3,
       },
-      ...(nat ? [{ name: 'Public', subnetType: ec2.SubnetType.PUBLIC, cidrMask: 26, mapPublicIpOnLaunch: false }] : []),
+      ...(nat
+        ? [{ name: 'Public', subnetType: ec2.SubnetType.PUBLIC, cidrMask: prefix + 5, mapPublicIpOnLaunch: false }]
+        : []),
     ],
+    // Room for every zone is kept from the beginning, so that one more zone, or a way out, moves no subnet that is in use.
+    reservedAzs: MAX_ZONES - maxAzs,
     // Models and layers of images, which are gigabytes, come this way and cost nothing to carry.
     gatewayEndpoints: { S3: { service: ec2.GatewayVpcEndpointAwsService.S3 } },
     // Emptying the default security group takes a Lambda function, and nothing here is in that group.
@@ -167,6 +175,14 @@ function createVpc(scope: Construct, preset: Preset, cidr: string, props: Platfo
     destination: ec2.FlowLogDestination.toCloudWatchLogs(group),
   });
   return vpc;
+}
+
+// An eighth of the addresses is a zone's for replicas, a thirty-second for what faces the internet: a load balancer needs
+// 32 of them.
+function prefixOf(cidr: string): number {
+  const prefix = /^(?:\d{1,3}\.){3}\d{1,3}\/(1[6-9]|2[0-2])$/.exec(cidr)?.[1];
+  if (prefix !== undefined) return Number(prefix);
+  throw new SpecError('NETWORK_CHOICE', 'cidr', `must be a block of IPv4 addresses from /16 to /22, got '${cidr}'`);
 }
 
 function preferredType(vpc: ec2.IVpc): ec2.SubnetType {

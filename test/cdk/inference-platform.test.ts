@@ -218,6 +218,23 @@ describeWithAndWithoutFlags('InferencePlatform', (newStack) => {
   });
 });
 
+test('one more zone, or a way out, moves no subnet that is in use', () => {
+  const blocks = (props: Partial<InferencePlatformProps>): string[] => {
+    const env = { account: '123456789012', region: 'eu-west-1' };
+    const stack = new Stack(newApp(), 'Stack', { env });
+    newPlatform(stack, props);
+    return resourcesOf(Template.fromStack(stack), 'AWS::EC2::Subnet').map(({ Properties }) => Properties.CidrBlock);
+  };
+  const two = ['10.0.0.0/19', '10.0.32.0/19'];
+  expect(blocks({})).toEqual(two);
+  expect(blocks({ maxAzs: 3 })).toEqual([...two, '10.0.64.0/19']);
+  expect(blocks({ egress: 'nat' })).toEqual([...two, '10.0.192.0/21', '10.0.200.0/21']);
+  expect(blocks({ maxAzs: 3, egress: 'nat' })).toEqual(expect.arrayContaining(blocks({ egress: 'nat' })));
+  expect(blocks({ cidr: '10.9.0.0/22', egress: 'nat' })).toEqual(
+    expect.arrayContaining(['10.9.0.0/25', '10.9.0.128/25', '10.9.3.0/27']),
+  );
+});
+
 test('a VPC that exists is used as it is: nothing is added to it, and replicas get one subnet in each zone', () => {
   const stack = newStack();
   const vpc = ec2.Vpc.fromVpcAttributes(stack, 'Theirs', {
@@ -295,6 +312,9 @@ test('refuses choices about the network that exclude each other', () => {
   expect(refused({ vpc: twoInOneZone, vpcSubnets: { subnets: [] } })).toThrow(
     'NETWORK_CHOICE vpcSubnets: must select at least one subnet of the VPC, got none',
   );
+  for (const cidr of ['10.0.0.0/8', '10.0.0.0/23', '10.0.0.0', 'fd00::/16']) {
+    expect(refused({ cidr })).toThrow(`NETWORK_CHOICE cidr: must be a block of IPv4 addresses from /16 to /22, got`);
+  }
   expect(refused({ maxAzs: 1 })).toThrow('NUMBER_INVALID maxAzs');
   expect(refused({ idleTimeoutSeconds: 5_000 })).toThrow('NUMBER_INVALID idleTimeoutSeconds');
 });
