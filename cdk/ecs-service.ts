@@ -1,4 +1,5 @@
 import { Duration } from 'aws-cdk-lib';
+import type * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import type * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
 import type { Construct, IDependable } from 'constructs';
@@ -19,6 +20,10 @@ export interface EcsServiceInput {
   readonly needs: readonly IDependable[];
   /** Whether a load balancer looks at its replicas, and must give a new one the time to start. */
   readonly isBalanced: boolean;
+  /** Alarms that roll a deployment back. @default - none */
+  readonly rollbackAlarms?: readonly cloudwatch.IAlarm[];
+  /** @default - the service has no name in a namespace */
+  readonly serviceConnect?: ecs.ServiceConnectProps;
 }
 
 /** Replicas that ECS keeps running: on machines of the capacity, or on Fargate. */
@@ -36,8 +41,9 @@ export function createEcsService(scope: Construct, input: EcsServiceInput): ecs.
         })
       : new ecs.FargateService(scope, 'Service', { ...common, assignPublicIp: false });
   const cfnService = service.node.findChild('Service') as ecs.CfnService;
-  if (capacity.mustOutlive !== undefined) cfnService.node.addDependency(capacity.mustOutlive);
-  warnWhenRolloutHasNoRoom(scope, plan, capacity);
+  const mustOutlive = capacity.joinCluster?.(input.cluster) ?? capacity.mustOutlive;
+  if (mustOutlive !== undefined) cfnService.node.addDependency(mustOutlive);
+  warnWhenRolloutHasNoRoom(scope, plan, capacity, input.rollout);
   // By default ECS gives up after half the replicas' worth of failures, at least three of them and up to two hundred:
   // with a slow model that is most of an hour. Three failed starts are enough to know.
   cfnService.addPropertyOverride('DeploymentConfiguration.DeploymentCircuitBreaker.ThresholdConfiguration', {
@@ -53,6 +59,7 @@ export function createEcsService(scope: Construct, input: EcsServiceInput): ecs.
 // No desired count: the autoscaler owns it, and a template that states it would reset it with every deployment.
 function commonOptions(input: EcsServiceInput) {
   const { plan, cluster, capacity, taskDefinition, securityGroups, vpcSubnets, rollout, isBalanced } = input;
+  const { rollbackAlarms = [], serviceConnect } = input;
   const { gracePeriodSeconds } = plan.lifecycle.loadBalancerCheck;
   return {
     cluster,
@@ -63,6 +70,16 @@ function commonOptions(input: EcsServiceInput) {
     ...rollout.deploymentOptions(plan),
     ...(isBalanced ? { healthCheckGracePeriod: Duration.seconds(gracePeriodSeconds) } : {}),
     circuitBreaker: { enable: true, rollback: true },
+    // An alarm that is on when a deployment begins is left aside by ECS, so a mend can be deployed while it burns.
+    ...(rollbackAlarms.length === 0
+      ? {}
+      : {
+          deploymentAlarms: {
+            alarmNames: rollbackAlarms.map(({ alarmName }) => alarmName),
+            behavior: ecs.AlarmBehavior.ROLLBACK_ON_ALARM,
+          },
+        }),
+    ...(serviceConnect === undefined ? {} : { serviceConnectConfiguration: serviceConnect }),
     enableExecuteCommand: false,
     enableECSManagedTags: true,
     propagateTags: ecs.PropagatedTagSource.SERVICE,

@@ -7,6 +7,8 @@ export {
   type ReservationOptions,
   type SpotFirstOptions,
 } from './capacity';
+export { CostGuard, type CostGuardProps } from './cost-guard';
+export { GpuBudget, type GpuBudgetProps } from './gpu-budget';
 export {
   GpuInstanceGroup,
   type GpuInstanceGroupAttributes,
@@ -16,7 +18,12 @@ export {
 export { ImageRegistry, type ImageRegistryProps, type PullThroughRule } from './image-registry';
 export { ImageRepository, type IImageRepository, type ImageRepositoryProps } from './image-repository';
 export { InferencePlatform, type InferencePlatformProps, type PlatformGroupProps } from './inference-platform';
-export { InferenceService, type InferenceServiceProps } from './inference-service';
+export { InferenceTags, type InferenceTagsProps } from './inference-tags';
+export { Auth, type JwtOptions, type LoadBalancerJwtOptions, type OidcOptions, type ReplicaJwtOptions } from './auth';
+export { Exposure, type PublicExposureOptions } from './exposure';
+export type { IInferenceService, InferenceServiceAttributes } from './imported-service';
+export { InferenceService } from './inference-service';
+export type { InferenceServiceProps } from './inference-service-props';
 export type { ModelSource } from '../runtime/onnx/resolve-model';
 export { GpuMachineImage, type GpuMachineImageOptions, type MachineOs } from './machine-image';
 export { Model, type ModelAsset, type RolledOutModelSource } from './model';
@@ -28,7 +35,16 @@ export type { DeployedVersion, ModelVersion } from './model-version';
 export type { ImageVariant } from '../runtime/image/image-context';
 export type { IInferencePlatform, PlatformFacts, PlatformGroupFacts } from './platform';
 export type { EndpointSet, PlatformNetworkProps } from './platform-network';
-export { Rollout, type DeploymentOptions } from './rollout';
+export {
+  Rollout,
+  type BlueGreenOptions,
+  type CanaryOptions,
+  type DeploymentOptions,
+  type LinearOptions,
+  type RollingOptions,
+  type ShiftOptions,
+  type SmokeTestOptions,
+} from './rollout';
 export {
   RuntimeImage,
   type ImageNeeds,
@@ -41,3 +57,7 @@ export type { ServiceAlarms } from './service-alarms';
 export type { ServiceTargets, WatchedService } from './service-parts';
 export type { ISharedListener } from './shared-listener';
 export type { WarmPoolProps } from './warm-pool';
+export type { EndpointProps } from './service-endpoint';
+export type { ServiceConnectOptions } from './service-connect';
+export type { SmokeTest } from './smoke-test';
+export { Waf, type ManagedWafOptions } from './waf';

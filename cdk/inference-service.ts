@@ -1,63 +1,52 @@
 import { Stack } from 'aws-cdk-lib';
-import type * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import type * as ecs from 'aws-cdk-lib/aws-ecs';
 import type * as elbv2 from 'aws-cdk-lib/aws-elasticloadbalancingv2';
 import * as iam from 'aws-cdk-lib/aws-iam';
-import type * as logs from 'aws-cdk-lib/aws-logs';
-import { Construct } from 'constructs';
-import { planInferenceService, type InferenceServicePlan, type InferenceServiceSpec } from '../runtime/spec';
-import { assertServiceProps } from './assert-service-props';
-import { FARGATE_CAPACITY, type ICapacity } from './capacity';
+import * as logs from 'aws-cdk-lib/aws-logs';
+import type * as wafv2 from 'aws-cdk-lib/aws-wafv2';
+import type { Construct } from 'constructs';
+import { planInferenceService, type EngineServiceSpec, type InferenceServicePlan } from '../runtime/spec';
+import { assertClusterOrPlatform, assertServiceProps } from './assert-service-props';
+import { FARGATE_CAPACITY } from './capacity';
 import { createEcsService } from './ecs-service';
 import { tasksOf } from './ecs-task-rights';
-import type { Model } from './model';
-import { bindModels } from './model-rights';
+import {
+  ImportedService,
+  serviceOfPlatform,
+  type IInferenceService,
+  type InferenceServiceAttributes,
+} from './imported-service';
+import type { InferenceServiceProps } from './inference-service-props';
+import { MeasuredService } from './measured-service';
+import { bindModels, type BoundModels } from './model-rights';
+import type { IInferencePlatform } from './platform';
+import { publishService } from './platform-membership';
 import { Rollout } from './rollout';
 import { RuntimeImage } from './runtime-image';
 import { Scaling } from './scaling';
 import { ServiceAlarms } from './service-alarms';
-import { createEndpoint, type EndpointProps } from './service-endpoint';
+import {
+  assertNamespace,
+  SERVICE_CONNECT_PROXY,
+  serviceConnectConfiguration,
+  serviceConnectUrl,
+} from './service-connect';
+import { ServiceDashboard } from './service-dashboard';
+import { createEndpoint, type Endpoint } from './service-endpoint';
 import { claimServiceName, createLogGroup, createSecurityGroup, engineSpec } from './service-foundations';
-import { saturationMetric } from './service-metrics';
+import { assertCapacity } from './service-machines';
 import { scaleService } from './service-scaling';
+import type { ISharedListener } from './shared-listener';
+import { SmokeTest } from './smoke-test';
 import { createTaskDefinition } from './task-definition';
 
-/** The words of the spec, flat, and what only this engine knows. */
-export interface InferenceServiceProps
-  extends Omit<InferenceServiceSpec, 'name' | 'models' | 'capacity' | 'instanceTypes' | 'metricsFrom'>, EndpointProps {
-  /**
-   * Name of the service in metrics and logs; each service of a cluster needs its own.
-   * @default - the construct's id in lower case, with dashes
-   */
-  readonly serviceName?: string;
-  /** Cluster that runs the service. */
-  readonly cluster: ecs.ICluster;
-  /** Models that every replica loads before it is ready. */
-  readonly models: readonly Model[];
-  /** @default - built from this package when the app is deployed */
-  readonly image?: RuntimeImage;
-  /** Machines that replicas run on. @default - Fargate */
-  readonly capacity?: ICapacity;
-  /** Where replicas and the load balancer live. @default - the private subnets */
-  readonly vpcSubnets?: ec2.SubnetSelection;
-  /** Must be of the standard class: of others CloudWatch makes no metrics. @default - one of its own, kept in production */
-  readonly logGroup?: logs.ILogGroup;
-  /** How long the service's own log group keeps lines. @default RetentionDays.ONE_MONTH */
-  readonly logRetention?: logs.RetentionDays;
-  /** What replicas are added and removed by. @default - the saturation that replicas publish */
-  readonly scaling?: readonly Scaling[];
-  /** How a new revision takes over. @default - rolling: replicas are replaced one after the other */
-  readonly rollout?: Rollout;
-  /** Whether alarms are made. @default - true in production, false in development */
-  readonly alarms?: boolean;
-  /** What every alarm does when it goes off. @default - nothing; the alarms can be seen */
-  readonly alarmActions?: readonly cloudwatch.IAlarmAction[];
-}
+// Works across two installed copies of this package, where `instanceof` does not.
+const BRAND = Symbol.for('slipway.cdk.InferenceService');
 
 /**
- * A private, autoscaled inference endpoint: an ECS service on GPU machines or on Fargate, behind an internal load
- * balancer that nobody may call until somebody is let in.
+ * An autoscaled inference endpoint: an ECS service on GPU machines or on Fargate, behind an internal load balancer that
+ * nobody may call until somebody is let in. It may be public, share a listener, or be called by name instead.
  *
  * A spec that contradicts itself is refused while the program runs, with a SpecError that says what would work.
  *
@@ -69,87 +58,206 @@ export interface InferenceServiceProps
  * });
  * digits.connections.allowDefaultPortFrom(checkout);
  */
-export class InferenceService extends Construct implements ec2.IConnectable {
-  /** Every decided value. */
+export class InferenceService extends MeasuredService implements IInferenceService, iam.IGrantable {
+  /** Whether this is an inference service, of whichever installed copy of this package. */
+  static isInferenceService(construct: unknown): construct is InferenceService {
+    return typeof construct === 'object' && construct !== null && BRAND in construct;
+  }
+
+  /** A service that another stack or app made, by what is known of it. */
+  static fromAttributes(scope: Construct, id: string, attributes: InferenceServiceAttributes): IInferenceService {
+    return new ImportedService(scope, id, attributes);
+  }
+
+  /** A service of a platform, by its name there: how it is reached comes from the parameters that it published. */
+  static fromPlatform(
+    scope: Construct,
+    id: string,
+    platform: IInferencePlatform,
+    serviceName: string,
+  ): IInferenceService {
+    return serviceOfPlatform(scope, id, platform, serviceName);
+  }
+
   readonly plan: InferenceServicePlan;
-  /** Where clients send requests: `http://…` or `https://…`. With a certificate, give the load balancer a name of it. */
+  readonly serviceName: string;
+  /** Where clients send requests. With a certificate and no `hostName`, give the load balancer a name of the certificate. */
   readonly url: string;
-  /** Clients are let in here, on the listener's port. */
+  /** Clients are let in here: on the listener's port, or on the replicas' where there is no load balancer. */
   readonly connections: ec2.Connections;
+  /** Replicas, where something may be granted to them: hooks of the author may need it. */
+  readonly grantPrincipal: iam.IPrincipal;
 
   /** The parts. Exposed so that nothing is out of reach. */
   readonly cluster: ecs.ICluster;
-  readonly taskRole: iam.Role;
+  readonly taskRole: iam.IRole;
   readonly logGroup: logs.ILogGroup;
   readonly taskDefinition: ecs.TaskDefinition;
-  readonly securityGroup: ec2.SecurityGroup;
+  readonly securityGroup: ec2.ISecurityGroup;
   readonly service: ecs.Ec2Service | ecs.FargateService;
-  readonly loadBalancer: elbv2.ApplicationLoadBalancer;
-  readonly targetGroup: elbv2.ApplicationTargetGroup;
-  readonly listener: elbv2.ApplicationListener;
   readonly scaling: ecs.ScalableTaskCount;
+  /** undefined behind a shared listener, and without a load balancer. */
+  readonly loadBalancer?: elbv2.ApplicationLoadBalancer;
+  /** undefined without a load balancer, as the target groups are. */
+  readonly listener?: elbv2.IApplicationListener;
+  readonly targetGroup?: elbv2.ApplicationTargetGroup;
+  /** undefined unless gRPC was asked for. */
+  readonly grpcTargetGroup?: elbv2.ApplicationTargetGroup;
+  /** Where a rollout shifts traffic to, and back with the next one: one of each kind. */
+  readonly alternateTargetGroups: readonly elbv2.ApplicationTargetGroup[];
+  /** undefined unless the service has one of its own. */
+  readonly webAcl?: wafv2.CfnWebACL;
+  /** undefined unless the rollout asks for one. */
+  readonly smokeTest?: SmokeTest;
   /** undefined where no alarms were asked for. */
   readonly alarms?: ServiceAlarms;
+  /** undefined where none was asked for. */
+  readonly dashboard?: ServiceDashboard;
 
   constructor(scope: Construct, id: string, props: InferenceServiceProps) {
     super(scope, id);
-    this.plan = planInferenceService(engineSpec(id, props));
-    assertServiceProps(props);
-    this.cluster = props.cluster;
-    claimServiceName(this, this.cluster, this.plan.name);
-    const capacity = props.capacity ?? FARGATE_CAPACITY;
+    Object.defineProperty(this, BRAND, { value: true });
+    assertClusterOrPlatform(props);
     const rollout = props.rollout ?? Rollout.rolling();
-    const vpcSubnets = props.vpcSubnets ?? { subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS };
+    const shared = sharedListenerOf(props);
+    this.plan = planInferenceService(engineSpec(id, props, specOf(props, shared)));
+    assertServiceProps(props, rollout, shared);
+    this.serviceName = this.plan.name;
+    this.cluster = props.cluster ?? props.platform!.cluster;
+    claimServiceName(this, this.cluster, this.serviceName);
+    const capacity = props.capacity ?? FARGATE_CAPACITY;
+    assertCapacity(this.cluster, capacity);
+    if (props.serviceConnect !== undefined) assertNamespace(this.cluster, props.serviceConnect);
+    const vpcSubnets = props.vpcSubnets ??
+      props.platform?.vpcSubnets ?? { subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS };
 
-    this.logGroup = props.logGroup ?? createLogGroup(this, this.plan, props.logRetention);
-    this.taskRole = new iam.Role(this, 'TaskRole', { assumedBy: tasksOf(Stack.of(this)) });
-    const { locations, policy } = bindModels(this, props.models, this.taskRole);
+    this.logGroup = props.logGroup ?? createLogGroup(this, this.plan, props.logRetention, props.logKey);
+    this.taskRole = props.taskRole ?? new iam.Role(this, 'TaskRole', { assumedBy: tasksOf(Stack.of(this)) });
+    this.grantPrincipal = this.taskRole.grantPrincipal;
+    const models = bindModels(this, props.models, this.taskRole);
     this.taskDefinition = createTaskDefinition(this, {
+      ...props,
       plan: this.plan,
       capacity,
       image: props.image ?? RuntimeImage.fromAsset(),
       taskRole: this.taskRole,
       logGroup: this.logGroup,
       clusterName: this.cluster.clusterName,
-      models: locations,
+      models: models.locations,
+      environment: { ...props.auth?.environment, ...props.environment },
+      secrets: { ...props.auth?.secrets, ...props.secrets },
+      serviceConnect: props.serviceConnect !== undefined,
     });
-    this.securityGroup = createSecurityGroup(this, {
-      vpc: this.cluster.vpc,
-      description: `Replicas of ${this.plan.name}: requests come from the load balancer alone, HTTPS goes out`,
-    });
+    const securityGroups = props.securityGroups ?? [
+      createSecurityGroup(this, { vpc: this.cluster.vpc, description: describeReplicas(this.plan, props) }),
+    ];
+    this.securityGroup = securityGroups[0]!;
 
-    const endpoint = createEndpoint(this, { plan: this.plan, vpc: this.cluster.vpc, vpcSubnets, props });
-    this.loadBalancer = endpoint.loadBalancer;
-    this.targetGroup = endpoint.targets.http[0]!;
-    this.listener = endpoint.listener;
-    this.connections = endpoint.clients;
-    this.url = endpoint.url;
+    const endpoint =
+      props.loadBalancer === false
+        ? undefined
+        : createEndpoint(this, {
+            plan: this.plan,
+            vpc: this.cluster.vpc,
+            vpcSubnets,
+            rollout,
+            props: { ...props, ...(shared === undefined ? {} : { listener: shared }) },
+          });
+    this.connections = endpoint?.clients ?? replicaConnections(this.plan, securityGroups);
+    this.url = endpoint?.url ?? serviceConnectUrl(this.plan, props.serviceConnect!);
+    this.listener = endpoint?.listener;
+    this.loadBalancer = endpoint?.loadBalancer;
+    this.webAcl = endpoint?.webAcl;
+    [this.targetGroup] = endpoint?.targets.http ?? [];
+    [this.grpcTargetGroup] = endpoint?.targets.grpc ?? [];
+    this.alternateTargetGroups = [endpoint?.targets.http[1], endpoint?.targets.grpc[1]].filter(
+      (group) => group !== undefined,
+    );
 
-    const watched = { plan: this.plan, clusterName: this.cluster.clusterName, targets: endpoint.targets };
-    if (props.alarms ?? this.plan.preset === 'production') {
+    const watched = {
+      plan: this.plan,
+      clusterName: this.cluster.clusterName,
+      ...(endpoint === undefined ? {} : { targets: endpoint.targets }),
+    };
+    if (props.alarms ?? (this.plan.preset === 'production' || rollout.alarmRollback === true)) {
       this.alarms = new ServiceAlarms(this, 'Alarms', { watched, actions: props.alarmActions ?? [] });
     }
+    this.smokeTest = this.createSmokeTest(rollout, endpoint, models, props, vpcSubnets);
+    const { serviceConnect } = props;
     this.service = createEcsService(this, {
       plan: this.plan,
       cluster: this.cluster,
       capacity,
       taskDefinition: this.taskDefinition,
-      securityGroups: [this.securityGroup],
+      securityGroups,
       vpcSubnets,
       rollout,
-      needs: [policy],
-      isBalanced: true,
+      needs: [models.policy],
+      isBalanced: endpoint !== undefined,
+      rollbackAlarms: rollout.alarmRollback === false ? [] : (this.alarms?.forRollback ?? []),
+      ...(serviceConnect === undefined
+        ? {}
+        : { serviceConnect: serviceConnectConfiguration(this.plan, serviceConnect, this.logGroup) }),
     });
-    endpoint.attach(this.service, this.taskDefinition.defaultContainer!.containerName);
+    if (this.smokeTest !== undefined) this.service.addLifecycleHook(this.smokeTest.hook);
+    endpoint?.attach(this.service, this.taskDefinition.defaultContainer!.containerName);
     this.alarms?.countFrom(this.service);
     this.scaling = scaleService(this, { ...watched, service: this.service }, props.scaling ?? [Scaling.saturation()]);
+    if (props.dashboard ?? this.plan.preset === 'production') {
+      this.dashboard = new ServiceDashboard(this, 'Dashboard', {
+        watched: { ...watched, service: this.service },
+        ...(this.alarms === undefined ? {} : { alarms: this.alarms }),
+        ...(props.replicaHourPrice === undefined ? {} : { replicaHourPrice: props.replicaHourPrice }),
+      });
+    }
+    if (props.platform !== undefined) publishService(this, props.platform, this.service.serviceName);
   }
 
-  /**
-   * How full the replicas are: 1 is a full replica. The signal that the service scales on.
-   * @default - average over a minute
-   */
-  metricSaturation(options?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return saturationMetric(this.plan, this.cluster.clusterName, options);
+  private createSmokeTest(
+    rollout: Rollout,
+    endpoint: Endpoint | undefined,
+    models: BoundModels,
+    props: InferenceServiceProps,
+    vpcSubnets: ec2.SubnetSelection,
+  ): SmokeTest | undefined {
+    if (rollout.smokeTest === undefined || endpoint?.test === undefined) return undefined;
+    return new SmokeTest(this, 'SmokeTest', {
+      plan: this.plan,
+      vpc: this.cluster.vpc,
+      vpcSubnets,
+      endpoint: endpoint.test,
+      locations: models.locations,
+      readModels: models.policy,
+      options: rollout.smokeTest,
+      logRetention: props.logRetention ?? logs.RetentionDays.ONE_MONTH,
+    });
   }
+}
+
+function sharedListenerOf({ listener, platform, loadBalancer }: InferenceServiceProps): ISharedListener | undefined {
+  return loadBalancer === false ? undefined : (listener ?? platform?.sharedListener);
+}
+
+// What the things around the service know, as the planner takes it.
+function specOf(
+  { platform, preset, serviceConnect }: InferenceServiceProps,
+  shared: ISharedListener | undefined,
+): Partial<EngineServiceSpec> {
+  return {
+    ...(platform === undefined || preset !== undefined ? {} : { preset: platform.preset }),
+    ...(shared === undefined ? {} : { idleTimeoutSeconds: shared.idleTimeoutSeconds }),
+    ...(serviceConnect === undefined ? {} : { companions: SERVICE_CONNECT_PROXY }),
+  };
+}
+
+function describeReplicas({ name }: InferenceServicePlan, { loadBalancer }: InferenceServiceProps): string {
+  const callers = loadBalancer === false ? 'those who are let in' : 'the load balancer alone';
+  return `Replicas of ${name}: requests come from ${callers}, HTTPS goes out`;
+}
+
+function replicaConnections(
+  { ports }: InferenceServicePlan,
+  securityGroups: readonly ec2.ISecurityGroup[],
+): ec2.Connections {
+  return new ec2.Connections({ securityGroups: [...securityGroups], defaultPort: ec2.Port.tcp(ports.http) });
 }

@@ -21,7 +21,7 @@ export interface BoundModels {
  * rolled back, replicas of either version may read their models. A policy that is changed in place would take the rights
  * of the running replicas away first, and a replica that starts again during the rollout would find nothing.
  */
-export function bindModels(scope: Construct, models: readonly Model[], role: iam.Role): BoundModels {
+export function bindModels(scope: Construct, models: readonly Model[], role: iam.IRole): BoundModels {
   const objects = models.map((model) => `${model.spec.name}=${model.objects}`).join('\n');
   const digest = createHash('sha256').update(objects).digest('hex').slice(0, 12);
   const policy = new iam.Policy(scope, `ReadModels${digest}`, { roles: [role] });

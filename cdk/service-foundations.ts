@@ -1,6 +1,7 @@
 import { RemovalPolicy } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import type * as ecs from 'aws-cdk-lib/aws-ecs';
+import type * as kms from 'aws-cdk-lib/aws-kms';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
 import {
@@ -51,9 +52,11 @@ export function createLogGroup(
   scope: Construct,
   { preset }: InferenceServicePlan,
   retention: logs.RetentionDays | undefined,
+  encryptionKey?: kms.IKey,
 ): logs.LogGroup {
   return new logs.LogGroup(scope, 'Logs', {
     retention: retention ?? logs.RetentionDays.ONE_MONTH,
+    ...(encryptionKey === undefined ? {} : { encryptionKey }),
     removalPolicy: preset === 'production' ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
   });
 }

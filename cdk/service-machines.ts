@@ -3,6 +3,7 @@ import type * as ecs from 'aws-cdk-lib/aws-ecs';
 import { Construct } from 'constructs';
 import { lookUpInstance, SpecError, type InferenceServicePlan } from '../runtime/spec';
 import type { ICapacity } from './capacity';
+import type { Rollout } from './rollout';
 
 /** @throws SpecError CLUSTER_MISMATCH when the machines join another cluster than the service's. */
 export function assertCapacity(cluster: ecs.ICluster, capacity: ICapacity): void {
@@ -15,8 +16,16 @@ export function assertCapacity(cluster: ecs.ICluster, capacity: ICapacity): void
   );
 }
 
-/** Not an error: replicas rarely all run, other machines may join, and another rollout may be meant. */
-export function warnWhenRolloutHasNoRoom(scope: Construct, plan: InferenceServicePlan, capacity: ICapacity): void {
+/**
+ * Not an error: replicas rarely all run, other machines may join, and another rollout may be meant. Where traffic is
+ * shifted, all replicas of both revisions run side by side.
+ */
+export function warnWhenRolloutHasNoRoom(
+  scope: Construct,
+  plan: InferenceServicePlan,
+  capacity: ICapacity,
+  rollout: Rollout,
+): void {
   if (capacity.maxMachines === undefined) return;
   const perMachine = capacity.instanceTypes.map((type) =>
     plan.resources.gpuCount === 0
@@ -25,9 +34,11 @@ export function warnWhenRolloutHasNoRoom(scope: Construct, plan: InferenceServic
   );
   const places = capacity.maxMachines * Math.min(...perMachine);
   const { maxReplicas } = plan.scaling;
-  if (places >= maxReplicas + plan.rollout.maxSurge) return;
+  const needed = rollout.shifts ? 2 * maxReplicas : maxReplicas + plan.rollout.maxSurge;
+  if (places >= needed) return;
+  const wayOut = rollout.shifts ? 'use Rollout.rolling()' : 'set spareReplica: false';
   Annotations.of(scope).addWarningV2(
     'slipway:no-room-for-rollout',
-    `the group of at most ${capacity.maxMachines} machines has ${places} places, ${maxReplicas} replicas need ${maxReplicas + plan.rollout.maxSurge} during a rollout: raise maxSize, lower maxReplicas, or set spareReplica: false`,
+    `the group of at most ${capacity.maxMachines} machines has ${places} places, ${maxReplicas} replicas need ${needed} during a rollout: raise maxSize, lower maxReplicas, or ${wayOut}`,
   );
 }

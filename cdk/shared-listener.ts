@@ -66,7 +66,8 @@ export function createSharedLoadBalancer(
   return { loadBalancer, listener };
 }
 
-function logAccess(loadBalancer: elbv2.ApplicationLoadBalancer, bucket: s3.IBucket | undefined): void {
+/** Access logs where somebody named a bucket for them, and a reason why there are none where nobody did. */
+export function logAccess(loadBalancer: elbv2.ApplicationLoadBalancer, bucket: s3.IBucket | undefined): void {
   if (bucket === undefined) {
     acknowledge(loadBalancer, 'ELB2', 'who wants access logs names the bucket for them in accessLogsBucket');
     return;

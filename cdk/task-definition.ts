@@ -1,11 +1,10 @@
-import { Duration, Size, Stack } from 'aws-cdk-lib';
+import { Duration, Size } from 'aws-cdk-lib';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
 import type * as iam from 'aws-cdk-lib/aws-iam';
 import type * as logs from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
 import {
   CONTAINER_USER,
-  containerEnvironment,
   HEALTH_COMMAND,
   modelAnnotations,
   PLAIN,
@@ -15,6 +14,7 @@ import {
 } from '../runtime/spec';
 import { acknowledge } from './acknowledge';
 import type { ICapacity } from './capacity';
+import { serverEnvironment } from './container-environment';
 import type { RuntimeImage } from './runtime-image';
 
 export interface TaskDefinitionInput {
@@ -25,6 +25,24 @@ export interface TaskDefinitionInput {
   readonly logGroup: logs.ILogGroup;
   readonly clusterName: string;
   readonly models: Readonly<Record<string, ModelLocation<string>>>;
+  /** @default - one of its own, which may pull the image and write the log */
+  readonly executionRole?: iam.IRole;
+  /** Added to what the plan tells the server. @default - nothing */
+  readonly environment?: Readonly<Record<string, string>>;
+  readonly secrets?: Readonly<Record<string, ecs.Secret>>;
+  /** Whether a proxy beside the server must know what its ports speak. @default false */
+  readonly serviceConnect?: boolean;
+  /** Beside the server, of the same image. The spec's `companions` must hold what they take. @default - none */
+  readonly extraContainers?: readonly ExtraContainer[];
+}
+
+/** A program of the image that runs beside the server, once that lives. */
+export interface ExtraContainer {
+  readonly name: string;
+  readonly entryPoint: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+  readonly memoryMiB: number;
+  readonly cpuUnits: number;
 }
 
 // Fargate's storage holds the image too: a CPU image is about 300 MiB, a CUDA one several GiB.
@@ -38,6 +56,8 @@ const COMPATIBILITY: Record<ICapacity['kind'], ecs.Compatibility> = {
 };
 /** Writable while the root file system is not; the image declares it a volume, so it keeps its sticky world-writable mode. */
 const SCRATCH_DIRECTORY = '/tmp';
+/** Where the machine's model cache appears, shared by all replicas there: what lies in it is named by digest. */
+const CACHE_DIRECTORY = '/var/cache/slipway';
 
 /** One replica as ECS runs it: the plan, translated. */
 export function createTaskDefinition(scope: Construct, input: TaskDefinitionInput): ecs.TaskDefinition {
@@ -49,10 +69,11 @@ export function createTaskDefinition(scope: Construct, input: TaskDefinitionInpu
     cpu: String(Math.floor(plan.resources.vcpu * 1024)),
     memoryMiB: String(plan.resources.memoryMiB),
     taskRole: input.taskRole,
+    ...(input.executionRole === undefined ? {} : { executionRole: input.executionRole }),
     ...(capacity.kind === 'instances' ? {} : { runtimePlatform: runtimePlatform(plan) }),
     ...(capacity.kind === 'fargate' ? fargateStorage(plan) : {}),
   });
-  addServer(scope, taskDefinition, input);
+  addContainers(scope, taskDefinition, input);
   acknowledge(taskDefinition, 'ECS2', 'the environment is configuration alone: no secret passes through it');
   acknowledge(
     taskDefinition,
@@ -82,33 +103,44 @@ function fargateStorage(plan: InferenceServicePlan): Partial<ecs.TaskDefinitionP
   return storageGiB > FARGATE_FREE_GIB ? { ephemeralStorageGiB: storageGiB } : {};
 }
 
-function addServer(
-  scope: Construct,
-  taskDefinition: ecs.TaskDefinition,
-  { plan, capacity, image, logGroup, clusterName, models }: TaskDefinitionInput,
-): void {
-  const { lifecycle, ports, resources } = plan;
+function addContainers(scope: Construct, taskDefinition: ecs.TaskDefinition, input: TaskDefinitionInput): void {
   const linuxParameters = new ecs.LinuxParameters(scope, 'LinuxParameters');
   linuxParameters.dropCapabilities(ecs.Capability.ALL);
-  const container = taskDefinition.addContainer('server', {
-    image: image.bind(scope, plan),
+  const common: CommonOptions = {
+    image: input.image.bind(scope, input.plan),
     user: `${CONTAINER_USER}:${CONTAINER_USER}`,
     readonlyRootFilesystem: true,
     privileged: false,
     linuxParameters,
+    stopTimeout: Duration.seconds(input.plan.lifecycle.stopTimeoutSeconds),
+  };
+  const server = addServer(scope, taskDefinition, common, input);
+  const extras = (input.extraContainers ?? []).map((extra) => addExtra(taskDefinition, common, server, extra, input));
+  addScratchVolume(taskDefinition, [server, ...extras], input.capacity);
+}
+
+type CommonOptions = Pick<
+  ecs.ContainerDefinitionOptions,
+  'image' | 'user' | 'readonlyRootFilesystem' | 'privileged' | 'linuxParameters' | 'stopTimeout'
+>;
+
+function addServer(
+  scope: Construct,
+  taskDefinition: ecs.TaskDefinition,
+  common: CommonOptions,
+  input: TaskDefinitionInput,
+): ecs.ContainerDefinition {
+  const { plan, capacity, models } = input;
+  const { lifecycle, resources } = plan;
+  const isCached = capacity.modelCachePath !== undefined;
+  const server = taskDefinition.addContainer('server', {
+    ...common,
     memoryLimitMiB: resources.memoryMiB - resources.companions.memoryMiB,
     ...(resources.gpuCount > 0 ? { gpuCount: resources.gpuCount } : {}),
-    environment: {
-      ...containerEnvironment(plan, { ...PLAIN, models, clusterName, cloudwatchMetrics: true }),
-      // On machines of our own ECS does not say it, and their metadata service is out of a replica's reach.
-      AWS_REGION: Stack.of(scope).region,
-    },
+    environment: serverEnvironment(scope, { ...input, ...(isCached ? { cacheDirectory: CACHE_DIRECTORY } : {}) }),
+    ...(input.secrets === undefined ? {} : { secrets: { ...input.secrets } }),
     dockerLabels: modelAnnotations(plan, { ...PLAIN, models }),
-    portMappings: [
-      { name: 'http', containerPort: ports.http },
-      { name: 'grpc', containerPort: ports.grpc },
-      { name: 'metrics', containerPort: ports.metrics },
-    ],
+    portMappings: portMappings(plan, input.serviceConnect ?? false),
     // Live, not ready: killing a replica for loading slowly would only make it load again.
     healthCheck: {
       command: ['CMD', ...HEALTH_COMMAND],
@@ -117,27 +149,63 @@ function addServer(
       retries: lifecycle.livenessProbe.failureThreshold,
       startPeriod: Duration.seconds(lifecycle.containerCheckStartPeriodSeconds),
     },
-    stopTimeout: Duration.seconds(lifecycle.stopTimeoutSeconds),
-    logging: ecs.LogDrivers.awsLogs({
-      logGroup,
-      streamPrefix: plan.name,
-      // A log service that is slow must not stop the server: lines wait in memory, and beyond that they are dropped.
-      mode: ecs.AwsLogDriverMode.NON_BLOCKING,
-      maxBufferSize: Size.mebibytes(25),
-    }),
+    logging: logTo(input, plan.name),
   });
-  addScratchVolume(taskDefinition, container, capacity);
+  if (isCached) {
+    taskDefinition.addVolume({ name: 'model-cache', host: { sourcePath: capacity.modelCachePath } });
+    server.addMountPoints({ sourceVolume: 'model-cache', containerPath: CACHE_DIRECTORY, readOnly: false });
+  }
+  return server;
 }
 
-// The model cache and temporary files. It goes away with the replica.
+function portMappings({ ports }: InferenceServicePlan, serviceConnect: boolean): ecs.PortMapping[] {
+  return [
+    { name: 'http', containerPort: ports.http, ...(serviceConnect ? { appProtocol: ecs.AppProtocol.http } : {}) },
+    { name: 'grpc', containerPort: ports.grpc, ...(serviceConnect ? { appProtocol: ecs.AppProtocol.grpc } : {}) },
+    { name: 'metrics', containerPort: ports.metrics },
+  ];
+}
+
+function addExtra(
+  taskDefinition: ecs.TaskDefinition,
+  common: CommonOptions,
+  server: ecs.ContainerDefinition,
+  { name, entryPoint, environment, memoryMiB, cpuUnits }: ExtraContainer,
+  input: TaskDefinitionInput,
+): ecs.ContainerDefinition {
+  const container = taskDefinition.addContainer(name, {
+    ...common,
+    entryPoint: [...entryPoint],
+    environment: { ...environment },
+    memoryLimitMiB: memoryMiB,
+    cpu: cpuUnits,
+    logging: logTo(input, `${input.plan.name}-${name}`),
+  });
+  container.addContainerDependencies({ container: server, condition: ecs.ContainerDependencyCondition.HEALTHY });
+  return container;
+}
+
+function logTo({ logGroup }: TaskDefinitionInput, streamPrefix: string): ecs.LogDriver {
+  return ecs.LogDrivers.awsLogs({
+    logGroup,
+    streamPrefix,
+    // A log service that is slow must not stop the server: lines wait in memory, and beyond that they are dropped.
+    mode: ecs.AwsLogDriverMode.NON_BLOCKING,
+    maxBufferSize: Size.mebibytes(25),
+  });
+}
+
+// Temporary files, and the model cache where the machine keeps none. It goes away with the replica.
 function addScratchVolume(
   taskDefinition: ecs.TaskDefinition,
-  container: ecs.ContainerDefinition,
+  containers: readonly ecs.ContainerDefinition[],
   capacity: ICapacity,
 ): void {
   taskDefinition.addVolume({
     name: 'scratch',
     ...(capacity.kind === 'instances' ? { dockerVolumeConfiguration: { scope: ecs.Scope.TASK, driver: 'local' } } : {}),
   });
-  container.addMountPoints({ sourceVolume: 'scratch', containerPath: SCRATCH_DIRECTORY, readOnly: false });
+  for (const container of containers) {
+    container.addMountPoints({ sourceVolume: 'scratch', containerPath: SCRATCH_DIRECTORY, readOnly: false });
+  }
 }

@@ -57,6 +57,7 @@ export async function build({ ifNeeded = false } = {}) {
     installed: await packagesOfImages(),
     outfile: join(dist, 'THIRD-PARTY-NOTICES.md'),
   });
+  await bundleSmokeTest(join(dist, 'smoke-test'));
   const { layOutImageContexts } = await import('../containers/layout.mjs');
   await layOutImageContexts(dist);
   writeFileSync(stamp, began.toISOString());
@@ -110,6 +111,24 @@ async function bundleServer(folder) {
     logOverride: { 'import-is-undefined': 'silent' },
   });
   return metafile;
+}
+
+/** The code of a Lambda function, whose runtime brings the AWS SDK. It is an asset as it lies there. */
+export async function bundleSmokeTest(folder) {
+  const { build: bundle } = await import('esbuild');
+  await bundle({
+    entryPoints: { index: join(root, 'runtime/smoke-test/main.mts') },
+    outdir: folder,
+    outExtension: { '.js': '.mjs' },
+    bundle: true,
+    platform: 'node',
+    format: 'esm',
+    target: 'node22',
+    minifyWhitespace: true,
+    legalComments: 'none',
+    external: ['@aws-sdk/*'],
+    logLevel: 'warning',
+  });
 }
 
 /**

@@ -36,7 +36,7 @@ for (const [set, flags] of Object.entries(FLAGS)) {
 test('the rules are on: a target group that no load balancer takes is an error', () => {
   const app = strictApp(FLAGS.recommended);
   const service = newFargateService(new Stack(app, 'Fargate'));
-  const targetGroup = service.targetGroup.node.defaultChild as elbv2.CfnTargetGroup;
+  const targetGroup = service.targetGroup!.node.defaultChild as elbv2.CfnTargetGroup;
   targetGroup.addPropertyOverride('HealthCheckTimeoutSeconds', 4_000);
   expect(() => app.synth()).toThrow('HealthCheckTimeoutSeconds');
 });

@@ -53,15 +53,25 @@ describeWithAndWithoutFlags('InferenceService', (newStack) => {
     ['on Fargate', onFargate],
     ['on GPU machines', onGpu],
   ] as const) {
-    test(`${place} the root file system is read-only, and only /tmp can be written`, () => {
+    test(`${place} the root file system is read-only, and only /tmp and the model cache can be written`, () => {
       const deployed = deploy();
       const container = containerOf(deployed);
       expect(container.ReadonlyRootFilesystem).toBe(true);
-      expect(container.MountPoints).toEqual([{ ContainerPath: '/tmp', SourceVolume: 'scratch', ReadOnly: false }]);
+      const scratch = { ContainerPath: '/tmp', SourceVolume: 'scratch', ReadOnly: false };
+      const cache = { ContainerPath: '/var/cache/slipway', SourceVolume: 'model-cache', ReadOnly: false };
+      expect(container.MountPoints).toEqual(deploy === onGpu ? [cache, scratch] : [scratch]);
       const { Volumes } = theOnly(deployed.template, 'AWS::ECS::TaskDefinition').Properties;
-      expect(Volumes).toHaveLength(1);
-      expect(Volumes[0].Name).toBe('scratch');
-      expect(Volumes[0].Host).toBeUndefined();
+      expect(Volumes.map(({ Name, Host }: any) => [Name, Host])).toEqual(
+        deploy === onGpu
+          ? [
+              ['model-cache', { SourcePath: '/mnt/slipway/models' }],
+              ['scratch', undefined],
+            ]
+          : [['scratch', undefined]],
+      );
+      expect(environmentOf(deployed.template)['SLIPWAY_CACHE_DIRECTORY']).toBe(
+        deploy === onGpu ? '/var/cache/slipway' : undefined,
+      );
     });
 
     test(`${place} the server is no root user, has no capability and no shell from outside`, () => {
@@ -560,7 +570,7 @@ test('machines that joined another cluster are refused', () => {
   });
   const parent = new Stack(stack, 'Inner');
   expect(() => newFargateService(parent, { cluster, capacity, plaintextInsideVpc: true })).toThrow(
-    "CLUSTER_MISMATCH cluster: got 'Stack/Cluster', but the machines in capacity join 'Stack/Other'",
+    "CLUSTER_MISMATCH cluster: got 'Stack/Cluster', but the machines of 'Stack/L4' join 'Stack/Other'",
   );
 });
 

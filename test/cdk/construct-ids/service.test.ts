@@ -18,6 +18,7 @@ test('the ids of an inference service on GPU machines', () => {
       "TargetGroup",
       "Alarms",
       "Service",
+      "Dashboard",
     ]
   `);
 });

@@ -1,0 +1,71 @@
+import * as ec2 from 'aws-cdk-lib/aws-ec2';
+import * as ecs from 'aws-cdk-lib/aws-ecs';
+import * as ssm from 'aws-cdk-lib/aws-ssm';
+import { Construct, type IConstruct } from 'constructs';
+import type { IInferencePlatform } from './platform';
+import { serviceParameterName } from './platform-membership';
+
+/** An inference service, whoever made it. */
+export interface IInferenceService extends IConstruct, ec2.IConnectable {
+  /** Its name in metrics and logs. */
+  readonly serviceName: string;
+  /** Where clients send requests. */
+  readonly url: string;
+  readonly service: ecs.IBaseService;
+}
+
+export interface InferenceServiceAttributes {
+  /** Its name in metrics and logs. */
+  readonly serviceName: string;
+  /** Where clients send requests. */
+  readonly url: string;
+  /** What lets clients in: the load balancer's, or the replicas' where there is none. */
+  readonly securityGroup: ec2.ISecurityGroup;
+  /** Port on which clients are let in. */
+  readonly port: number;
+  readonly cluster: ecs.ICluster;
+  /** Name that ECS knows it by, as `service.serviceName` says it. @default - `serviceName` */
+  readonly ecsServiceName?: string;
+}
+
+/** A service that another stack or app made. */
+export class ImportedService extends Construct implements IInferenceService {
+  readonly serviceName: string;
+  readonly url: string;
+  readonly connections: ec2.Connections;
+  readonly service: ecs.IBaseService;
+
+  constructor(scope: Construct, id: string, attributes: InferenceServiceAttributes) {
+    super(scope, id);
+    this.serviceName = attributes.serviceName;
+    this.url = attributes.url;
+    this.connections = new ec2.Connections({
+      securityGroups: [attributes.securityGroup],
+      defaultPort: ec2.Port.tcp(attributes.port),
+    });
+    this.service = ecs.FargateService.fromFargateServiceAttributes(this, 'Service', {
+      serviceName: attributes.ecsServiceName ?? attributes.serviceName,
+      cluster: attributes.cluster,
+    });
+  }
+}
+
+/** A service of a platform, found by the parameters that it published there. */
+export function serviceOfPlatform(
+  scope: Construct,
+  id: string,
+  platform: IInferencePlatform,
+  serviceName: string,
+): ImportedService {
+  const read = (parameter: 'url' | 'ecs-service'): string =>
+    ssm.StringParameter.valueForStringParameter(scope, serviceParameterName(platform, serviceName, parameter));
+  const { securityGroup, port } = platform.sharedListener;
+  return new ImportedService(scope, id, {
+    serviceName,
+    url: read('url'),
+    securityGroup,
+    port,
+    cluster: platform.cluster,
+    ecsServiceName: read('ecs-service'),
+  });
+}
