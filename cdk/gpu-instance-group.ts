@@ -158,9 +158,12 @@ export class GpuInstanceGroup extends Construct implements IGpuInstanceGroup, ec
     return [{ capacityProvider: this.capacityProviderName, weight: 1 }];
   }
 
-  /** The group itself, which stands for its association with the cluster. */
-  get mustOutlive(): IDependable {
-    return this;
+  /**
+   * The group itself, which stands for its association with the cluster. Managed instances need no other word than their
+   * provider's name: the provider names its cluster by itself.
+   */
+  get mustOutlive(): IDependable | undefined {
+    return this.kind === 'instances' ? this : undefined;
   }
 
   /**

@@ -41,7 +41,10 @@ export function createManagedInstances(
       true,
     );
   }
-  if (instanceProfile === undefined) nameAfterRegion(provider);
+  if (instanceProfile === undefined) {
+    nameAfterRegion(provider);
+    acknowledgeInstanceRole(provider);
+  }
   if (infrastructureRole === undefined) acknowledgeInfrastructureRole(provider);
   cluster.addManagedInstancesCapacityProvider(provider);
   return { securityGroup, capacityProvider: provider };
@@ -63,5 +66,15 @@ function acknowledgeInfrastructureRole(provider: ecs.ManagedInstancesCapacityPro
     provider,
     'IAM4[Policy::arn:<AWS::Partition>:iam::aws:policy/AmazonECSInfrastructureRolePolicyForManagedInstances]',
     reason,
+  );
+}
+
+function acknowledgeInstanceRole(provider: ecs.ManagedInstancesCapacityProvider): void {
+  const role = provider.node.findChild('InstanceRole');
+  acknowledge(role, 'IAM5[Resource::*]', 'asking ECS where to connect takes no resource; CDK writes it');
+  acknowledge(
+    role,
+    'IAM5[Resource::arn:<AWS::Partition>:ecs:<AWS::Region>:<AWS::AccountId>:container-instance/*]',
+    'a machine learns its own id only once it has joined; CDK writes it',
   );
 }

@@ -36,7 +36,9 @@ describeWithAndWithoutFlags('a delete that ends', (newStack) => {
     const service = managed
       ? new ecs.FargateService(stack, 'Service', props)
       : new ecs.Ec2Service(stack, 'Service', props);
-    for (const { mustOutlive } of groups) service.node.findChild('Service').node.addDependency(mustOutlive);
+    for (const { mustOutlive } of groups) {
+      if (mustOutlive !== undefined) service.node.findChild('Service').node.addDependency(mustOutlive);
+    }
   }
 
   const KINDS: readonly (readonly [string, Partial<GpuInstanceGroupProps>])[] = [

@@ -118,11 +118,11 @@ describeWithAndWithoutFlags('managed instances', (newStack) => {
   });
 });
 
-test('a service places its replicas by the name of the provider, and is deleted before anything of it', () => {
+test('a service places its replicas by the name of the provider, which orders all there is to order', () => {
   const stack = newStack();
   const group = addGroup(stack, { capacity: Capacity.managedInstances(TYPES) });
   expect(group.strategy).toEqual([{ capacityProvider: group.capacityProviderName, weight: 1 }]);
-  expect(group.mustOutlive).toBe(group);
+  expect(group.mustOutlive).toBeUndefined();
   expect(group.modelCachePath).toBeUndefined();
 });
 
@@ -188,10 +188,9 @@ test('a task for managed instances runs as a Fargate service does, and the provi
     minHealthyPercent: 100,
     capacityProviderStrategies: [...group.strategy],
     securityGroups: [new ec2.SecurityGroup(stack, 'Tasks', { vpc: cluster.vpc })],
-  }).node.addDependency(group.mustOutlive);
+  });
   const template = Template.fromStack(stack);
   const provider = theOnly(template, 'AWS::ECS::CapacityProvider').id;
   const service = theOnly(template, 'AWS::ECS::Service');
   expect(service.Properties.CapacityProviderStrategy).toEqual([{ CapacityProvider: { Ref: provider }, Weight: 1 }]);
-  expect(service.DependsOn).toContain(provider);
 });
