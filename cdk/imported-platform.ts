@@ -73,10 +73,13 @@ export class ImportedPlatform extends Construct implements IInferencePlatform {
 
   private importVpc(): ec2.IVpc {
     const { zones, subnetType } = this.facts;
-    const subnetIds = this.list('subnets', zones);
+    // The count is plain, so that there are as many subnets as the platform has, whatever they will be called.
+    const parts = Fn.split(',', this.parameter('subnets'));
+    const pick = (from: number): string[] => Array.from({ length: zones }, (_, i) => Fn.select(from + i, parts));
+    const subnetIds = pick(0);
     const vpc = ec2.Vpc.fromVpcAttributes(this, 'Vpc', {
       vpcId: this.parameter('vpcId'),
-      availabilityZones: this.list('zones', zones),
+      availabilityZones: pick(zones),
       ...(subnetType === 'isolated' ? { isolatedSubnetIds: subnetIds } : { privateSubnetIds: subnetIds }),
     });
     // Routes are the platform's: nobody who joins it changes them.
@@ -113,12 +116,6 @@ export class ImportedPlatform extends Construct implements IInferencePlatform {
 
   private parameter(parameter: PlatformParameter): string {
     return ssm.StringParameter.valueForStringParameter(this, platformParameterName(this.parameterPrefix, parameter));
-  }
-
-  // The count is plain, so that there are as many subnets as the platform has, whatever they will be called.
-  private list(parameter: PlatformParameter, count: number): string[] {
-    const parts = Fn.split(',', this.parameter(parameter));
-    return Array.from({ length: count }, (_, i) => Fn.select(i, parts));
   }
 
   // Within one app the order is known, and CDK can keep it. Between apps whoever deploys keeps it.

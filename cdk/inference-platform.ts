@@ -236,14 +236,10 @@ export class InferencePlatform extends Construct implements IInferencePlatform, 
     const { subnets } = this.network;
     const values: Record<PlatformParameter, string> = {
       vpcId: this.vpc.vpcId,
-      zones: Fn.join(
-        ',',
-        subnets.map(({ availabilityZone }) => availabilityZone),
-      ),
-      subnets: Fn.join(
-        ',',
-        subnets.map(({ subnetId }) => subnetId),
-      ),
+      subnets: Fn.join(',', [
+        ...subnets.map(({ subnetId }) => subnetId),
+        ...subnets.map(({ availabilityZone }) => availabilityZone),
+      ]),
       clusterName: this.cluster.clusterName,
       listenerArn: this.listener.listenerArn,
       loadBalancerName: this.sharedListener.loadBalancerFullName,

@@ -10,8 +10,11 @@ export const PLATFORM_FACTS_SCHEMA = 'slipway.dev/platform-facts/v1';
 /** SSM parameters in which a platform leaves what only its deployment knows, below `parameterPrefix`. All are strings. */
 export const PLATFORM_PARAMETERS = {
   vpcId: { name: 'vpc-id', description: 'VPC of the platform' },
-  zones: { name: 'zones', description: 'availability zones of the subnets, comma-separated' },
-  subnets: { name: 'subnets', description: 'subnets for replicas, one in each zone, comma-separated' },
+  // In one parameter: a stack that joins uses the subnets and hardly ever the zones, and an unused parameter is a finding.
+  subnets: {
+    name: 'subnets',
+    description: 'subnets for replicas, one in each zone, then those zones, comma-separated',
+  },
   clusterName: { name: 'cluster-name', description: 'ECS cluster that services join' },
   listenerArn: { name: 'listener-arn', description: 'listener that services add rules to' },
   loadBalancerName: { name: 'load-balancer-name', description: 'dimension LoadBalancer of metrics' },

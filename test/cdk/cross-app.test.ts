@@ -1,10 +1,14 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { type App, Stack, Stage, type StackProps } from 'aws-cdk-lib';
 import { Annotations, Match, Template } from 'aws-cdk-lib/assertions';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as elbv2 from 'aws-cdk-lib/aws-elasticloadbalancingv2';
 import { InferencePlatform, InferenceService, Model, type IInferencePlatform } from 'slipway/cdk';
 import { describe, expect, test } from 'vitest';
+import { createPlatformApp, createTeamsApp } from '../../cdk/examples/platform-and-teams/app';
 import { assertSameStack } from '../../cdk/platform';
+import { emptyFolder } from './support/cdk-cli';
 import { newApp, newGpuPlatform } from './support/platforms';
 import { DIGITS, FLAGS, imageByDigest, resourcesOf, theOnly } from './support/stacks';
 
@@ -156,6 +160,16 @@ for (const [set, context] of Object.entries(FLAGS)) {
   });
 }
 
+test('zones of the platform’s subnets are known to those who ask', () => {
+  const { facts } = newGpuPlatform(newApp());
+  const { team, platform } = newTeam(newApp(), { facts });
+  const parts = { 'Fn::Split': [',', { Ref: expect.stringContaining('subnets') }] };
+  expect(team.resolve(platform.vpc.availabilityZones)).toEqual([
+    { 'Fn::Select': [2, parts] },
+    { 'Fn::Select': [3, parts] },
+  ]);
+});
+
 test('a stack waits only for the parameters that it uses', () => {
   const { facts } = newGpuPlatform(newApp());
   const { team, platform } = newTeam(newApp(), { facts });
@@ -213,6 +227,46 @@ test('the platform and everybody who joined it mean the same listener', () => {
   expect(elsewhere.platform.key).not.toBe(made.key);
 });
 
+function addSharedService(team: Stack, platform: IInferencePlatform, props: { id?: string; priority: number }) {
+  return new InferenceService(team, props.id ?? 'Digits', {
+    platform,
+    path: '/v2/models/digits*',
+    priority: props.priority,
+    image: imageByDigest(team, `${props.id ?? 'Digits'}Images`),
+    models: [Model.fromAsset(DIGITS)],
+  });
+}
+
+test('a service behind the shared listener is all that a team makes: no load balancer, no network, no cluster', () => {
+  const { facts } = newGpuPlatform(newApp(), { idleTimeoutSeconds: 90, preset: 'development' });
+  const { team, platform } = newTeam(newApp(), { facts });
+  const service = addSharedService(team, platform, { priority: 10 });
+  const template = Template.fromStack(team);
+  for (const type of ['EC2::VPC', 'ECS::Cluster', 'ElasticLoadBalancingV2::LoadBalancer', 'EC2::Subnet']) {
+    template.resourceCountIs(`AWS::${type}`, 0);
+  }
+  expect(theOnly(template, 'AWS::ElasticLoadBalancingV2::ListenerRule').Properties.Priority).toBe(10);
+  // What the platform decided once: replicas keep connections longer than its load balancer does.
+  expect(service.plan).toMatchObject({ preset: 'development', lifecycle: { idleTimeoutSeconds: 90 } });
+});
+
+test('two teams of one app cannot take one priority, and the platform’s own stack counts', () => {
+  const app = newApp();
+  const made = newGpuPlatform(app);
+  addSharedService(Stack.of(made), made, { id: 'Own', priority: 10 });
+  const { team, platform } = newTeam(app, { facts: made.facts });
+  addSharedService(team, platform, { id: 'Theirs', priority: 10 });
+  expect(() => app.synth()).toThrow(
+    "PRIORITY_TAKEN priority: 10 is that of 'Platform/Own' on the same listener; give one of them another",
+  );
+});
+
+test('a service is not put on the platform of another stack', () => {
+  const app = newApp();
+  const made = newGpuPlatform(app);
+  expect(() => addSharedService(new Stack(app, 'Team'), made, { priority: 10 })).toThrow('CLUSTER_MISMATCH platform');
+});
+
 test('two teams cannot give their services one name: both would scale on the load of the other', () => {
   const app = newApp();
   const { facts } = newGpuPlatform(app);
@@ -221,6 +275,25 @@ test('two teams cannot give their services one name: both would scale on the loa
     addService(team, platform, { serviceName: 'digits' });
   }
   expect(() => app.synth()).toThrow("NAME_TAKEN serviceName: 'digits' is the name of 'One/Digits' in the same cluster");
+});
+
+test('the facts that the example’s teams have committed are what its platform writes', () => {
+  const { directory } = createPlatformApp({ outdir: emptyFolder() }).synth();
+  const committed = readFileSync('cdk/examples/platform-and-teams/platform.facts.json', 'utf8');
+  expect(committed).toBe(readFileSync(join(directory, 'main.platform.facts.json'), 'utf8'));
+});
+
+test('the teams of the example read nothing that its platform does not write', () => {
+  const [platform, teams] = [createPlatformApp, createTeamsApp].map((create) => create({ outdir: emptyFolder() })) as [
+    App,
+    App,
+  ];
+  const names = written(Template.fromStack(platform.node.findChild('PlatformMain') as Stack));
+  const stacks = teams.node.children.filter((child) => Stack.isStack(child));
+  expect(stacks).toHaveLength(3);
+  for (const stack of stacks) {
+    for (const { Default } of lookedUp(Template.fromStack(stack))) expect(names).toContain(Default);
+  }
 });
 
 test('a platform is handed to no other stack than its own, joined or made', () => {

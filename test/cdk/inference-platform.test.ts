@@ -183,14 +183,19 @@ describeWithAndWithoutFlags('InferencePlatform', (newStack) => {
       '/slipway/main/load-balancer-security-group',
       '/slipway/main/subnets',
       '/slipway/main/vpc-id',
-      '/slipway/main/zones',
     ]);
     expect(new Set(parameters.map(({ Properties }) => Properties.Type))).toEqual(new Set(['String']));
     const valueOf = (name: string): unknown =>
       parameters.find(({ Properties }) => Properties.Name === `/slipway/main/${name}`)!.Properties.Value;
     expect(valueOf('capacity/l4')).toEqual({ Ref: theOnly(template, 'AWS::ECS::CapacityProvider').id });
     expect(valueOf('subnets')).toEqual({
-      'Fn::Join': [',', resourcesOf(template, 'AWS::EC2::Subnet').map(({ id }) => ({ Ref: id }))],
+      'Fn::Join': [
+        ',',
+        [
+          ...resourcesOf(template, 'AWS::EC2::Subnet').map(({ id }) => ({ Ref: id })),
+          ...resourcesOf(template, 'AWS::EC2::Subnet').map(({ Properties }) => Properties.AvailabilityZone),
+        ],
+      ],
     });
   });
 

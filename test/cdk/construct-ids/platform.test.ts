@@ -31,7 +31,6 @@ test('the ids of a platform', () => {
   expect(idsOf(platform.node.findChild('Parameters'))).toMatchInlineSnapshot(`
     [
       "vpc-id",
-      "zones",
       "subnets",
       "cluster-name",
       "listener-arn",

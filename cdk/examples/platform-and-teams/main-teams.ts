@@ -1,0 +1,3 @@
+import { createTeamsApp } from './app';
+
+createTeamsApp();

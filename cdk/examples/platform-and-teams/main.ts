@@ -1,0 +1,3 @@
+import { createPlatformApp } from './app';
+
+createPlatformApp();
