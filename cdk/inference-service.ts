@@ -192,7 +192,7 @@ export class InferenceService extends MeasuredService implements IInferenceServi
       securityGroups,
       vpcSubnets,
       rollout,
-      needs: [models.policy],
+      needs: [models.policy, ...(this.smokeTest === undefined ? [] : [this.smokeTest])],
       isBalanced: endpoint !== undefined,
       rollbackAlarms: rollout.alarmRollback === false ? [] : (this.alarms?.forRollback ?? []),
       ...(serviceConnect === undefined

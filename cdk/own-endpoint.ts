@@ -3,6 +3,7 @@ import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as elbv2 from 'aws-cdk-lib/aws-elasticloadbalancingv2';
 import type { Construct } from 'constructs';
 import { acknowledge } from './acknowledge';
+import type { Auth } from './auth';
 import { Exposure } from './exposure';
 import { listenerProtocol } from './listener-protocol';
 import { ANY_PATH, createRule, forwardTo, GRPC_CALL } from './listener-rules';
@@ -34,7 +35,7 @@ export function createOwnEndpoint(scope: Construct, input: EndpointInput): Endpo
   });
   auth?.complete(listener.node.defaultChild as CfnResource, 'DefaultActions');
   auth?.connect(loadBalancer.connections);
-  const rules = createRules(scope, listener, targets, props, '');
+  const rules = createRules(scope, listener, targets, auth, '');
   const test = rollout.smokeTest === undefined ? undefined : createTest(scope, loadBalancer, targets, props);
   const webAcl = protect(scope, loadBalancer, exposure, auth !== undefined);
   const protocol = certificate === undefined ? 'http' : 'https';
@@ -72,7 +73,7 @@ function createRules(
   scope: Construct,
   listener: elbv2.IApplicationListener,
   { http, grpc }: ServiceTargets,
-  { auth }: EndpointInput['props'],
+  auth: Auth | undefined,
   prefix: '' | 'Test',
 ): Partial<Record<'http' | 'grpc', elbv2.ApplicationListenerRule>> {
   const rule = (
@@ -106,16 +107,16 @@ function createTest(
     ...listenerProtocol(props.certificate),
     port,
     open: false,
-    defaultAction: forwardTo(targets.http.slice(0, 1), props.auth),
+    defaultAction: forwardTo(targets.http.slice(0, 1)),
   });
-  props.auth?.complete(listener.node.defaultChild as CfnResource, 'DefaultActions');
   const protocol = props.certificate === undefined ? 'http' : 'https';
   return {
     endpoint: {
       url: `${protocol}://${loadBalancer.loadBalancerDnsName}:${port}`,
       connections: connectionsOf(loadBalancer, port),
     },
-    rules: createRules(scope, listener, targets, props, 'Test'),
+    // A service whose callers must show who they are has no test listener: whoever came through it would not be asked.
+    rules: createRules(scope, listener, targets, undefined, 'Test'),
   };
 }
 

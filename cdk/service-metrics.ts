@@ -85,7 +85,9 @@ export function overTargets(
 ): cloudwatch.IMetric {
   const metrics = [...targets.http, ...targets.grpc].map((group) => targetMetric(targets, group, metricName, options));
   if (metrics.length === 1) return metrics[0]!;
-  const usingMetrics = Object.fromEntries(metrics.map((metric, i) => [`target${i}`, metric]));
+  // One graph may show several of these, and CDK takes an id of a graph for one metric alone.
+  const name = `${metricName}_${options.statistic ?? ''}`.replaceAll(/\W/g, '_').toLowerCase();
+  const usingMetrics = Object.fromEntries(metrics.map((metric, i) => [`${name}_${i}`, metric]));
   const filled = Object.keys(usingMetrics).map((id) => `FILL(${id}, 0)`);
   return new cloudwatch.MathExpression({
     expression: how === 'sum' ? filled.join(' + ') : `MAX([${filled.join(', ')}])`,
