@@ -78,6 +78,12 @@ export class AheadBatches {
     this.heldRows -= batch.rows;
   }
 
+  /** For an executor that is free and finds nothing in the queue. */
+  takeOneBack(): void {
+    if (this.count === 0) return;
+    this.options.running.find(({ ahead, executor }) => ahead !== undefined && executor.takeBack?.() === true);
+  }
+
   private watch(): void {
     if (this.isWatched) return;
     this.isWatched = true;

@@ -121,6 +121,7 @@ export class Batcher {
 
   /** Starts batches at the end of this turn of the event loop, so that requests that arrived together run together. */
   scheduleDispatch(): void {
+    if (this.queue.isEmpty && this.hasFreeExecutor) this.ahead.takeOneBack();
     if (this.isDispatchScheduled || (this.queue.isEmpty && this.answers.length === 0)) return;
     this.isDispatchScheduled = true;
     this.scheduler.endOfTurn(this.endTurn);
