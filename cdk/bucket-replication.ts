@@ -3,7 +3,7 @@ import type * as kms from 'aws-cdk-lib/aws-kms';
 import type * as s3 from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
 import { modelPrefix, SpecError } from '../runtime/spec';
-import { acknowledge } from './acknowledge';
+import { acknowledgePrefixes } from './acknowledge-prefixes';
 
 /** A bucket of another region, or account, that gets copies. */
 export interface ModelBucketReplica {
@@ -68,7 +68,10 @@ function allow(role: iam.Role, source: s3.Bucket, replicas: readonly ModelBucket
   if (source.encryptionKey !== undefined) add(['kms:Decrypt'], [source.encryptionKey.keyArn]);
   const replicaKeys = replicas.flatMap(({ key }) => (key === undefined ? [] : [key.keyArn]));
   if (replicaKeys.length > 0) add(['kms:Encrypt', 'kms:GenerateDataKey'], replicaKeys);
-  acknowledge(role, 'IAM5', 'the prefixes hold the models that are copied, whose versions come and go');
+  acknowledgePrefixes(
+    role.node.findChild('DefaultPolicy') as iam.Policy,
+    'the prefixes hold the models that are copied, whose versions come and go',
+  );
 }
 
 function prefixesOf({ models }: ModelBucketReplica): readonly string[] {

@@ -79,8 +79,10 @@ for (const name of exampleNames()) {
         for (const { text } of synthesized) {
           for (const word of ['Fn::ImportValue', 'Fn::GetStackOutput', '"Export"']) expect(text).not.toContain(word);
           const resources = JSON.stringify((JSON.parse(text) as Record<string, unknown>)['Resources']);
-          expect(resources).not.toMatch(/arn:aws[a-z-]*:|(?<![0-9a-f])\d{12}(?![0-9a-f])/);
-          if (!NAMES_REGIONS.includes(name)) expect(resources).not.toMatch(/\b(us|eu|ap|ca|sa)-[a-z]+-\d\b/);
+          expect(resources).not.toMatch(/(?<![0-9a-f])\d{12}(?![0-9a-f])/);
+          // In a region that is named, CDK names the partition as well.
+          if (NAMES_REGIONS.includes(name)) continue;
+          expect(resources).not.toMatch(/arn:aws[a-z-]*:|\b(us|eu|ap|ca|sa)-[a-z]+-\d\b/);
         }
         const types = synthesized.flatMap(({ text }) => typesIn(text));
         const functions = types.filter((type) => /^AWS::Lambda::Function$|^Custom::|CustomResource$/.test(type));
