@@ -1,6 +1,7 @@
 import * as k8s from '@pulumi/kubernetes';
 import * as pulumi from '@pulumi/pulumi';
 import {
+  namespaceLabels,
   NO_IDENTITY,
   planInferenceService,
   renderKubernetesObjects,
@@ -155,13 +156,7 @@ function createNamespace(
   args: InferenceServiceArgs,
   parent: pulumi.ComponentResource,
 ): k8s.core.v1.Namespace {
-  const { namespaceLabels } = args.identity ?? NO_IDENTITY;
-  const labels = {
-    'pod-security.kubernetes.io/enforce': 'restricted',
-    'pod-security.kubernetes.io/enforce-version': 'latest',
-    'pod-security.kubernetes.io/warn': 'restricted',
-    ...namespaceLabels,
-  };
+  const labels = namespaceLabels(args.identity ?? NO_IDENTITY);
   return new k8s.core.v1.Namespace(name, { metadata: { name: args.namespace, labels } }, { parent });
 }
 

@@ -1,6 +1,6 @@
 import * as aws from '@pulumi/aws';
 import * as pulumi from '@pulumi/pulumi';
-import { GPU_TAINT, LABELS, lookUpInstance, SpecError, type InstanceFacts, type Placement } from '../../runtime/spec';
+import { GPU_TAINT, planGpuPool, SpecError, type GpuPool, type Placement } from '../../runtime/spec';
 import { integer } from '../../runtime/spec/numbers';
 import { decideFor } from '../refusal';
 
@@ -48,9 +48,8 @@ export class GpuInstanceGroup extends pulumi.ComponentResource {
 
   constructor(name: string, args: GpuInstanceGroupArgs, opts?: pulumi.ComponentResourceOptions) {
     super('slipway:aws:GpuInstanceGroup', name, args, opts);
-    const machine = decideFor(this, () => planMachines(args));
+    const machine = decideFor(this, () => planMachines(args, args.pool ?? name));
     const child = { parent: this };
-    const pool = args.pool ?? name;
 
     let attachments: readonly pulumi.Resource[] = [];
     if (args.nodeRoleArn === undefined) {
@@ -74,49 +73,30 @@ export class GpuInstanceGroup extends pulumi.ComponentResource {
         scalingConfig: { minSize: machine.minSize, maxSize: args.maxSize, desiredSize: machine.minSize },
         updateConfig: { maxUnavailable: 1 },
         nodeRepairConfig: { enabled: true },
-        labels: { [LABELS.pool]: pool, [ACCELERATOR_LABEL]: machine.accelerator },
+        labels: machine.labels,
         taints: [{ key: GPU_TAINT.key, value: GPU_TAINT.value, effect: 'NO_SCHEDULE' }],
       },
       // The autoscaler owns the number of machines; writing it again would stop some under load.
       { ...child, ignoreChanges: ['scalingConfig.desiredSize'], dependsOn: [...attachments] },
     );
-    tagAutoScalingGroup(name, this.nodeGroup, { ...machine, pool }, this);
+    tagAutoScalingGroup(name, this.nodeGroup, machine, this);
 
-    this.placement = {
-      nodeSelector: { [LABELS.pool]: pool },
-      tolerations: [{ ...GPU_TAINT, operator: 'Equal' }],
-      gpuResourceName: GPU_RESOURCE,
-    };
+    this.placement = machine.placement;
     this.registerOutputs({ nodeGroupName: this.nodeGroup.nodeGroupName });
   }
 }
 
-const GPU_RESOURCE = 'nvidia.com/gpu';
-// With it, the cluster autoscaler waits for the device plugin of a new machine instead of adding a second one.
-const ACCELERATOR_LABEL = 'k8s.amazonaws.com/accelerator';
-const HINT = 'k8s.io/cluster-autoscaler/node-template';
 const NODE_POLICIES = ['AmazonEKSWorkerNodePolicy', 'AmazonEKS_CNI_Policy', 'AmazonEC2ContainerRegistryPullOnly'];
 
-interface MachinePlan {
+interface MachinePlan extends GpuPool {
   readonly minSize: number;
-  readonly gpuCount: number;
-  readonly accelerator: string;
   readonly diskSizeGiB: number;
 }
 
-function planMachines(args: GpuInstanceGroupArgs): MachinePlan {
+function planMachines(args: GpuInstanceGroupArgs, pool: string): MachinePlan {
   const { instanceTypes, minSize = 0, maxSize } = args;
-  const facts = instanceTypes.map((type, i): InstanceFacts => lookUpInstance(type, `instanceTypes[${i}]`));
-  const [first] = facts;
-  if (first === undefined) throw new SpecError('NO_INSTANCE_FITS', 'instanceTypes', 'must name at least one, got none');
-  const other = facts.findIndex(({ gpuCount }) => gpuCount !== first.gpuCount);
-  if (other >= 0) {
-    throw new SpecError(
-      'GPU_COUNT',
-      `instanceTypes[${other}]`,
-      `all must have the ${first.gpuCount} GPUs of ${instanceTypes[0]}, ${instanceTypes[other]} has ${facts[other]!.gpuCount}; the autoscaler takes every machine of a group for the same`,
-    );
-  }
+  const diskSizeGiB = integer('diskSizeGiB', args.diskSizeGiB, 200, 30, 16_384);
+  const planned = planGpuPool(instanceTypes, pool, diskSizeGiB);
   if (!(Number.isSafeInteger(minSize) && Number.isSafeInteger(maxSize) && minSize >= 0 && maxSize >= 1)) {
     throw new SpecError(
       'NUMBER_INVALID',
@@ -127,13 +107,7 @@ function planMachines(args: GpuInstanceGroupArgs): MachinePlan {
   if (maxSize < minSize) {
     throw new SpecError('REPLICA_RANGE', 'maxSize', `must be at least minSize (${minSize}), got ${maxSize}`);
   }
-  return {
-    minSize,
-    gpuCount: first.gpuCount,
-    // A machine must not be labelled as another: of several GPU models the label says the maker alone.
-    accelerator: facts.every(({ gpu }) => gpu === first.gpu) ? `nvidia-${first.gpu.toLowerCase()}` : 'nvidia',
-    diskSizeGiB: integer('diskSizeGiB', args.diskSizeGiB, 200, 30, 16_384),
-  };
+  return { ...planned, minSize, diskSizeGiB };
 }
 
 function createNodeRole(name: string, parent: pulumi.ComponentResource): aws.iam.Role {
@@ -190,23 +164,15 @@ function createLaunchTemplate(
   );
 }
 
-/** An empty group shows no machine to learn from: these tags tell the cluster autoscaler what one would look like. */
+/** The tags by which the cluster autoscaler knows what a machine of an empty group would look like. */
 function tagAutoScalingGroup(
   name: string,
   nodeGroup: aws.eks.NodeGroup,
-  machine: MachinePlan & { readonly pool: string },
+  { autoscalerHints }: MachinePlan,
   parent: pulumi.ComponentResource,
 ): void {
   const autoscalingGroupName = nodeGroup.resources.apply((resources) => resources[0]!.autoscalingGroups[0]!.name);
-  const hints = {
-    gpu: { key: `${HINT}/resources/${GPU_RESOURCE}`, value: String(machine.gpuCount) },
-    // Every replica asks for scratch space; without this hint an empty group seems to have none.
-    disk: { key: `${HINT}/resources/ephemeral-storage`, value: `${machine.diskSizeGiB}Gi` },
-    pool: { key: `${HINT}/label/${LABELS.pool}`, value: machine.pool },
-    accelerator: { key: `${HINT}/label/${ACCELERATOR_LABEL}`, value: machine.accelerator },
-    taint: { key: `${HINT}/taint/${GPU_TAINT.key}`, value: `${GPU_TAINT.value}:${GPU_TAINT.effect}` },
-  };
-  for (const [hint, { key, value }] of Object.entries(hints)) {
+  for (const [hint, [key, value]] of Object.entries(autoscalerHints)) {
     new aws.autoscaling.Tag(
       `${name}-${hint}`,
       { autoscalingGroupName, tag: { key, value, propagateAtLaunch: false } },

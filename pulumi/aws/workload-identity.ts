@@ -1,6 +1,6 @@
 import * as aws from '@pulumi/aws';
 import * as pulumi from '@pulumi/pulumi';
-import { modelPrefix, READ_OBJECT_ACTIONS } from '../../runtime/spec';
+import { modelPrefix, podIdentityBinding, podIdentityConditions, READ_OBJECT_ACTIONS } from '../../runtime/spec';
 import type { ServiceIdentity } from '../inference-service';
 import type { BucketModel } from './model-bucket';
 
@@ -12,9 +12,6 @@ export interface WorkloadIdentityArgs {
   /** Models that the pods may read, each by its own prefix and nothing else of the bucket. */
   readonly reads: readonly BucketModel[];
 }
-
-/** Where the EKS Pod Identity agent answers on every node. */
-const POD_IDENTITY_AGENT = { cidr: '169.254.170.23/32', port: 80 } as const;
 
 /**
  * The right of one service's pods to read their models, by EKS Pod Identity: no key, no annotation, no OIDC provider.
@@ -52,14 +49,7 @@ export class WorkloadIdentity extends pulumi.ComponentResource {
     );
 
     const region = pulumi.all([firstModel.bucket.region, this.association.id]).apply(([known]) => known);
-    this.binding = {
-      serviceAccountName,
-      serviceAccountAnnotations: {},
-      podLabels: {},
-      namespaceLabels: {},
-      egress: [POD_IDENTITY_AGENT],
-      environment: { AWS_REGION: region },
-    };
+    this.binding = { ...podIdentityBinding(region), serviceAccountName };
     this.registerOutputs({ roleArn: this.role.arn });
   }
 }
@@ -74,11 +64,7 @@ function trustPods({ clusterName, namespace }: WorkloadIdentityArgs, serviceAcco
         Principal: { Service: 'pods.eks.amazonaws.com' },
         Action: ['sts:AssumeRole', 'sts:TagSession'],
         Condition: {
-          StringEquals: {
-            'aws:RequestTag/eks-cluster-name': clusterName,
-            'aws:RequestTag/kubernetes-namespace': namespace,
-            'aws:RequestTag/kubernetes-service-account': serviceAccount,
-          },
+          StringEquals: podIdentityConditions(clusterName, namespace, serviceAccount),
         },
       },
     ],
