@@ -27,7 +27,10 @@ export function assertServiceProps(
 }
 
 /** @throws SpecError CLUSTER_OR_PLATFORM unless there is exactly one of them. */
-export function assertClusterOrPlatform({ cluster, platform }: InferenceServiceProps): void {
+export function assertClusterOrPlatform({
+  cluster,
+  platform,
+}: Pick<InferenceServiceProps, 'cluster' | 'platform'>): void {
   if ((cluster === undefined) !== (platform === undefined)) return;
   throw new SpecError(
     'CLUSTER_OR_PLATFORM',
@@ -183,8 +186,11 @@ function assertRollout(props: InferenceServiceProps, rollout: Rollout): void {
   }
 }
 
-// The scaling signal reaches CloudWatch in the log, and of other classes CloudWatch takes no metrics.
-function assertLogGroup({ logGroup }: InferenceServiceProps): void {
+/**
+ * The scaling signal reaches CloudWatch in the log, and of other classes CloudWatch takes no metrics.
+ * @throws SpecError LOG_GROUP_CLASS
+ */
+export function assertLogGroup({ logGroup }: Pick<InferenceServiceProps, 'logGroup'>): void {
   const resource = logGroup?.node.defaultChild;
   if (!(resource instanceof logs.CfnLogGroup)) return;
   const standard: string = logs.LogGroupClass.STANDARD;

@@ -1,3 +1,6 @@
+export { AsyncInferenceService, type AsyncInferenceServiceProps } from './async-inference-service';
+export type { AsyncQueueOptions } from './async-queue';
+export type { BucketPlace } from './async-results';
 export {
   Capacity,
   type CapacityBlockOptions,
@@ -26,6 +29,7 @@ export { InferenceService } from './inference-service';
 export type { InferenceServiceProps } from './inference-service-props';
 export type { ModelSource } from '../runtime/onnx/resolve-model';
 export { GpuMachineImage, type GpuMachineImageOptions, type MachineOs } from './machine-image';
+export type { MeasuredService } from './measured-service';
 export { Model, type ModelAsset, type RolledOutModelSource } from './model';
 export { ModelBucket, type IModelBucket, type ModelBucketProps } from './model-bucket';
 export type { ModelBucketGrants } from './model-bucket-grants';
@@ -52,8 +56,20 @@ export {
   type RuntimeImageAssetOptions,
   type RuntimeImageTarballOptions,
 } from './runtime-image';
-export { Scaling, type ScalingKind, type ScalingTarget } from './scaling';
+export {
+  Scaling,
+  type QueueScalingOptions,
+  type RequestScalingOptions,
+  type SaturationScalingOptions,
+  type ScalingKind,
+  type ScalingTarget,
+  type ScheduleScalingOptions,
+  type UtilizationScalingOptions,
+} from './scaling';
+export type { QueueAlarms } from './queue-alarms';
 export type { ServiceAlarms } from './service-alarms';
+export type { PublishedMetricName } from './service-metrics';
+export { ServiceDashboard, type ServiceDashboardProps } from './service-dashboard';
 export type { ServiceTargets, WatchedService } from './service-parts';
 export type { ISharedListener } from './shared-listener';
 export type { WarmPoolProps } from './warm-pool';

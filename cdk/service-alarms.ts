@@ -54,9 +54,12 @@ export class ServiceAlarms extends Construct {
       minutes: 2 + minutes(plan.lifecycle.progressDeadlineSeconds),
       description: `${plan.name}: replicas stay full: maxReplicas (${plan.scaling.maxReplicas}) is reached, or no machine is to be had`,
     });
-    for (const alarm of [this.missingReplicas, this.serverErrors, this.latency, this.saturation]) {
-      alarm?.addAlarmAction(...actions);
-    }
+    for (const alarm of this.all) alarm.addAlarmAction(...actions);
+  }
+
+  get all(): readonly cloudwatch.Alarm[] {
+    const alarms = [this.missingReplicas, this.serverErrors, this.latency, this.saturation];
+    return alarms.filter((alarm) => alarm !== undefined);
   }
 
   /** While the service is being created there is no replica yet, and nobody to be woken: counting begins after it. */

@@ -3,14 +3,13 @@ import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import type * as sqs from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
 import { METRICS } from '../runtime/spec';
-import type { ServiceAlarms } from './service-alarms';
 import { overTargets, publishedMetric, replicaSamples, type PublishedMetricName } from './service-metrics';
 import type { WatchedService } from './service-parts';
 
 export interface ServiceDashboardProps {
   readonly watched: WatchedService;
   /** Shown in the first row. @default - none */
-  readonly alarms?: ServiceAlarms;
+  readonly alarms?: { readonly all: readonly cloudwatch.IAlarm[] };
   /** The queue that the service works on, and where it puts what it cannot answer. @default - the service has callers */
   readonly queue?: { readonly queue: sqs.IQueue; readonly deadLetterQueue: sqs.IQueue };
   /**
@@ -53,13 +52,12 @@ export class ServiceDashboard extends Construct {
   }
 }
 
-function alarmRow(alarms: ServiceAlarms): cloudwatch.IWidget {
-  const { missingReplicas, serverErrors, latency, saturation } = alarms;
+function alarmRow({ all }: NonNullable<ServiceDashboardProps['alarms']>): cloudwatch.IWidget {
   return new cloudwatch.AlarmStatusWidget({
     title: 'Alarms',
     width: 3 * WIDTH,
     height: 3,
-    alarms: [missingReplicas, serverErrors, latency, saturation].filter((alarm) => alarm !== undefined),
+    alarms: [...all],
   });
 }
 

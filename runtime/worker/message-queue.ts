@@ -11,8 +11,8 @@ export interface ReceivedMessage {
 }
 
 export interface MessageQueue {
-  /** Waits for messages for up to ten seconds. */
-  receive(max: number): Promise<readonly ReceivedMessage[]>;
+  /** Waits for messages for up to ten seconds. For so long as is said nobody else gets them, whatever the queue's default. */
+  receive(max: number, hiddenSeconds: number): Promise<readonly ReceivedMessage[]>;
   delete(receipt: string): Promise<void>;
   /** Nobody else gets the message for so long; 0 gives it back at once. */
   hide(receipt: string, seconds: number): Promise<void>;
@@ -36,11 +36,12 @@ class SqsQueue implements MessageQueue {
     private readonly client: SQS.SQSClient,
   ) {}
 
-  async receive(max: number): Promise<readonly ReceivedMessage[]> {
+  async receive(max: number, hiddenSeconds: number): Promise<readonly ReceivedMessage[]> {
     const command = new this.sdk.ReceiveMessageCommand({
       QueueUrl: this.queueUrl,
       MaxNumberOfMessages: Math.min(max, MAX_RECEIVED),
       WaitTimeSeconds: POLL_SECONDS,
+      VisibilityTimeout: hiddenSeconds,
       MessageSystemAttributeNames: ['ApproximateReceiveCount'],
     });
     const { Messages = [] } = await this.client.send(command);

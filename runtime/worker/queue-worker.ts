@@ -11,7 +11,7 @@ export interface QueueWorkerOptions {
   readonly results: string;
   /** Messages held at once. */
   readonly concurrency: number;
-  /** The queue's: for so long nobody else gets a message that was received. */
+  /** For so long nobody else gets a message that was received; it is asked for again while the work goes on. */
   readonly visibilitySeconds: number;
   /** What `stop` waits for messages that are being answered. */
   readonly graceSeconds: number;
@@ -42,7 +42,7 @@ export class QueueWorker {
    * @throws Error when the queue is out of reach.
    */
   async run(): Promise<void> {
-    const { queue, tools, concurrency, log } = this.options;
+    const { queue, tools, concurrency, visibilitySeconds, log } = this.options;
     const { signal } = this.stopping;
     let failures = 0;
     while (!signal.aborted) {
@@ -52,7 +52,7 @@ export class QueueWorker {
       if (free < 1) await this.somethingEnds();
       if (free < 1 || signal.aborted) continue;
       try {
-        for (const message of await queue.receive(free)) this.take(message);
+        for (const message of await queue.receive(free, visibilitySeconds)) this.take(message);
         failures = 0;
       } catch (error) {
         failures += 1;
