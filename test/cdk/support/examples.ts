@@ -43,12 +43,17 @@ export async function loadExample(name: string): Promise<readonly CreateApp[]> {
   return names.sort().map((key) => exported[key] as CreateApp);
 }
 
+/** Synthesizes one app. @returns the folder, as the CLI takes it for an app */
+export function synthesizeInto(createApp: CreateApp, context: Record<string, unknown>): string {
+  return newApp(createApp, context).synth().directory;
+}
+
 /** Templates of all stacks of an example, nested ones included. */
 export function synthesize(
   apps: readonly CreateApp[],
   context: Record<string, unknown>,
 ): readonly SynthesizedTemplate[] {
-  return apps.flatMap((createApp) => templatesIn(newApp(createApp, context).synth().directory));
+  return apps.flatMap((createApp) => templatesIn(synthesizeInto(createApp, context)));
 }
 
 /** What plugins say of the apps of an example. */
