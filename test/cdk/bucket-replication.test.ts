@@ -68,7 +68,7 @@ describeWithAndWithoutFlags('A model bucket with copies', (newStack) => {
   test('everything is copied where no model is named', () => {
     const { replication, statements } = synthesize((stack) => ({ replicateTo: [{ bucket: copies(stack) }] }));
     expect(replication.Rules[0].Filter).toEqual({ Prefix: '' });
-    expect(statements[1].Resource).toBe(`${MODELS}/*`);
+    expect(statements[1]!.Resource).toBe(`${MODELS}/*`);
   });
 
   test('what a key encrypts is encrypted by the key of the copy', () => {
