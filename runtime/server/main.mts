@@ -14,6 +14,9 @@ if (!isMainThread && isExecutorWorkerData(workerData)) {
 } else if (!isMainThread && isHookWorkerData(workerData)) {
   const { runHookWorker } = await import('./hooks/hook-worker.js');
   await runHookWorker(parentPort!, workerData);
+} else if (process.argv[2] === 'batch') {
+  // AWS Batch replaces the command of an image and never its entry point, so the first argument names the other program.
+  await import(new URL('worker.mjs', import.meta.url).href);
 } else {
   const { serve } = await import('./serve.mjs');
   await serve(new URL(import.meta.url));
