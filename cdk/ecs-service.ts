@@ -50,8 +50,9 @@ export function createEcsService(scope: Construct, input: EcsServiceInput): ecs.
     Type: 'COUNT',
     Value: 3,
   });
-  // cfn-lint up to 1.51 does not know this threshold yet.
-  cfnService.addMetadata('cfn-lint', { config: { ignore_checks: ['E3002'] } });
+  // cfn-lint up to 1.51 does not know this threshold yet. CDK has a service wait for the rules that it names as well.
+  const ignored = ['E3002', ...(input.rollout.shifts ? ['W3005'] : [])];
+  cfnService.addMetadata('cfn-lint', { config: { ignore_checks: ignored } });
   waitForWhatReplicasNeed(cfnService, input);
   return service;
 }

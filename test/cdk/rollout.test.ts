@@ -1,5 +1,5 @@
 import { Duration } from 'aws-cdk-lib';
-import { Annotations, Match, Template } from 'aws-cdk-lib/assertions';
+import { Annotations, Match, type Template } from 'aws-cdk-lib/assertions';
 import { GpuInstanceGroup, GpuMachineImage, Rollout, type InferenceServiceProps, type ShiftOptions } from 'slipway/cdk';
 import { expect, test } from 'vitest';
 import { clusterOf, named, newSharedListener, serve } from './support/services';

@@ -51,6 +51,12 @@ const ACCEPTED: readonly (readonly [rule: string, type: RegExp, reason: string])
     /^AWS::S3::Bucket$/,
     'what is in it can be made again; the example multi-region shows replication',
   ],
+  [
+    'LambdaConcurrency',
+    /^AWS::Lambda::Function$/,
+    'ECS calls it once in a deployment, and an account’s share set aside for it would be missing elsewhere',
+  ],
+  ['LambdaDLQ', /^AWS::Lambda::Function$/, 'ECS waits for the answer, so there is no event that could be lost'],
   ['S3DefaultEncryptionKMS', /^AWS::S3::Bucket$/, 'encrypted with the key of S3; a key of one’s own is a prop'],
 ];
 
