@@ -3,7 +3,6 @@ import * as batch from 'aws-cdk-lib/aws-batch';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as logs from 'aws-cdk-lib/aws-logs';
-import type * as s3 from 'aws-cdk-lib/aws-s3';
 import { Construct } from 'constructs';
 import {
   CONTAINER_USER,
@@ -22,13 +21,8 @@ import type { GpuJobQueue } from './gpu-job-queue';
 import { kebabCase } from './kebab-case';
 import type { Model } from './model';
 import { bindModels } from './model-rights';
+import type { ObjectsBelow } from './objects-below';
 import { RuntimeImage } from './runtime-image';
-
-/** Objects below a prefix, which ends in a slash. */
-export interface JobObjects {
-  readonly bucket: s3.IBucket;
-  readonly prefix: string;
-}
 
 /** The words of the spec that mean something to a job, and what only AWS Batch knows. */
 export interface BatchInferenceJobProps extends Pick<
@@ -52,9 +46,9 @@ export interface BatchInferenceJobProps extends Pick<
   /** @default - built from this package when the app is deployed */
   readonly image?: RuntimeImage;
   /** Each object below is a request: a body of the Open Inference Protocol. */
-  readonly inputs: JobObjects;
+  readonly inputs: ObjectsBelow;
   /** Each result has the name of its request. */
-  readonly results: JobObjects;
+  readonly results: ObjectsBelow;
   /** Jobs that share the inputs between them, submitted as one array job of this size; 1 to 10,000. @default 1 */
   readonly shards?: number;
   /** Requests at once. @default - two batches' worth */

@@ -22,11 +22,6 @@ export interface GpuJobQueueProps {
   readonly stuckAfter?: Duration;
 }
 
-/** A queue that jobs are sent to, of this app or of another. */
-export interface IGpuJobQueue {
-  readonly queue: batch.IJobQueue;
-}
-
 /**
  * GPU machines that AWS Batch starts for jobs that wait and stops when none is left, and the queue that jobs wait in.
  * Spot first means: spot machines, and on-demand ones where the capacity keeps a base.
@@ -34,7 +29,7 @@ export interface IGpuJobQueue {
  * @example
  * const queue = new GpuJobQueue(this, 'Queue', { vpc, capacity: Capacity.spotFirst(['g6.xlarge', 'g5.xlarge']) });
  */
-export class GpuJobQueue extends Construct implements IGpuJobQueue, ec2.IConnectable {
+export class GpuJobQueue extends Construct implements ec2.IConnectable {
   readonly connections: ec2.Connections;
   readonly instanceTypes: readonly string[];
   /** Whether AWS may take machines back with two minutes' notice. */

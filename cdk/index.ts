@@ -77,3 +77,29 @@ export type { EndpointProps } from './service-endpoint';
 export type { ServiceConnectOptions } from './service-connect';
 export type { SmokeTest } from './smoke-test';
 export { Waf, type ManagedWafOptions } from './waf';
+export { BatchInferenceJob, type BatchInferenceJobProps } from './batch-inference-job';
+export { EksGpuNodeGroup, type EksGpuNodeGroupProps } from './eks-gpu-node-group';
+export { EksInferenceService, type EksInferenceServiceProps } from './eks-inference-service';
+export { GpuJobQueue, type GpuJobQueueProps } from './gpu-job-queue';
+export { KarpenterGpuPool, type KarpenterGpuPoolProps } from './karpenter-gpu-pool';
+export { MultiNodeTrainingJob, type MultiNodeTrainingJobProps } from './multi-node-training-job';
+export type { ObjectsBelow } from './objects-below';
+export type { SageMakerAlarms } from './sagemaker-alarms';
+export type { SageMakerAsyncProps } from './sagemaker-async';
+export {
+  SageMakerComponentEndpoint,
+  type SageMakerComponent,
+  type SageMakerComponentEndpointProps,
+  type SageMakerComponentProps,
+} from './sagemaker-components';
+export { SageMakerEndpoint, type SageMakerEndpointProps } from './sagemaker-endpoint';
+export type { SageMakerSpec } from './sagemaker-machine';
+export type { ISageMakerEndpoint } from './sagemaker-metrics';
+export type { SageMakerNetworkProps } from './sagemaker-model';
+export {
+  SageMakerRollout,
+  type SageMakerCanaryOptions,
+  type SageMakerLinearOptions,
+  type SageMakerRollingOptions,
+  type SageMakerRolloutOptions,
+} from './sagemaker-rollout';

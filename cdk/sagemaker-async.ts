@@ -1,5 +1,4 @@
 import * as iam from 'aws-cdk-lib/aws-iam';
-import type * as s3 from 'aws-cdk-lib/aws-s3';
 import type { CfnEndpointConfig } from 'aws-cdk-lib/aws-sagemaker';
 import type * as sns from 'aws-cdk-lib/aws-sns';
 import type { Construct } from 'constructs';
@@ -8,12 +7,7 @@ import { integer } from '../runtime/spec/numbers';
 import { acknowledgePrefixes } from './acknowledge-prefixes';
 import { grantReadObjects } from './grant-read-objects';
 import { grantWriteObjects } from './grant-write-objects';
-
-/** Objects below a prefix, which ends in a slash. */
-export interface ObjectsBelow {
-  readonly bucket: s3.IBucket;
-  readonly prefix: string;
-}
+import type { ObjectsBelow } from './objects-below';
 
 export interface SageMakerAsyncProps {
   /** Where clients put requests. */
