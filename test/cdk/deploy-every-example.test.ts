@@ -30,7 +30,7 @@ afterAll(() => emulator?.stop());
 
 function emulatorFor(ctx: TestContext): AwsEmulator {
   if (emulator === undefined) ctx.skip('moto_server is not on the PATH');
-  return emulator!;
+  return emulator;
 }
 
 for (const name of exampleNames().filter((each) => !(each in NOT_TAKEN))) {

@@ -37,12 +37,8 @@ test('the tag of a scope further down wins', () => {
 });
 
 test('what AWS does not take as a tag is refused where it is said', () => {
-  for (const extra of [
-    { 'aws:team': 'vision' },
-    { '': 'vision' },
-    { ['k'.repeat(129)]: 'vision' },
-    { 'a#b': 'vision' },
-  ]) {
+  for (const key of ['aws:team', '', 'k'.repeat(129), 'a#b']) {
+    const extra = { [key]: 'vision' };
     expect(() => InferenceTags.add(newStack(), { team: 'vision', extra })).toThrow('TAG_INVALID extra: a key must be');
   }
   for (const team of ['', 'v'.repeat(257), 'vision;']) {
