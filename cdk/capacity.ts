@@ -67,7 +67,8 @@ export interface ManagedInstancesOptions {
   /** Whether machines may be spot ones. ECS has no base on demand: it is all or none. @default false */
   readonly spot?: boolean;
   /**
-   * Whether images and scratch space of replicas lie on the machine's own NVMe.
+   * Whether images and scratch space of replicas lie on the machine's own NVMe, which encrypts by itself. Else they lie on
+   * a volume that ECS encrypts only where the account does so by default.
    * @default - true where every type has NVMe
    */
   readonly useLocalStorage?: boolean;

@@ -7,7 +7,7 @@ import type * as kms from 'aws-cdk-lib/aws-kms';
 import type { Construct } from 'constructs';
 import { SpecError, type Preset } from '../runtime/spec';
 import { integer } from '../runtime/spec/numbers';
-import { Capacity, hasLocalDisks, type MachineCapacity } from './capacity';
+import { Capacity, hasLocalDisks, type MachineCapacity, type ManagedInstances } from './capacity';
 import type { GpuInstanceGroupProps } from './gpu-instance-group';
 import { GpuMachineImage } from './machine-image';
 import type { MachineSettings } from './machine-user-data';
@@ -47,7 +47,7 @@ export interface Machines {
 export function planMachines(scope: Construct, props: GpuInstanceGroupProps): MachinesPlan {
   const cluster = clusterOf(scope, props);
   const capacity = capacityOf(props);
-  if (capacity.kind === 'managedInstances') assertNothingIsEcsOwn(props);
+  if (capacity.kind === 'managedInstances') assertNothingIsEcsOwn(props, capacity);
   const machineImage = props.machineImage ?? GpuMachineImage.amazonLinux2023();
   if (props.warmPool !== undefined) assertWarmPool(capacity, machineImage.os);
   return {
@@ -162,7 +162,7 @@ const WAYS_OUT = {
   minSize: 'ECS keeps as many machines as replicas need',
   maxSize: 'ECS keeps as many machines as replicas need; a service has its maxReplicas',
   machineImage: 'ECS chooses the image and its driver',
-  volumeKey: 'name the key in managedStorageConfiguration of the cluster',
+  volumeKey: 'it encrypts volumes as the account does by default',
   warmPool: 'ECS keeps no stopped machines',
   role: 'name an instanceProfile in Capacity.managedInstances',
   userData: 'ECS configures the machines',
@@ -170,7 +170,14 @@ const WAYS_OUT = {
   maxInstanceLifetime: 'ECS replaces machines by itself',
 } as const satisfies Partial<Record<keyof GpuInstanceGroupProps, string>>;
 
-function assertNothingIsEcsOwn(props: GpuInstanceGroupProps): void {
+function assertNothingIsEcsOwn(props: GpuInstanceGroupProps, { useLocalStorage }: ManagedInstances): void {
+  if (useLocalStorage && props.rootVolumeGiB !== undefined) {
+    throw new SpecError(
+      'CAPACITY_CHOICE',
+      'rootVolumeGiB',
+      'replicas live on the NVMe of the machines, which has its size; leave it out, or say useLocalStorage: false',
+    );
+  }
   for (const [name, wayOut] of Object.entries(WAYS_OUT)) {
     if (props[name as keyof typeof WAYS_OUT] === undefined) continue;
     throw new SpecError('CAPACITY_CHOICE', name, `says nothing to managed instances: ${wayOut}; leave it out`);

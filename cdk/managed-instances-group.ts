@@ -1,4 +1,4 @@
-import { Aws, Names, Size } from 'aws-cdk-lib';
+import { Annotations, Aws, Names, Size } from 'aws-cdk-lib';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
 import type * as iam from 'aws-cdk-lib/aws-iam';
 import type { Construct } from 'constructs';
@@ -23,7 +23,8 @@ export function createManagedInstances(
   const provider = new ecs.ManagedInstancesCapacityProvider(scope, 'CapacityProvider', {
     subnets: cluster.vpc.selectSubnets(vpcSubnets).subnets,
     securityGroups: [securityGroup],
-    taskVolumeStorage: Size.gibibytes(volumeGiB),
+    // On disks of the machine there is no volume to size.
+    ...(capacity.useLocalStorage ? {} : { taskVolumeStorage: Size.gibibytes(volumeGiB) }),
     capacityOptionType: capacity.spot ? ecs.CapacityOptionType.SPOT : ecs.CapacityOptionType.ON_DEMAND,
     propagateTags: ecs.PropagateManagedInstancesTags.CAPACITY_PROVIDER,
     ...(infrastructureRole === undefined ? {} : { infrastructureRole }),
@@ -39,6 +40,11 @@ export function createManagedInstances(
     (provider.node.defaultChild as ecs.CfnCapacityProvider).addPropertyOverride(
       'ManagedInstancesProvider.InstanceLaunchTemplate.LocalStorageConfiguration.UseLocalStorage',
       true,
+    );
+  } else {
+    Annotations.of(scope).addWarningV2(
+      'slipway:unencrypted-volume',
+      'ECS encrypts the volumes of managed instances only where the account encrypts every EBS volume by default: switch that on, or leave replicas on the NVMe of the machines, which encrypts by itself',
     );
   }
   if (instanceProfile === undefined) {

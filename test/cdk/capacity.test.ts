@@ -2,7 +2,7 @@ import { CfnParameter, Fn, Stack } from 'aws-cdk-lib';
 import { Annotations, Match, Template } from 'aws-cdk-lib/assertions';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
-import { Capacity, GpuInstanceGroup, type GpuInstanceGroupProps } from 'slipway/cdk';
+import { Capacity, GpuInstanceGroup, InferencePlatform, type GpuInstanceGroupProps } from 'slipway/cdk';
 import { describe, expect, test } from 'vitest';
 import { addGroup, synthesizeCapacity, synthesizeGroup } from './support/machines';
 import { describeWithAndWithoutFlags, newCluster, newStack, theOnly } from './support/stacks';
@@ -126,6 +126,21 @@ test('a cluster of another app keeps its providers: they are the other app’s t
     vpc: ec2.Vpc.fromVpcAttributes(stack, 'Vpc', { vpcId: 'vpc-1', availabilityZones: ['us-east-1a'] }),
   });
   expect(Capacity.fargate({ spotPercentage: 50 }).joinCluster!(cluster)).toBeUndefined();
+});
+
+test('a platform gives its cluster, its subnets and what it is for, and is not named beside a cluster', () => {
+  const stack = newStack();
+  const platform = new InferencePlatform(stack, 'Main', { plaintextInsideVpc: true, preset: 'development' });
+  const group = addGroup(stack, { platform });
+  expect(group.cluster).toBe(platform.cluster);
+  const { Properties } = theOnly(Template.fromStack(stack), 'AWS::AutoScaling::AutoScalingGroup');
+  expect(Properties.NewInstancesProtectedFromScaleIn).not.toBe(true);
+  const subnets = platform.vpc.selectSubnets(platform.vpcSubnets).subnetIds;
+  expect(Properties.VPCZoneIdentifier).toEqual(stack.resolve(subnets));
+  const both = newStack();
+  expect(() => addGroup(both, { cluster: newCluster(both), platform })).toThrow(
+    'CLUSTER_OR_PLATFORM cluster: got a cluster and a platform; leave one of them out',
+  );
 });
 
 describe('a reservation is of one zone', () => {

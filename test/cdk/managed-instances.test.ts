@@ -109,12 +109,14 @@ describeWithAndWithoutFlags('managed instances', (newStack) => {
     template.resourceCountIs('AWS::IAM::InstanceProfile', 0);
   });
 
-  test('the volume is as large as the author says', () => {
-    const capacity = Capacity.managedInstances(TYPES);
-    const size = (props: Partial<GpuInstanceGroupProps>): unknown =>
-      launchTemplateOf(synthesizeGroup(newStack(), { capacity, ...props })).StorageConfiguration.StorageSizeGiB;
-    expect(size({})).toBe(100);
-    expect(size({ rootVolumeGiB: 300 })).toBe(300);
+  test('without local storage there is a volume as large as the author says, and with it none', () => {
+    const storage = (useLocalStorage: boolean, props: Partial<GpuInstanceGroupProps> = {}): unknown => {
+      const capacity = Capacity.managedInstances(TYPES, { useLocalStorage });
+      return launchTemplateOf(synthesizeGroup(newStack(), { capacity, ...props })).StorageConfiguration;
+    };
+    expect(storage(true)).toBeUndefined();
+    expect(storage(false)).toEqual({ StorageSizeGiB: 100 });
+    expect(storage(false, { rootVolumeGiB: 300 })).toEqual({ StorageSizeGiB: 300 });
   });
 });
 
@@ -133,13 +135,24 @@ test('what ECS decides by itself needs no note of a quota and no pinned image', 
   expect(Annotations.fromStack(stack).findWarning('/Stack/L4', Match.anyValue())).toEqual([]);
 });
 
+test('warns where ECS leaves it to the account whether volumes are encrypted, and only there', () => {
+  const warned = (useLocalStorage: boolean): number => {
+    const stack = newStack();
+    addGroup(stack, { capacity: Capacity.managedInstances(TYPES, { useLocalStorage }) });
+    const id = Match.stringLikeRegexp('slipway:unencrypted-volume');
+    return Annotations.fromStack(stack).findWarning('/Stack/L4', id).length;
+  };
+  expect(warned(false)).toBe(1);
+  expect(warned(true)).toBe(0);
+});
+
 describe('refuses what ECS decides by itself, and says where it is said instead', () => {
   const key = kms.Key.fromKeyArn(new Stack(new App(), 'Keys'), 'Key', 'arn:aws:kms:us-east-1:123456789012:key/1');
   test.each<[keyof GpuInstanceGroupProps, Partial<GpuInstanceGroupProps>, string]>([
     ['minSize', { minSize: 0 }, 'ECS keeps as many machines as replicas need'],
     ['maxSize', { maxSize: 4 }, 'a service has its maxReplicas'],
     ['machineImage', { machineImage: pinnedMachineImage() }, 'ECS chooses the image and its driver'],
-    ['volumeKey', { volumeKey: key }, 'name the key in managedStorageConfiguration of the cluster'],
+    ['volumeKey', { volumeKey: key }, 'it encrypts volumes as the account does by default'],
     ['warmPool', { warmPool: {} }, 'ECS keeps no stopped machines'],
     [
       'role',
@@ -154,6 +167,12 @@ describe('refuses what ECS decides by itself, and says where it is said instead'
     const refused = (): unknown => addGroup(newStack(), { capacity: Capacity.managedInstances(TYPES), ...props });
     expect(refused).toThrow(said);
     expect(refused).toThrow(wayOut);
+  });
+
+  test('rootVolumeGiB of machines on whose NVMe replicas live', () => {
+    expect(() => addGroup(newStack(), { capacity: Capacity.managedInstances(TYPES), rootVolumeGiB: 200 })).toThrow(
+      'CAPACITY_CHOICE rootVolumeGiB: replicas live on the NVMe of the machines, which has its size; leave it out, or say useLocalStorage: false',
+    );
   });
 
   test('modelCache', () => {

@@ -35,7 +35,7 @@ abstract class TaggingStack extends Stack {
   constructor(scope: Construct, id: string, props?: StackProps) {
     super(scope, id, props);
     const vpc = new ec2.Vpc(this, 'Vpc', {
-      // A spot machine is the more likely to be had, the more zones it may be in.
+      // A spot machine is the more likely to be had, the more zones it may be in. CDK takes two where env names no region.
       maxAzs: 3,
       natGateways: 1,
       gatewayEndpoints: { S3: { service: ec2.GatewayVpcEndpointAwsService.S3 } },
