@@ -60,6 +60,11 @@ export function createQueues(scope: Construct, plan: InferenceServicePlan, optio
       maxReceiveCount: integer('maxReceives', options.maxReceives, MAX_RECEIVES, 1, 1_000),
     },
   });
+  // Queues that are kept keep their promises too.
+  for (const own of [queue, deadLetterQueue]) {
+    const policy = own.node.tryFindChild('Policy') as sqs.QueuePolicy | undefined;
+    if (own.node.scope === scope) policy?.applyRemovalPolicy(common.removalPolicy);
+  }
   return { queue, deadLetterQueue };
 }
 

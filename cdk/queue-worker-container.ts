@@ -5,13 +5,17 @@ import type { ExtraContainer } from './task-definition';
 
 /** Node, the SDK's clients and what is on its way, without inputs and answers: about 110 MiB resident, and room for bursts. */
 const WORKER_MIB = 192;
-const WORKER_VCPU = 0.25;
+/**
+ * Its share of the CPU where that is short. It waits most of the time, so no vCPU is planned for it: a replica of 1 vCPU
+ * would become one of 2 on Fargate.
+ */
+const WORKER_CPU_UNITS = 64;
 /** So many messages at once keep any server busy. */
 const MAX_CONCURRENCY = 1_000;
 
 /** What the worker takes of a replica: it holds one largest input and one largest answer beside its own. */
 export function workerSize(maxBodyMiB: number = DEFAULTS.maxBodyMiB): CompanionSpec {
-  return { vcpu: WORKER_VCPU, memoryMiB: WORKER_MIB + 2 * Math.ceil(maxBodyMiB) };
+  return { vcpu: 0, memoryMiB: WORKER_MIB + 2 * Math.ceil(maxBodyMiB) };
 }
 
 export interface WorkerContainerInput {
@@ -24,7 +28,7 @@ export interface WorkerContainerInput {
 
 /** The program of the image that answers a queue's messages with the server beside it. */
 export function workerContainer({ plan, queues, results, inputs, region }: WorkerContainerInput): ExtraContainer {
-  const { memoryMiB, vcpu } = workerSize(plan.maxBodyMiB);
+  const { memoryMiB } = workerSize(plan.maxBodyMiB);
   const options = {
     queue: queues.queue.queueUrl,
     server: `http://127.0.0.1:${PORTS.http}`,
@@ -44,6 +48,6 @@ export function workerContainer({ plan, queues, results, inputs, region }: Worke
     ],
     environment: { AWS_REGION: region },
     memoryMiB,
-    cpuUnits: vcpu * 1_024,
+    cpuUnits: WORKER_CPU_UNITS,
   };
 }

@@ -135,6 +135,7 @@ function addServer(
   const isCached = capacity.modelCachePath !== undefined;
   const server = taskDefinition.addContainer('server', {
     ...common,
+    ...cpuBesideOthers(input),
     memoryLimitMiB: resources.memoryMiB - resources.companions.memoryMiB,
     ...(resources.gpuCount > 0 ? { gpuCount: resources.gpuCount } : {}),
     environment: serverEnvironment(scope, { ...input, ...(isCached ? { cacheDirectory: CACHE_DIRECTORY } : {}) }),
@@ -156,6 +157,13 @@ function addServer(
     server.addMountPoints({ sourceVolume: 'model-cache', containerPath: CACHE_DIRECTORY, readOnly: false });
   }
   return server;
+}
+
+// Shares of the CPU, for when there is not enough of it. A container that names none has next to none beside one that does.
+function cpuBesideOthers({ plan, extraContainers = [] }: TaskDefinitionInput): { readonly cpu?: number } {
+  if (extraContainers.length === 0) return {};
+  const others = extraContainers.reduce((sum, { cpuUnits }) => sum + cpuUnits, 0);
+  return { cpu: Math.floor(plan.resources.vcpu * 1_024) - others };
 }
 
 function portMappings({ ports }: InferenceServicePlan, serviceConnect: boolean): ecs.PortMapping[] {

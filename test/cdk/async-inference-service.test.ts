@@ -175,6 +175,10 @@ describeWithAndWithoutFlags('AsyncInferenceService', (newStack) => {
     });
     expect(worker.LogConfiguration.Options.mode).toBe('non-blocking');
     expect(server.Memory + worker.Memory).toBe(plan.resources.memoryMiB);
+    // Each names its share: beside one that does, a container that names none has next to none.
+    expect(server.Cpu + worker.Cpu).toBe(1_024);
+    expect(worker.Cpu).toBeLessThan(server.Cpu / 10);
+    expect(theOnly(template, 'AWS::ECS::TaskDefinition').Properties.Cpu).toBe('1024');
   });
 
   test('the worker understands what it is told, and is told what the plan says', () => {
@@ -235,6 +239,8 @@ describeWithAndWithoutFlags('AsyncInferenceService', (newStack) => {
       'AWS::S3::BucketPolicy',
       'AWS::SQS::Queue',
       'AWS::SQS::Queue',
+      'AWS::SQS::QueuePolicy',
+      'AWS::SQS::QueuePolicy',
     ]);
     expect(kept('development')).toEqual([]);
   });
