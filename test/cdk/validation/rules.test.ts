@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { checkTemplate, RULES } from 'slipway/cdk/validation';
 import { expect, test } from 'vitest';
 import { CASES } from './templates';
@@ -38,4 +39,14 @@ test('a template that holds nothing, or nothing that rules know, is read without
 
 test('a rule that is excepted is not asked', () => {
   expect(checkTemplate(CASES.GPU_ON_FARGATE.fails, ['GPU_ON_FARGATE'])).toEqual([]);
+});
+
+test('the page of the rules has each of them, with its severity', () => {
+  const page = readFileSync('docs/cdk/validation.md', 'utf8');
+  const rows = [...page.matchAll(/^\| `([A-Z0-9_]+)` \| (\w+) \| (.+) \|$/gm)].map(([, id, severity, about]) => ({
+    id,
+    severity,
+    about,
+  }));
+  expect(rows).toEqual(RULES.map(({ id, severity, about }) => ({ id, severity, about })));
 });
