@@ -79,21 +79,7 @@ function assertNoListener(props: InferenceServiceProps, rollout: Rollout): void 
 
 function assertOwnListener(props: InferenceServiceProps): void {
   assertAbsent(props, OF_SHARED_LISTENER, 'belongs to a shared listener; name one in listener, or leave it out');
-  const isPublic = props.exposure?.isPublic ?? false;
-  if (isPublic && props.certificate === undefined) {
-    throw new SpecError(
-      'EXPOSURE_WITHOUT_CERTIFICATE',
-      'certificate',
-      'a public load balancer speaks TLS alone; give a certificate for the name that clients call',
-    );
-  }
-  if (isPublic && props.exposure?.waf === undefined) {
-    throw new SpecError(
-      'EXPOSURE_WITHOUT_WAF',
-      'exposure.waf',
-      'say what stands before a public load balancer: Waf.managed(), Waf.existing(arn), or false where nothing shall',
-    );
-  }
+  props.exposure?.assertCanBe(props.certificate);
   assertListenerProtocol(props);
   if (props.auth?.place === 'loadBalancer' && props.certificate === undefined) {
     throw new SpecError(

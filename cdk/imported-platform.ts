@@ -88,7 +88,7 @@ export class ImportedPlatform extends Construct implements IInferencePlatform {
   }
 
   private importListener(): ISharedListener {
-    const { port, tls, idleTimeoutSeconds } = this.facts.listener;
+    const { port, tls, exposure, idleTimeoutSeconds } = this.facts.listener;
     // Ours lets out to nothing that nobody named. CDK would take an imported group to let out to everything, add no rule
     // to it, and no request would ever reach a replica.
     const securityGroup = ec2.SecurityGroup.fromSecurityGroupId(
@@ -109,6 +109,7 @@ export class ImportedPlatform extends Construct implements IInferencePlatform {
       securityGroup,
       port,
       isTls: tls,
+      isPublic: exposure === 'public',
       idleTimeoutSeconds,
       hasNonForwardActions: true,
     };

@@ -11,6 +11,7 @@ import { integer } from '../runtime/spec/numbers';
 import { claim } from './app-registry';
 import type { ICapacity } from './capacity';
 import { setClusterKey } from './cluster-key';
+import { Exposure } from './exposure';
 import { GpuInstanceGroup, type GpuInstanceGroupProps } from './gpu-instance-group';
 import { ImportedPlatform } from './imported-platform';
 import { kebabCase } from './kebab-case';
@@ -56,6 +57,11 @@ export interface InferencePlatformProps extends PlatformNetworkProps {
   readonly certificate?: acm.ICertificate;
   /** Say true to have clients inside the VPC speak plain HTTP on port 80. @default false */
   readonly plaintextInsideVpc?: boolean;
+  /**
+   * Who can reach the shared load balancer. A public one lives in public subnets; replicas stay where they are.
+   * @default Exposure.internal()
+   */
+  readonly exposure?: Exposure;
   /** How long the shared load balancer waits on a silent connection, and so for any answer. @default 120 */
   readonly idleTimeoutSeconds?: number;
   /** Where the load balancer writes who called; the stack must name a region. @default - no access logs */
@@ -117,11 +123,16 @@ export class InferencePlatform extends Construct implements IInferencePlatform, 
     this.parameterPrefix = platformParameterPrefix(this.platformName);
     this.key = platformKey(this, { ...environmentOf(this), parameterPrefix: this.parameterPrefix });
     this.takeName();
+    const exposure = props.exposure ?? Exposure.internal();
 
-    this.network = createNetwork(this, this.preset, {
-      ...props,
-      ...(props.cluster === undefined ? {} : { vpc: props.cluster.vpc }),
-    });
+    this.network = createNetwork(
+      this,
+      { preset: this.preset, isPublic: exposure.isPublic },
+      {
+        ...props,
+        ...(props.cluster === undefined ? {} : { vpc: props.cluster.vpc }),
+      },
+    );
     this.vpc = this.network.vpc;
     this.vpcSubnets = this.network.vpcSubnets;
     this.cluster = setClusterKey(props.cluster ?? this.createCluster(props.containerInsights), this.key);
@@ -130,6 +141,7 @@ export class InferencePlatform extends Construct implements IInferencePlatform, 
       vpc: this.vpc,
       vpcSubnets: this.vpcSubnets,
       idleTimeoutSeconds,
+      exposure,
       certificate: props.certificate,
       accessLogsBucket: props.accessLogsBucket,
     });
@@ -147,6 +159,7 @@ export class InferencePlatform extends Construct implements IInferencePlatform, 
       securityGroup: loadBalancer.connections.securityGroups[0]!,
       port: listener.port,
       isTls: props.certificate !== undefined,
+      isPublic: exposure.isPublic,
       idleTimeoutSeconds,
       hasNonForwardActions: true,
     };
@@ -162,7 +175,7 @@ export class InferencePlatform extends Construct implements IInferencePlatform, 
 
   /** Everything plain about the platform as it is now: `fromFacts` takes it in other stacks of the same app. */
   get facts(): PlatformFacts {
-    const { port, isTls, idleTimeoutSeconds } = this.sharedListener;
+    const { port, isTls, isPublic, idleTimeoutSeconds } = this.sharedListener;
     return {
       schema: PLATFORM_FACTS_SCHEMA,
       platformName: this.platformName,
@@ -171,7 +184,7 @@ export class InferencePlatform extends Construct implements IInferencePlatform, 
       parameterPrefix: this.parameterPrefix,
       zones: this.network.subnets.length,
       subnetType: this.network.subnetType,
-      listener: { port, tls: isTls, exposure: 'internal', idleTimeoutSeconds },
+      listener: { port, tls: isTls, exposure: isPublic ? 'public' : 'internal', idleTimeoutSeconds },
       groups: Object.fromEntries([...this.groups].map(([name, group]) => [name, groupFacts(group)])),
     };
   }
@@ -259,6 +272,7 @@ export class InferencePlatform extends Construct implements IInferencePlatform, 
 
 function assertProps(platform: Construct, platformName: string, props: InferencePlatformProps): void {
   if (!isPlatformWord(platformName)) throw wrongName('platformName', platformName);
+  props.exposure?.assertCanBe(props.certificate);
   assertListenerProtocol(props);
   const { cluster, vpc } = props;
   if (cluster === undefined) return;

@@ -1,10 +1,9 @@
-import { Annotations, Duration, type CfnResource } from 'aws-cdk-lib';
+import { Duration, type CfnResource } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as elbv2 from 'aws-cdk-lib/aws-elasticloadbalancingv2';
 import type { Construct } from 'constructs';
-import { acknowledge } from './acknowledge';
 import type { Auth } from './auth';
-import { Exposure } from './exposure';
+import { Exposure, warnWithoutAuth } from './exposure';
 import { listenerProtocol } from './listener-protocol';
 import { ANY_PATH, createRule, forwardTo, GRPC_CALL } from './listener-rules';
 import type { Endpoint, EndpointInput, TestEndpoint } from './service-endpoint';
@@ -37,7 +36,8 @@ export function createOwnEndpoint(scope: Construct, input: EndpointInput): Endpo
   auth?.connect(loadBalancer.connections);
   const rules = createRules(scope, listener, targets, auth, '');
   const test = rollout.smokeTest === undefined ? undefined : createTest(scope, loadBalancer, targets, props);
-  const webAcl = protect(scope, loadBalancer, exposure, auth !== undefined);
+  if (exposure.isPublic && auth === undefined) warnWithoutAuth(scope);
+  const webAcl = exposure.protect(scope, loadBalancer);
   const protocol = certificate === undefined ? 'http' : 'https';
   return {
     loadBalancer,
@@ -130,23 +130,6 @@ function withTests(
       { production: rule, ...(test === undefined ? {} : { test: test[kind as 'http' | 'grpc'] }) },
     ]),
   );
-}
-
-function protect(
-  scope: Construct,
-  loadBalancer: elbv2.ApplicationLoadBalancer,
-  exposure: Exposure,
-  isAuthenticated: boolean,
-): Endpoint['webAcl'] {
-  if (!exposure.isPublic) return undefined;
-  acknowledge(loadBalancer, 'EC23', 'the author of the service said Exposure.public(), and port 443 alone is open');
-  if (!isAuthenticated) {
-    Annotations.of(scope).addWarningV2(
-      'slipway:public-without-auth',
-      'the whole internet may run the models: say in auth how callers show who they are',
-    );
-  }
-  return exposure.waf ? exposure.waf.protect(scope, loadBalancer) : undefined;
 }
 
 function connectionsOf(loadBalancer: elbv2.ApplicationLoadBalancer, port: number): ec2.Connections {

@@ -68,6 +68,13 @@ export interface PlatformNetworkProps {
   readonly logRetention?: logs.RetentionDays;
 }
 
+/** What the platform itself asks of its network. */
+export interface NetworkNeeds {
+  readonly preset: Preset;
+  /** Whether the load balancer faces the internet, and so needs subnets that do. */
+  readonly isPublic: boolean;
+}
+
 export interface PlatformNetwork {
   readonly vpc: ec2.IVpc;
   /** The subnets themselves, one in each zone. */
@@ -81,10 +88,10 @@ export interface PlatformNetwork {
  * Makes the platform's VPC, or finds its way about in a given one.
  * @throws SpecError NETWORK_CHOICE for choices that exclude each other.
  */
-export function createNetwork(scope: Construct, preset: Preset, props: PlatformNetworkProps): PlatformNetwork {
+export function createNetwork(scope: Construct, needs: NetworkNeeds, props: PlatformNetworkProps): PlatformNetwork {
   assertChoices(props);
   const cidr = props.cidr ?? '10.0.0.0/16';
-  const vpc = props.vpc ?? createVpc(scope, preset, cidr, props);
+  const vpc = props.vpc ?? createVpc(scope, needs, cidr, props);
   const selected = vpc.selectSubnets(props.vpcSubnets ?? { subnetType: preferredType(vpc), onePerAz: true });
   assertOnePerZone(selected.subnets);
   const vpcSubnets = { subnets: selected.subnets };
@@ -141,7 +148,12 @@ function assertOnePerZone(subnets: readonly ec2.ISubnet[]): void {
   );
 }
 
-function createVpc(scope: Construct, preset: Preset, cidr: string, props: PlatformNetworkProps): ec2.Vpc {
+function createVpc(
+  scope: Construct,
+  { preset, isPublic }: NetworkNeeds,
+  cidr: string,
+  props: PlatformNetworkProps,
+): ec2.Vpc {
   const maxAzs = integer('maxAzs', props.maxAzs, 2, 2, MAX_ZONES);
   const nat = props.egress === 'nat';
   const prefix = prefixOf(cidr);
@@ -155,7 +167,7 @@ function createVpc(scope: Construct, preset: Preset, cidr: string, props: Platfo
         subnetType: nat ? ec2.SubnetType.PRIVATE_WITH_EGRESS : ec2.SubnetType.PRIVATE_ISOLATED,
         cidrMask: prefix + 3,
       },
-      ...(nat
+      ...(nat || isPublic
         ? [{ name: 'Public', subnetType: ec2.SubnetType.PUBLIC, cidrMask: prefix + 5, mapPublicIpOnLaunch: false }]
         : []),
     ],

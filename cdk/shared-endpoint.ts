@@ -2,6 +2,7 @@ import { Annotations } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as elbv2 from 'aws-cdk-lib/aws-elasticloadbalancingv2';
 import type { Construct } from 'constructs';
+import { warnWithoutAuth } from './exposure';
 import { claimPriorities, createRule, GRPC_CALL } from './listener-rules';
 import type { Endpoint, EndpointInput, EndpointProps } from './service-endpoint';
 import type { ServiceTargets } from './service-parts';
@@ -42,6 +43,7 @@ export function createSharedEndpoint(scope: Construct, input: EndpointInput, sha
     },
   };
   auth?.connect(shared.listener.connections);
+  if (shared.isPublic && auth === undefined) warnWithoutAuth(scope);
   warnOfOtherActions(scope, input, shared);
   return {
     listener: shared.listener,

@@ -1,10 +1,11 @@
 import { Annotations, Duration, Stack, Token } from 'aws-cdk-lib';
 import type * as acm from 'aws-cdk-lib/aws-certificatemanager';
-import type * as ec2 from 'aws-cdk-lib/aws-ec2';
+import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as elbv2 from 'aws-cdk-lib/aws-elasticloadbalancingv2';
 import type * as s3 from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
 import { acknowledge } from './acknowledge';
+import type { Exposure } from './exposure';
 import { listenerProtocol } from './listener-protocol';
 
 /** A listener that several services share, each behind rules of its own: a platform's, or one of another stack or app. */
@@ -19,6 +20,8 @@ export interface ISharedListener {
   readonly securityGroup: ec2.ISecurityGroup;
   readonly port: number;
   readonly isTls: boolean;
+  /** Whether the whole internet reaches it. */
+  readonly isPublic: boolean;
   /**
    * How long the load balancer waits on a silent connection: every service behind it plans with this number, so that
    * replicas keep connections longer and answer sooner.
@@ -32,37 +35,40 @@ export interface SharedLoadBalancerProps {
   readonly vpc: ec2.IVpc;
   readonly vpcSubnets: ec2.SubnetSelection;
   readonly idleTimeoutSeconds: number;
+  readonly exposure: Exposure;
   /** undefined: the listener speaks plain HTTP on port 80 instead of TLS on port 443. */
   readonly certificate: acm.ICertificate | undefined;
   readonly accessLogsBucket: s3.IBucket | undefined;
 }
 
 /**
- * A load balancer whose one listener answers 404 until services add rules to it. Nobody may call it until somebody is
- * let in.
+ * A load balancer whose one listener answers 404 until services add rules to it. Unless it is public, nobody may call it
+ * until somebody is let in.
  */
 export function createSharedLoadBalancer(
   scope: Construct,
   props: SharedLoadBalancerProps,
 ): { readonly loadBalancer: elbv2.ApplicationLoadBalancer; readonly listener: elbv2.ApplicationListener } {
+  const { exposure } = props;
   const loadBalancer = new elbv2.ApplicationLoadBalancer(scope, 'LoadBalancer', {
     vpc: props.vpc,
-    vpcSubnets: props.vpcSubnets,
-    internetFacing: false,
+    vpcSubnets: exposure.isPublic ? { subnetType: ec2.SubnetType.PUBLIC } : props.vpcSubnets,
+    internetFacing: exposure.isPublic,
     idleTimeout: Duration.seconds(props.idleTimeoutSeconds),
     dropInvalidHeaderFields: true,
   });
   logAccess(loadBalancer, props.accessLogsBucket);
   const listener = loadBalancer.addListener('Listener', {
     ...listenerProtocol(props.certificate),
-    // CDK would let the whole internet in.
-    open: false,
+    // CDK would let the whole internet in without being asked.
+    open: exposure.isPublic,
     // What no service asked for goes to no service.
     defaultAction: elbv2.ListenerAction.fixedResponse(404, {
       contentType: 'application/json',
       messageBody: '{"error":"no service of this platform has this path"}',
     }),
   });
+  exposure.protect(scope, loadBalancer);
   return { loadBalancer, listener };
 }
 

@@ -250,6 +250,21 @@ test('a service behind the shared listener is all that a team makes: no load bal
   expect(service.plan).toMatchObject({ preset: 'development', lifecycle: { idleTimeoutSeconds: 90 } });
 });
 
+test('a team whose service the whole internet could call without showing who it is, is warned', () => {
+  const { facts } = newGpuPlatform(newApp());
+  for (const [exposure, count] of [
+    ['public', 1],
+    ['internal', 0],
+  ] as const) {
+    const listener = { ...facts.listener, tls: true, port: 443, exposure };
+    const { team, platform } = newTeam(newApp(), { facts: { ...facts, listener } });
+    const { url } = addSharedService(team, platform, { priority: 10 });
+    expect(team.resolve(url)).toMatchObject({ 'Fn::Join': ['', ['https://', { Ref: expect.any(String) }]] });
+    const warnings = Annotations.fromStack(team).findWarning('*', Match.stringLikeRegexp('public-without-auth'));
+    expect(warnings).toHaveLength(count);
+  }
+});
+
 test('two teams of one app cannot take one priority, and the platform’s own stack counts', () => {
   const app = newApp();
   const made = newGpuPlatform(app);

@@ -5,7 +5,7 @@ import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import type * as ecs from 'aws-cdk-lib/aws-ecs';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import * as s3 from 'aws-cdk-lib/aws-s3';
-import { InferencePlatform, type InferencePlatformProps } from 'slipway/cdk';
+import { Exposure, InferencePlatform, Waf, type InferencePlatformProps } from 'slipway/cdk';
 import { expect, test } from 'vitest';
 import { newApp, newGpuPlatform, newPlatform } from './support/platforms';
 import {
@@ -221,6 +221,43 @@ describeWithAndWithoutFlags('InferencePlatform', (newStack) => {
     ).toEqual(['DISABLED', 'ENABLED']);
     expect(platform.capacity('l4').cluster).toBe(platform.cluster);
   });
+});
+
+test('a public platform has its load balancer alone face the internet, over TLS, behind what its author chose', () => {
+  const stack = newStack();
+  const certificate = acm.Certificate.fromCertificateArn(stack, 'Certificate', CERTIFICATE);
+  const platform = newPlatform(stack, { certificate, exposure: Exposure.public({ waf: Waf.managed() }) });
+  expect(platform.facts.listener).toMatchObject({ port: 443, tls: true, exposure: 'public' });
+  const template = Template.fromStack(stack);
+  const loadBalancer = theOnly(template, 'AWS::ElasticLoadBalancingV2::LoadBalancer');
+  expect(loadBalancer.Properties.Scheme).toBe('internet-facing');
+  expect(JSON.stringify(loadBalancer.Properties.Subnets)).not.toContain('Replicas');
+  theOnly(template, 'AWS::WAFv2::WebACL');
+  expect(theOnly(template, 'AWS::WAFv2::WebACLAssociation').Properties.ResourceArn).toEqual({ Ref: loadBalancer.id });
+  const group = resourcesOf(template, 'AWS::EC2::SecurityGroup').find(({ id }) => id.includes('LoadBalancer'))!;
+  expect(group.Properties.SecurityGroupIngress).toMatchObject([{ CidrIp: '0.0.0.0/0', FromPort: 443, ToPort: 443 }]);
+  // Replicas still have no way out.
+  template.resourceCountIs('AWS::EC2::NatGateway', 0);
+  const routes = resourcesOf(template, 'AWS::EC2::Route').map(({ Properties }) =>
+    JSON.stringify(Properties.RouteTableId),
+  );
+  expect(routes).toEqual([
+    expect.stringContaining('PublicSubnet1RouteTable'),
+    expect.stringContaining('PublicSubnet2RouteTable'),
+  ]);
+  expect(platform.facts.subnetType).toBe('isolated');
+});
+
+test('a public platform needs a certificate, and a word about what stands before it', () => {
+  const stack = newStack();
+  const certificate = acm.Certificate.fromCertificateArn(stack, 'Certificate', CERTIFICATE);
+  const undecided = {} as Parameters<typeof Exposure.public>[0];
+  expect(() => newPlatform(stack, { exposure: Exposure.public({ waf: false }) })).toThrow(
+    'EXPOSURE_WITHOUT_CERTIFICATE certificate',
+  );
+  expect(() => newPlatform(newStack(), { certificate, exposure: Exposure.public(undecided) })).toThrow(
+    'EXPOSURE_WITHOUT_WAF exposure.waf',
+  );
 });
 
 test('one more zone, or a way out, moves no subnet that is in use', () => {

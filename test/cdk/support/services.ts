@@ -38,6 +38,7 @@ export function newSharedListener(stack: Stack, over: Partial<ISharedListener> =
     securityGroup: loadBalancer.connections.securityGroups[0]!,
     port: 443,
     isTls: true,
+    isPublic: false,
     idleTimeoutSeconds: 90,
     hasNonForwardActions: true,
     ...over,
