@@ -9,6 +9,7 @@ import * as sfn from 'aws-cdk-lib/aws-stepfunctions';
 import { Construct } from 'constructs';
 import { MANIFEST_FILE, modelPrefix, SpecError } from '../runtime/spec';
 import { acknowledge } from './acknowledge';
+import { onFailedExecution } from './failed-executions';
 import type { Model } from './model';
 import { resourcesOf } from './model-rights';
 import type { ModelVersion } from './model-version';
@@ -60,6 +61,8 @@ export class ModelRollout extends Construct implements iam.IGrantable {
   readonly logGroup: logs.ILogGroup;
   /** undefined where nothing starts a rollout by itself. */
   readonly rule?: events.Rule;
+  /** What is rolled out. */
+  readonly model: Model;
   /** Holds version and digest: `3@sha256:…`. */
   readonly parameter: CfnParameter;
   /** What the state machine acts as. */
@@ -71,6 +74,7 @@ export class ModelRollout extends Construct implements iam.IGrantable {
     Object.defineProperty(this, MODEL_ROLLOUT, { value: true });
     const stack = Stack.of(this);
     const version = versionOf(props);
+    this.model = props.model;
     this.parameter = version.parameterIn(stack);
     this.logGroup =
       props.logGroup ??
@@ -103,17 +107,10 @@ export class ModelRollout extends Construct implements iam.IGrantable {
 
   /** Events of rollouts that failed, were rolled back, stopped by hand or took too long. */
   onFailure(id: string, options: events.OnEventOptions = {}): events.Rule {
-    const rule = new events.Rule(this, id, {
-      description: options.description ?? 'Rollouts of a model that did not succeed',
-      ...(options.ruleName === undefined ? {} : { ruleName: options.ruleName }),
-      eventPattern: {
-        source: ['aws.states'],
-        detailType: ['Step Functions Execution Status Change'],
-        detail: { stateMachineArn: [this.stateMachine.stateMachineArn], status: ['FAILED', 'TIMED_OUT', 'ABORTED'] },
-      },
+    return onFailedExecution(this, id, this.stateMachine, {
+      description: 'Rollouts of a model that did not succeed',
+      ...options,
     });
-    if (options.target !== undefined) rule.addTarget(options.target);
-    return rule;
   }
 
   private createStateMachine(version: ModelVersion, props: ModelRolloutProps): sfn.StateMachine {

@@ -1,4 +1,5 @@
 import { MANIFEST_FILE, MANIFEST_SCHEMA } from '../runtime/spec';
+import { choice, expression, fail, quote, RETRY } from './states-language';
 
 /** What the state machine of a rollout is made from. Late-bound text stands in fields of its own, never in an expression. */
 export interface RolloutDefinitionInput {
@@ -211,8 +212,6 @@ const ROLE_MISSING =
 const IS_CHANGING = "$contains($stack.status, '_IN_PROGRESS')";
 const CURRENT_VERSION = "$number($substringBefore($stack.current, '@'))";
 const WANTED = "$version & '@sha256:' & $digest";
-/** Asking again does no harm; what AWS's own retries did not get over, a few seconds may. */
-const RETRY = [{ ErrorEquals: ['States.TaskFailed'], IntervalSeconds: 2, MaxAttempts: 4, BackoffRate: 2 }];
 
 type DescribeInput = Pick<RolloutDefinitionInput, 'partition' | 'stackId' | 'parameter'>;
 
@@ -223,32 +222,11 @@ function describeStack({ partition, stackId, parameter }: DescribeInput, next: s
     Arguments: { StackName: stackId },
     Assign: {
       stack: expression(
-        `($stack := $states.result.Stacks[0]; {'status': $stack.StackStatus, 'reason': $stack.StackStatusReason, 'roleArn': $stack.RoleARN, 'capabilities': [$stack.Capabilities], 'keys': [$stack.Parameters.ParameterKey], 'current': $stack.Parameters[ParameterKey = ${quote(parameter)}].ParameterValue})`,
+        `($found := $states.result.Stacks[0]; {'status': $found.StackStatus, 'reason': $found.StackStatusReason, 'roleArn': $found.RoleARN, 'capabilities': [$found.Capabilities], 'keys': [$found.Parameters.ParameterKey], 'current': $found.Parameters[ParameterKey = ${quote(parameter)}].ParameterValue})`,
       ),
     },
     Output: {},
     Retry: RETRY,
     Next: next,
   };
-}
-
-function choice(otherwise: string, choices: readonly (readonly [condition: string, next: string])[]): object {
-  return {
-    Type: 'Choice',
-    Choices: choices.map(([condition, next]) => ({ Condition: expression(condition), Next: next })),
-    Default: otherwise,
-  };
-}
-
-function fail(error: string, cause: string): object {
-  return { Type: 'Fail', Error: error, Cause: expression(cause) };
-}
-
-function expression(jsonata: string): string {
-  return `{% ${jsonata} %}`;
-}
-
-/** JSONata writes text as JSON does. */
-function quote(text: string): string {
-  return JSON.stringify(text);
 }

@@ -19,7 +19,7 @@ const CONTAINERS = dirname(fileURLToPath(import.meta.url));
 const PACKAGE_ROOT = dirname(CONTAINERS);
 
 /** What the image runs, with the chunks that it loads; each Dockerfile copies them by name. */
-const PROGRAMS = ['server.mjs', 'worker.mjs'];
+const PROGRAMS = ['server.mjs', 'worker.mjs', 'cli.mjs'];
 const CHUNKS = 'server-chunks';
 const LICENCE_TEXTS = ['GPL-3.0.txt', 'LGPL-3.0.txt'];
 const SHARED = ['package.json', 'package-lock.json', 'healthcheck.mjs', 'keep-platform.mjs'].map((name) =>
@@ -33,8 +33,8 @@ const VARIANTS = {
 /**
  * The same sources give the same bytes and modes, so that an asset's hash changes only when the image would.
  *
- * @param {string} distDirectory holds the bundled programs, `server.mjs` and `worker.mjs` with `server-chunks/`, and
- * `THIRD-PARTY-NOTICES.md` for what is in that bundle and beside it; the contexts go into its folder `image`
+ * @param {string} distDirectory holds the bundled programs, `server.mjs`, `worker.mjs` and `cli.mjs` with
+ * `server-chunks/`, and `THIRD-PARTY-NOTICES.md` for what is in that bundle and beside it; the contexts go into its folder `image`
  * @returns {{ cpu: string, cuda: string }} the two context directories
  * @throws Error naming a source that is missing
  */

@@ -35,7 +35,11 @@ const SOURCES = [
 ];
 
 // What runs in an image beside the server's chunks: its name there, `/app/<name>.mjs`, and its source.
-const IMAGE_PROGRAMS = { server: 'runtime/server/main.mts', worker: 'runtime/worker/main.mts' };
+const IMAGE_PROGRAMS = {
+  server: 'runtime/server/main.mts',
+  worker: 'runtime/worker/main.mts',
+  cli: 'runtime/cli/image-main.mts',
+};
 
 export async function build({ ifNeeded = false } = {}) {
   if (ifNeeded && existsSync(stamp) && newest(SOURCES.map((name) => join(root, name))) <= statSync(stamp).mtimeMs)
@@ -102,6 +106,8 @@ async function bundleServer(folder) {
     metafile: true,
     // Native modules are installed beside the bundle.
     external: ['onnxruntime-node', 'koffi', 'sharp'],
+    // The command looks for its package from where it lies, and an ES module has another word for that.
+    define: { __dirname: 'import.meta.dirname' },
     // Bundled CommonJS packages ask for node: modules through require, which an ES module does not have.
     banner: {
       js: "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);",

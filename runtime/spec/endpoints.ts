@@ -21,6 +21,8 @@ export const PATHS = {
 
 /** The user and group that the image runs as. */
 export const CONTAINER_USER = 10001;
+/** Where steps of a pipeline find the files of a model: a folder of the container's scratch space. */
+export const SOURCE_FOLDER = '/tmp/source';
 
 /** What the container health check executes: no shell is needed. Exit 0 while `/livez` answers 200. */
 export const HEALTH_COMMAND = ['node', '/app/healthcheck.mjs'] as const;

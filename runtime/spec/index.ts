@@ -1,6 +1,6 @@
 export { ELEMENT_BYTES, isDatatype, type Datatype } from './datatypes';
 export { DEFAULTS, MAX_OPSETS, SIZING } from './defaults';
-export { CONTAINER_USER, CONTRACT, HEALTH_COMMAND, LABELS, PATHS, PORTS } from './endpoints';
+export { CONTAINER_USER, CONTRACT, HEALTH_COMMAND, LABELS, PATHS, PORTS, SOURCE_FOLDER } from './endpoints';
 export {
   containerEnvironment,
   ENVIRONMENT,

@@ -32,7 +32,7 @@ afterEach(() => rmSync(scratch, { recursive: true }));
 describe('laying out the image contexts', () => {
   async function layOut(): Promise<{ cpu: string; cuda: string }> {
     writeFileSync(path.join(scratch, 'server.mjs'), 'export {};\n', { mode: 0o600 });
-    writeFileSync(path.join(scratch, 'worker.mjs'), 'export {};\n');
+    for (const name of ['worker.mjs', 'cli.mjs']) writeFileSync(path.join(scratch, name), 'export {};\n');
     mkdirSync(path.join(scratch, 'server-chunks'), { recursive: true });
     writeFileSync(path.join(scratch, 'server-chunks', 's3-1A2B.mjs'), 'export {};\n');
     writeFileSync(path.join(scratch, 'THIRD-PARTY-NOTICES.md'), 'notices\n');

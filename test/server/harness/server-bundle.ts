@@ -10,7 +10,7 @@ const CHUNKS = 'server-chunks';
 
 let bundle: Promise<URL> | undefined;
 
-/** The server as it is shipped, made once from the sources as they are now, with the worker beside it. @returns where it lies */
+/** The server as it is shipped, made once from the sources as they are now, with the other programs beside it. @returns where it lies */
 export function bundleServer(): Promise<URL> {
   bundle ??= makeBundle();
   return bundle;
@@ -24,7 +24,7 @@ async function makeBundle(): Promise<URL> {
   for (const chunk of readdirSync(path.join(fresh, CHUNKS))) {
     renameSync(path.join(fresh, CHUNKS, chunk), path.join(FOLDER, CHUNKS, chunk));
   }
-  for (const program of ['worker.mjs', 'server.mjs']) {
+  for (const program of ['cli.mjs', 'worker.mjs', 'server.mjs']) {
     renameSync(path.join(fresh, program), path.join(FOLDER, program));
   }
   rmSync(fresh, { recursive: true });
