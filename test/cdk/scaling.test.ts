@@ -185,6 +185,7 @@ function describeQueue(newStack: () => Stack): void {
       EvaluationPeriods: 5,
       TreatMissingData: 'notBreaching',
     });
+    expect(idle.Metrics[0].Expression).toBe('waiting + held');
     const names = idle.Metrics.flatMap(({ MetricStat }: any) => MetricStat?.Metric.MetricName ?? []);
     expect(names.sort()).toEqual(['ApproximateNumberOfMessagesNotVisible', 'ApproximateNumberOfMessagesVisible']);
     expect(find(all, 'Sleep').StepScalingPolicyConfiguration).toMatchObject({
