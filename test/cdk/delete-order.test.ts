@@ -1,11 +1,11 @@
 import type { Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
-import { Capacity, type GpuInstanceGroup, type GpuInstanceGroupProps } from 'slipway/cdk';
+import { Capacity, type GpuInstanceGroup, type GpuInstanceGroupProps, type ICapacity } from 'slipway/cdk';
 import { expect, test } from 'vitest';
 import { needsOf, type Needs } from './support/delete-order';
 import { addGroup } from './support/machines';
-import { describeWithAndWithoutFlags, newCluster, resourcesOf, theOnly } from './support/stacks';
+import { describeWithAndWithoutFlags, newCluster, newFargateService, resourcesOf, theOnly } from './support/stacks';
 
 // Nobody can delete a stack here. What can be shown is that CloudFormation is told the order: it deletes a resource once
 // everything that needs it is gone.
@@ -112,6 +112,28 @@ describeWithAndWithoutFlags('a delete that ends', (newStack) => {
     const roles = resourcesOf(template, 'AWS::IAM::Role').filter(({ id }) => id.startsWith('L4'));
     expect(roles).toHaveLength(2);
     for (const { id } of roles) expectOrder(needs, provider, id);
+  });
+
+  test('a service of ours waits for what it lands on, whatever that is', () => {
+    const land = (capacityOf: (stack: Stack, cluster: ecs.Cluster) => ICapacity): Template => {
+      const stack = newStack();
+      const cluster = newCluster(stack);
+      newFargateService(stack, { cluster, capacity: capacityOf(stack, cluster), plaintextInsideVpc: true });
+      return Template.fromStack(stack);
+    };
+    const machines = land((stack, cluster) => addGroup(stack, { cluster }));
+    const managed = land((stack, cluster) =>
+      addGroup(stack, { cluster, capacity: Capacity.managedInstances(['g6.xlarge']) }),
+    );
+    const fargate = land(() => Capacity.fargate({ spotPercentage: 50 }));
+    for (const [template, type] of [
+      [machines, 'AWS::ECS::ClusterCapacityProviderAssociations'],
+      [managed, 'AWS::ECS::CapacityProvider'],
+      [fargate, 'AWS::ECS::ClusterCapacityProviderAssociations'],
+    ] as const) {
+      const [service, other] = [theOnly(template, 'AWS::ECS::Service').id, theOnly(template, type).id];
+      expectOrder(needsOf(template), service, other, theOnly(template, 'AWS::ECS::Cluster').id);
+    }
   });
 
   test('the order is seen: without a dependency it is not there', () => {

@@ -23,7 +23,8 @@ export function cdkFacts({ spec, manifest }: ParityCase): Facts {
     plaintextInsideVpc: true,
     ...(instanceTypes === undefined
       ? {}
-      : { capacity: new GpuInstanceGroup(stack, 'Gpu', { cluster, instanceTypes }) }),
+      : // A cache on the machine is something that pods of the other engine have not.
+        { capacity: new GpuInstanceGroup(stack, 'Gpu', { cluster, instanceTypes, modelCache: false }) }),
   });
   return readTemplate(Template.fromStack(stack));
 }
