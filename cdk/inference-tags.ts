@@ -13,6 +13,9 @@ export interface InferenceTagsProps {
   readonly extra?: Readonly<Record<string, string>>;
 }
 
+// It costs nothing, and cfn-lint up to 1.51 does not know yet that it takes tags.
+const UNTAGGED = ['AWS::ApplicationAutoScaling::ScalableTarget'];
+
 /** The tags by which costs and machines are told apart, from one place. */
 export class InferenceTags {
   /** Keys, for budgets and for who activates them as cost allocation tags. */
@@ -32,7 +35,7 @@ export class InferenceTags {
     for (const [key, value] of Object.entries({ ...named, ...extra })) {
       if (value === undefined) continue;
       assertTag(key, value);
-      Tags.of(scope).add(key, value);
+      Tags.of(scope).add(key, value, { excludeResourceTypes: UNTAGGED });
     }
   }
 }
