@@ -155,7 +155,7 @@ function updateStates({ partition, stackId, parameter, stackRoleArn, ...input }:
     DescribeAfter: describeStack({ ...input, partition, stackId, parameter }, 'Settled'),
     Settled: choice('RolledBack', [
       [IS_CHANGING, 'Wait'],
-      [`$stack.current = ${WANTED}`, 'RolledOut'],
+      [`$stack.current = ${WANTED} and $not($contains($stack.status, 'FAILED'))`, 'RolledOut'],
       // The next rollout waits until this one has ended, and may have begun before we looked.
       [`$not($force) and ${CURRENT_VERSION} > $number($version)`, 'Overtaken'],
     ]),

@@ -104,6 +104,22 @@ describeWithAndWithoutFlags('ModelRollout', (newStack) => {
     expect(failure.Targets[0].Arn.Ref).toMatch(/^OnCall/);
   });
 
+  test('a rule of an author hears of what its pattern adds', () => {
+    const stack = newStack();
+    const { rollout } = newRolledOutService(stack, digits.manifestFile, { trigger: 'none' });
+    rollout.onFailure('Stopped', { ruleName: 'stopped', eventPattern: { account: ['111122223333'] } });
+    const { Name, EventPattern } = theOnly(Template.fromStack(stack), 'AWS::Events::Rule').Properties;
+    expect(Name).toBe('stopped');
+    expect(EventPattern).toMatchObject({ account: ['111122223333'], source: ['aws.states'] });
+  });
+
+  test('failed rollouts are a metric of the state machine', () => {
+    const { rollout } = newRolledOutService(newStack(), digits.manifestFile);
+    expect(rollout.metricFailed()).toMatchObject({ namespace: 'AWS/States', metricName: 'ExecutionsFailed' });
+    expect(ModelRollout.isModelRollout(rollout)).toBe(true);
+    expect(ModelRollout.isModelRollout({})).toBe(false);
+  });
+
   test('without a trigger nothing starts it but who is let', () => {
     const stack = newStack();
     const { rollout } = newRolledOutService(stack, digits.manifestFile, { trigger: 'none' });
@@ -251,6 +267,17 @@ describe('the state machine', () => {
       cause: `model digits version 4 is not what the stack runs: UPDATE_ROLLBACK_COMPLETE, circuit breaker; it runs ${running}`,
     });
   });
+
+  test.each(['UPDATE_FAILED', 'UPDATE_ROLLBACK_FAILED'])(
+    'is no success while the stack is %s, whatever its parameter says',
+    async (StackStatus) => {
+      const wanted = parameterIs(`4@sha256:${sha256(editManifest(() => {}))}`);
+      const end = await endOf(undefined, {
+        'cloudformation:describeStacks': describes(stackWith(), stackWith({ ...wanted, StackStatus })),
+      });
+      expect(end).toMatchObject({ state: 'RolledBack', error: 'RolledBack' });
+    },
+  );
 
   test('waits for an update that is under way, before its own and when it comes in between', async () => {
     const digest = sha256(editManifest(() => {}));

@@ -85,8 +85,8 @@ export const MUTANTS = [
   {
     name: 'a rollback is taken for success',
     file: 'cdk/rollout-definition.ts',
-    find: "[`$stack.current = ${WANTED}`, 'RolledOut'],",
-    replace: "[\"$stack.status != ''\", 'RolledOut'],",
+    find: '`$stack.current = ${WANTED} and $not(',
+    replace: "`$stack.status != '' and $not(",
     test: { file: 'test/cdk/model-rollout.test.ts', name: 'fails when CloudFormation took the update back' },
   },
   {
