@@ -111,7 +111,6 @@ function createTarget(scope: Construct, { plan, resourceId, dimension }: ScaledO
         resourceName: 'AWSServiceRoleForApplicationAutoScaling_SageMakerEndpoint',
         arnFormat: ArnFormat.SLASH_RESOURCE_NAME,
       }),
-      { mutable: false },
     ),
   });
 }
