@@ -31,7 +31,11 @@ async function setUp(context: TestContext, models: Readonly<Record<string, Uint8
   const bucket = await cloud.newBucket();
   const repository = plainRepository(models);
   const places = ['--inputs', `s3://${bucket}/in/`, '--results', `s3://${bucket}/out/`];
-  const work = async (args: readonly string[], environment: Record<string, string> = {}): Promise<WorkerProcess> => {
+  const work = async (
+    args: readonly string[],
+    environment: Record<string, string> = {},
+    program?: 'server.mjs',
+  ): Promise<WorkerProcess> => {
     const port = String(await freePort());
     const server = {
       HOME: temporaryFolder(),
@@ -44,7 +48,7 @@ async function setUp(context: TestContext, models: Readonly<Record<string, Uint8
       SLIPWAY_INTRA_OP_THREADS: '1',
     };
     const all = ['batch', ...places, '--server', `http://127.0.0.1:${port}`, ...args];
-    return startWorker(all, { ...cloud.environment, ...server, ...environment });
+    return startWorker(all, { ...cloud.environment, ...server, ...environment }, program);
   };
   return { bucket, work };
 }
@@ -77,6 +81,14 @@ test('the children of an array job share the inputs, and each input has one resu
   expect(await cloud.keys(bucket, 'out/')).toHaveLength(25);
   expect((await cloud.json(bucket, 'out/day/7.json.json')).outputs[0].data).toEqual([8, 8, 8, 8]);
   expect(await cloud.json(bucket, 'out/wrong.json.error.json')).toMatchObject({ status: 400, model: 'addone' });
+});
+
+test('the image does a job by its own entry point, where the first argument says so', async (context) => {
+  const { bucket, work } = await setUp(context);
+  await cloud.put(bucket, 'in/a.json', addOne(1));
+  const { exited, stderr } = await work(['--model', 'addone'], {}, 'server.mjs');
+  expect(await exited, stderr()).toEqual({ code: 0, signal: null });
+  expect((await cloud.json(bucket, 'out/a.json.json')).outputs[0].data).toEqual([2, 2, 2, 2]);
 });
 
 test('a job that was interrupted ends with an error, and the next attempt does what is left', async (context) => {

@@ -14,12 +14,16 @@ export interface WorkerProcess {
   readonly exited: Promise<{ readonly code: number | null; readonly signal: NodeJS.Signals | null }>;
 }
 
-/** The bundled worker in a process of its own, as the image runs it. It is killed with the test if it still runs. */
+/**
+ * The bundled worker in a process of its own, as the image runs it. It is killed with the test if it still runs.
+ * @param name The program of the image that is started.
+ */
 export async function startWorker(
   args: readonly string[],
   environment: Readonly<Record<string, string | undefined>>,
+  name: 'worker.mjs' | 'server.mjs' = 'worker.mjs',
 ): Promise<WorkerProcess> {
-  const program = fileURLToPath(new URL('worker.mjs', await bundleServer()));
+  const program = fileURLToPath(new URL(name, await bundleServer()));
   const child = spawn(process.execPath, [program, ...args], {
     env: { PATH: process.env['PATH'], ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
