@@ -27,6 +27,7 @@ export class ImportedPlatform extends Construct implements IInferencePlatform {
   readonly key: string;
   readonly parameterPrefix: string;
   readonly preset: Preset;
+  readonly namespace?: string;
 
   private readonly facts: PlatformFacts;
   private readonly made: { vpc?: ec2.IVpc; cluster?: ecs.ICluster; sharedListener?: ISharedListener } = {};
@@ -37,6 +38,7 @@ export class ImportedPlatform extends Construct implements IInferencePlatform {
     this.platformName = this.facts.platformName;
     this.parameterPrefix = this.facts.parameterPrefix;
     this.preset = this.facts.preset;
+    if (this.facts.namespace !== undefined) this.namespace = this.facts.namespace;
     this.key = platformKey(this, this.facts);
     assertEnvironment(this, this.facts);
     this.waitForPlatform();

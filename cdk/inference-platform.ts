@@ -4,6 +4,7 @@ import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
 import type * as elbv2 from 'aws-cdk-lib/aws-elasticloadbalancingv2';
 import type * as s3 from 'aws-cdk-lib/aws-s3';
+import * as cloudmap from 'aws-cdk-lib/aws-servicediscovery';
 import * as ssm from 'aws-cdk-lib/aws-ssm';
 import { Construct } from 'constructs';
 import { SpecError, type Preset } from '../runtime/spec';
@@ -53,6 +54,12 @@ export interface InferencePlatformProps extends PlatformNetworkProps {
   readonly cluster?: ecs.Cluster;
   /** What ECS tells CloudWatch about the own cluster. @default - ENABLED in production, DISABLED in development */
   readonly containerInsights?: ecs.ContainerInsights;
+  /**
+   * Cloud Map namespace, made with the own cluster, in which services call each other by name (`serviceConnect`) and past
+   * the listener. It is unique in its account and region.
+   * @default - none
+   */
+  readonly namespace?: string;
   /** Certificate of the shared listener, which then speaks TLS on port 443. It is this or `plaintextInsideVpc`. */
   readonly certificate?: acm.ICertificate;
   /** Say true to have clients inside the VPC speak plain HTTP on port 80. @default false */
@@ -103,6 +110,7 @@ export class InferencePlatform extends Construct implements IInferencePlatform, 
   readonly vpc: ec2.IVpc;
   readonly vpcSubnets: ec2.SubnetSelection;
   readonly sharedListener: ISharedListener;
+  readonly namespace?: string;
   /** Clients are let in here, on the listener's port: to every service of the platform. */
   readonly connections: ec2.Connections;
   /** The parts. Exposed so that nothing is out of reach. */
@@ -135,7 +143,8 @@ export class InferencePlatform extends Construct implements IInferencePlatform, 
     );
     this.vpc = this.network.vpc;
     this.vpcSubnets = this.network.vpcSubnets;
-    this.cluster = setClusterKey(props.cluster ?? this.createCluster(props.containerInsights), this.key);
+    this.cluster = setClusterKey(props.cluster ?? this.createCluster(props), this.key);
+    if (props.namespace !== undefined) this.namespace = props.namespace;
     const idleTimeoutSeconds = integer('idleTimeoutSeconds', props.idleTimeoutSeconds, 120, 1, 4_000);
     const { loadBalancer, listener } = createSharedLoadBalancer(this, {
       vpc: this.vpc,
@@ -185,6 +194,7 @@ export class InferencePlatform extends Construct implements IInferencePlatform, 
       zones: this.network.subnets.length,
       subnetType: this.network.subnetType,
       listener: { port, tls: isTls, exposure: isPublic ? 'public' : 'internal', idleTimeoutSeconds },
+      ...(this.namespace === undefined ? {} : { namespace: this.namespace }),
       groups: Object.fromEntries([...this.groups].map(([name, group]) => [name, groupFacts(group)])),
     };
   }
@@ -233,7 +243,7 @@ export class InferencePlatform extends Construct implements IInferencePlatform, 
     });
   }
 
-  private createCluster(containerInsights: ecs.ContainerInsights | undefined): ecs.Cluster {
+  private createCluster({ containerInsights, namespace }: InferencePlatformProps): ecs.Cluster {
     return new ecs.Cluster(this, 'Cluster', {
       vpc: this.vpc,
       containerInsightsV2:
@@ -241,6 +251,15 @@ export class InferencePlatform extends Construct implements IInferencePlatform, 
         (this.preset === 'production' ? ecs.ContainerInsights.ENABLED : ecs.ContainerInsights.DISABLED),
       // Whoever joins from another app cannot switch these on, and they cost nothing.
       enableFargateCapacityProviders: true,
+      ...(namespace === undefined
+        ? {}
+        : {
+            defaultCloudMapNamespace: {
+              name: namespace,
+              type: cloudmap.NamespaceType.HTTP,
+              useForServiceConnect: true,
+            },
+          }),
     });
   }
 
@@ -282,6 +301,14 @@ function assertProps(platform: Construct, platformName: string, props: Inference
       'CLUSTER_MISMATCH',
       'cluster',
       `must be in the stack of the platform, '${own.node.path}', got '${cluster.node.path}'; machines join it here`,
+    );
+  }
+  const contradiction = (['namespace', 'containerInsights'] as const).find((name) => props[name] !== undefined);
+  if (contradiction !== undefined) {
+    throw new SpecError(
+      'NETWORK_CHOICE',
+      contradiction,
+      'says how to make a cluster, but one is given in cluster; leave one of them out',
     );
   }
   if (vpc !== undefined && vpc !== cluster.vpc) {

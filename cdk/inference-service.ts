@@ -31,6 +31,7 @@ import {
   SERVICE_CONNECT_PROXY,
   serviceConnectConfiguration,
   serviceConnectUrl,
+  type ServiceConnectOptions,
 } from './service-connect';
 import { ServiceDashboard } from './service-dashboard';
 import { createEndpoint, type Endpoint } from './service-endpoint';
@@ -127,7 +128,8 @@ export class InferenceService extends MeasuredService implements IInferenceServi
     claimServiceName(this, this.cluster, this.serviceName);
     const capacity = props.capacity ?? FARGATE_CAPACITY;
     assertCapacity(this.cluster, capacity);
-    if (props.serviceConnect !== undefined) assertNamespace(this.cluster, props.serviceConnect);
+    const serviceConnect = serviceConnectOf(props);
+    if (serviceConnect !== undefined) assertNamespace(this.cluster, serviceConnect);
     const vpcSubnets = props.vpcSubnets ??
       props.platform?.vpcSubnets ?? { subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS };
 
@@ -183,7 +185,6 @@ export class InferenceService extends MeasuredService implements IInferenceServi
       this.alarms = new ServiceAlarms(this, 'Alarms', { watched, actions: props.alarmActions ?? [] });
     }
     this.smokeTest = this.createSmokeTest(rollout, endpoint, models, props, vpcSubnets);
-    const { serviceConnect } = props;
     this.service = createEcsService(this, {
       plan: this.plan,
       cluster: this.cluster,
@@ -236,6 +237,12 @@ export class InferenceService extends MeasuredService implements IInferenceServi
 
 function sharedListenerOf({ listener, platform, loadBalancer }: InferenceServiceProps): ISharedListener | undefined {
   return loadBalancer === false ? undefined : (listener ?? platform?.sharedListener);
+}
+
+// Services of a platform call each other in its namespace.
+function serviceConnectOf({ serviceConnect, platform }: InferenceServiceProps): ServiceConnectOptions | undefined {
+  if (serviceConnect === undefined || platform?.namespace === undefined) return serviceConnect;
+  return { namespace: platform.namespace, ...serviceConnect };
 }
 
 // What the things around the service know, as the planner takes it.

@@ -124,6 +124,7 @@ function checkFacts(given: unknown): PlatformFacts {
       exposure: check(listener, 'exposure', isOneOf('internal', 'public'), "'internal' or 'public'", 'facts.listener'),
       idleTimeoutSeconds: check(listener, 'idleTimeoutSeconds', isCount, 'whole seconds', 'facts.listener'),
     },
+    ...optional(facts, 'namespace', isText, 'the name of a namespace'),
     groups: Object.fromEntries(
       Object.entries(asObject(facts['groups'], 'facts.groups')).map(([name, group]) => {
         if (!isPlatformWord(name)) throw invalid('facts.groups', `a group cannot be named ${JSON.stringify(name)}`);

@@ -22,6 +22,11 @@ export interface IInferencePlatform extends IConstruct {
   readonly cluster: ecs.ICluster;
   readonly sharedListener: ISharedListener;
   /**
+   * Cloud Map namespace in which services of the platform call each other by name.
+   * @default - none: callers come through the listener
+   */
+  readonly namespace?: string;
+  /**
    * One of the platform's groups of machines.
    * @throws SpecError PLATFORM_GROUP_UNKNOWN naming the groups that exist.
    */
@@ -55,6 +60,8 @@ export interface PlatformFacts {
     readonly exposure: 'internal' | 'public';
     readonly idleTimeoutSeconds: number;
   };
+  /** @default - services do not call each other by name */
+  readonly namespace?: string;
   readonly groups: Readonly<Record<string, PlatformGroupFacts>>;
 }
 

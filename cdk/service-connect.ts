@@ -4,7 +4,7 @@ import type * as logs from 'aws-cdk-lib/aws-logs';
 import { SpecError, type CompanionSpec, type InferenceServicePlan } from '../runtime/spec';
 
 export interface ServiceConnectOptions {
-  /** Cloud Map namespace that callers share. @default - the cluster's own */
+  /** Cloud Map namespace that callers share. @default - the platform's, or the cluster's own */
   readonly namespace?: string;
   /** Name by which callers of the namespace ask. @default - the service's name */
   readonly dnsName?: string;

@@ -265,6 +265,28 @@ test('a team whose service the whole internet could call without showing who it 
   }
 });
 
+test('services of two teams call each other by name, in the namespace of the platform', () => {
+  const { facts } = newGpuPlatform(newApp(), { namespace: 'inference' });
+  for (const [options, namespace] of [
+    [{}, 'inference'],
+    [{ namespace: 'ours' }, 'ours'],
+  ] as const) {
+    const { team, platform } = newTeam(newApp(), { facts });
+    const service = new InferenceService(team, 'Digits', {
+      platform,
+      loadBalancer: false,
+      serviceConnect: options,
+      image: imageByDigest(team),
+      models: [Model.fromAsset(DIGITS)],
+    });
+    expect(service.url).toBe('http://digits:8080');
+    const template = Template.fromStack(team);
+    const { ServiceConnectConfiguration } = theOnly(template, 'AWS::ECS::Service').Properties;
+    expect(ServiceConnectConfiguration).toMatchObject({ Enabled: true, Namespace: namespace });
+    expect(lookedUp(template).map(({ Default }) => Default)).not.toContain('/slipway/main/listener-arn');
+  }
+});
+
 test('two teams of one app cannot take one priority, and the platform’s own stack counts', () => {
   const app = newApp();
   const made = newGpuPlatform(app);

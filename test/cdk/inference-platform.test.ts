@@ -2,7 +2,7 @@ import { App, Stack, Stage } from 'aws-cdk-lib';
 import { Annotations, Match, Template } from 'aws-cdk-lib/assertions';
 import * as acm from 'aws-cdk-lib/aws-certificatemanager';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
-import type * as ecs from 'aws-cdk-lib/aws-ecs';
+import * as ecs from 'aws-cdk-lib/aws-ecs';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import * as s3 from 'aws-cdk-lib/aws-s3';
 import { Exposure, InferencePlatform, Waf, type InferencePlatformProps } from 'slipway/cdk';
@@ -308,6 +308,19 @@ test('a cluster that exists is joined, with its VPC', () => {
   Template.fromStack(stack).resourceCountIs('AWS::ECS::Cluster', 1);
 });
 
+test('a namespace is the cluster’s own, and costs no zone of DNS', () => {
+  const stack = newStack();
+  const platform = newPlatform(stack, { namespace: 'inference' });
+  expect(platform.facts.namespace).toBe('inference');
+  const template = Template.fromStack(stack);
+  const namespace = theOnly(template, 'AWS::ServiceDiscovery::HttpNamespace');
+  expect(namespace.Properties.Name).toBe('inference');
+  expect(theOnly(template, 'AWS::ECS::Cluster').Properties.ServiceConnectDefaults).toEqual({
+    Namespace: { 'Fn::GetAtt': [namespace.id, 'Arn'] },
+  });
+  Template.fromStack(Stack.of(newPlatform())).resourceCountIs('AWS::ServiceDiscovery::HttpNamespace', 0);
+});
+
 test('access logs are written where the stack names a region, and missed aloud where it does not', () => {
   const attributes = (stack: Stack): unknown => {
     newPlatform(stack, { accessLogsBucket: new s3.Bucket(stack, 'AccessLogs') });
@@ -413,6 +426,12 @@ test('a cluster of another stack is refused: its machines could not be deleted',
   expect(() => newPlatform(new Stack(app, 'Platform'), { cluster })).toThrow(
     "CLUSTER_MISMATCH cluster: must be in the stack of the platform, 'Platform', got 'Clusters/Cluster'",
   );
+  for (const choice of [{ namespace: 'inference' }, { containerInsights: ecs.ContainerInsights.ENABLED }]) {
+    const here = newStack();
+    expect(() => newPlatform(here, { cluster: newCluster(here), ...choice })).toThrow(
+      `NETWORK_CHOICE ${Object.keys(choice)[0]}: says how to make a cluster, but one is given in cluster`,
+    );
+  }
   const stack = newStack();
   const other = new ec2.Vpc(stack, 'Other', { restrictDefaultSecurityGroup: false });
   expect(() => newPlatform(stack, { cluster: newCluster(stack), vpc: other })).toThrow(

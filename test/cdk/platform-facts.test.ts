@@ -123,6 +123,7 @@ test.each([
   ['facts.listener.tls', { listener: { ...FACTS.listener, tls: 'no' } }],
   ['facts.listener.exposure', { listener: { ...FACTS.listener, exposure: 'open' } }],
   ['facts.listener.idleTimeoutSeconds', { listener: { ...FACTS.listener, idleTimeoutSeconds: undefined } }],
+  ['facts.namespace', { namespace: '' }],
   ['facts.groups', { groups: [] }],
   ['facts.groups', { groups: { 'a/b': group } }],
   ['facts.groups', { groups: JSON.parse(`{"__proto__": ${JSON.stringify(group)}}`) }],
