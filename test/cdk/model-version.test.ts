@@ -1,8 +1,11 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { Template } from 'aws-cdk-lib/assertions';
 import { parseModelReferences } from 'slipway';
 import { Model, ModelBucket } from 'slipway/cdk';
 import { beforeAll, expect, test } from 'vitest';
 import { publishModel } from '../../runtime/model/publish-model';
+import { readManifestFile } from '../../runtime/onnx/read-manifest-file';
 import { evaluate } from './support/evaluate-template';
 import { publishDigits, type PublishedDigits } from './support/models';
 import {
@@ -114,6 +117,15 @@ test('two models that would share a parameter are refused', async () => {
   await publishModel({ source: DIGITS, name: 'Digits', repository, version: 3, manifestFile: manifest });
   const spelled = Model.rolledOutFromBucket(new ModelBucket(stack, 'Third'), 'Digits', { manifest });
   expect(() => spelled.rolledOut!.parameterIn(stack)).toThrow('MODEL_DUPLICATE Digits');
+});
+
+test('the manifests beside the examples are of the sample model', () => {
+  const model = createHash('sha256').update(readFileSync(DIGITS)).digest('hex');
+  for (const example of ['model-rollout', 'multi-region']) {
+    const { manifest } = readManifestFile(`cdk/examples/${example}/digits.manifest.json`);
+    expect(manifest).toMatchObject({ name: 'digits', version: 1, facts: digits.manifest.facts });
+    expect(manifest.files.find(({ path }) => path === 'model.onnx')!.sha256).toBe(model);
+  }
 });
 
 test('a manifest is what a model is rolled out from', () => {

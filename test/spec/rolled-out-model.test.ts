@@ -4,6 +4,7 @@ import {
   parseModelReferences,
   PLAIN,
   planInferenceService,
+  renderKubernetesObjects,
   type LateBound,
   type ModelLocation,
 } from 'slipway';
@@ -55,6 +56,20 @@ describe('a model whose version deployment chooses', () => {
     );
     const annotations = modelAnnotations(plan, { ...engine, models: { resnet50: late } });
     expect((annotations['slipway.dev/models'] as Late).name).toBe('resnet50@<version>:sha256-<digest>');
+  });
+
+  test('is another pod on Kubernetes as well', () => {
+    const { deployment } = renderKubernetesObjects(plan, {
+      ...PLAIN,
+      models: { resnet50: location },
+      namespace: 'vision',
+      image: 'server',
+      clusterName: 'prod',
+    });
+    expect(deployment.spec.template.metadata.annotations).toEqual({
+      'slipway.dev/models': `resnet50@7:sha256-${DIGEST}`,
+      'slipway.dev/contract': '2',
+    });
   });
 
   test('may be chosen without a digest, which an older image serves too', () => {
