@@ -80,6 +80,12 @@ export interface ManagedInstancesOptions {
    * @default - a profile of the group's own, with what the ECS agent needs
    */
   readonly instanceProfile?: iam.IInstanceProfile;
+  /**
+   * ARN of a resource group of On-Demand Capacity Reservations: machines run in them alone, and none starts when they are
+   * full. Not with `spot`.
+   * @default - machines are bought as `spot` says
+   */
+  readonly reservationGroupArn?: string;
 }
 
 export interface FargateOptions {
@@ -219,12 +225,21 @@ export class ManagedInstances extends Capacity {
   readonly useLocalStorage: boolean;
   readonly infrastructureRole: iam.IRole | undefined;
   readonly instanceProfile: iam.IInstanceProfile | undefined;
+  readonly reservationGroupArn: string | undefined;
 
   constructor(instanceTypes: readonly string[], options: ManagedInstancesOptions) {
     super(instanceTypes);
     this.spot = options.spot ?? false;
     this.infrastructureRole = options.infrastructureRole;
     this.instanceProfile = options.instanceProfile;
+    this.reservationGroupArn = options.reservationGroupArn;
+    if (this.spot && this.reservationGroupArn !== undefined) {
+      throw new SpecError(
+        'CAPACITY_CHOICE',
+        'reservationGroupArn',
+        'reserved machines are no spot ones; leave spot out',
+      );
+    }
     const without = this.instanceTypes.filter((type) => !hasLocalDisks(type));
     this.useLocalStorage = options.useLocalStorage ?? without.length === 0;
     if (this.useLocalStorage && without.length > 0) {

@@ -36,12 +36,8 @@ export function createManagedInstances(
       memoryMin: Size.mebibytes(Math.min(...facts.map(({ memoryMiB }) => memoryMiB))),
     },
   });
-  if (capacity.useLocalStorage) {
-    (provider.node.defaultChild as ecs.CfnCapacityProvider).addPropertyOverride(
-      'ManagedInstancesProvider.InstanceLaunchTemplate.LocalStorageConfiguration.UseLocalStorage',
-      true,
-    );
-  } else {
+  addWhatCdkHasNoWordsFor(provider, capacity);
+  if (!capacity.useLocalStorage) {
     Annotations.of(scope).addWarningV2(
       'slipway:unencrypted-volume',
       'ECS encrypts the volumes of managed instances only where the account encrypts every EBS volume by default: switch that on, or leave replicas on the NVMe of the machines, which encrypts by itself',
@@ -54,6 +50,25 @@ export function createManagedInstances(
   if (infrastructureRole === undefined) acknowledgeInfrastructureRole(provider);
   cluster.addManagedInstancesCapacityProvider(provider);
   return { securityGroup, capacityProvider: provider };
+}
+
+function addWhatCdkHasNoWordsFor(
+  provider: ecs.ManagedInstancesCapacityProvider,
+  { reservationGroupArn, useLocalStorage }: ManagedInstances,
+): void {
+  const override = (path: string, value: unknown): void =>
+    (provider.node.defaultChild as ecs.CfnCapacityProvider).addPropertyOverride(
+      `ManagedInstancesProvider.InstanceLaunchTemplate.${path}`,
+      value,
+    );
+  if (useLocalStorage) override('LocalStorageConfiguration', { UseLocalStorage: true });
+  if (reservationGroupArn === undefined) return;
+  override('CapacityOptionType', 'RESERVED');
+  // ECS takes a group of reservations only where machines run nowhere else.
+  override('CapacityReservations', {
+    ReservationGroupArn: reservationGroupArn,
+    ReservationPreference: 'RESERVATIONS_ONLY',
+  });
 }
 
 // AWS's policy passes roles whose name begins so, and the CDK makes the rest of the name of the stack's: the same stack in

@@ -42,6 +42,21 @@ describeWithAndWithoutFlags('managed instances', (newStack) => {
     expect(launchTemplateOf(Template.fromStack(stack)).CapacityOptionType).toBe('SPOT');
   });
 
+  test('machines run in a group of reservations alone where one is named', () => {
+    const reservationGroupArn = 'arn:aws:resource-groups:us-east-1:123456789012:group/gpus';
+    const capacity = Capacity.managedInstances(TYPES, { reservationGroupArn });
+    expect(launchTemplateOf(synthesizeCapacity(newStack(), capacity))).toMatchObject({
+      CapacityOptionType: 'RESERVED',
+      CapacityReservations: {
+        ReservationGroupArn: reservationGroupArn,
+        ReservationPreference: 'RESERVATIONS_ONLY',
+      },
+    });
+    expect(() => Capacity.managedInstances(TYPES, { reservationGroupArn, spot: true })).toThrow(
+      'CAPACITY_CHOICE reservationGroupArn: reserved machines are no spot ones; leave spot out',
+    );
+  });
+
   test('there is no Auto Scaling group, no launch template, no association and no function: ECS does it all', () => {
     const template = synthesizeCapacity(newStack(), Capacity.managedInstances(TYPES));
     for (const type of [
