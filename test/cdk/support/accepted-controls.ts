@@ -57,6 +57,11 @@ const ACCEPTED: readonly (readonly [rule: string, type: RegExp, reason: string])
     'ECS calls it once in a deployment, and an account’s share set aside for it would be missing elsewhere',
   ],
   ['LambdaDLQ', /^AWS::Lambda::Function$/, 'ECS waits for the answer, so there is no event that could be lost'],
+  [
+    'SageMakerEndpointConfigurationKMSKeyConfigured',
+    /^AWS::SageMaker::EndpointConfig$/,
+    'GPU machines encrypt their NVMe themselves, and SageMaker takes no key for it; dataKey is a prop for others',
+  ],
   ['S3DefaultEncryptionKMS', /^AWS::S3::Bucket$/, 'encrypted with the key of S3; a key of one’s own is a prop'],
 ];
 
