@@ -48,6 +48,16 @@ describe('laying out the image contexts', () => {
     }
   });
 
+  test('each Dockerfile copies every program of its context', async () => {
+    for (const context of Object.values(await layOut())) {
+      const dockerfile = readFileSync(path.join(context, 'Dockerfile'), 'utf8');
+      const copied = [...dockerfile.matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(([, sources]) =>
+        sources!.split(' '),
+      );
+      for (const file of readdirSync(context).filter((name) => name !== 'Dockerfile')) expect(copied).toContain(file);
+    }
+  });
+
   test('the same sources give the same bytes and modes, and nothing of an earlier layout stays', async () => {
     const first = await layOut();
     const before = fingerprint(first.cpu);
