@@ -15,6 +15,7 @@ import {
 import { integer } from '../runtime/spec/numbers';
 import { acknowledgePrefixes } from './acknowledge-prefixes';
 import { createJobLogs, createJobRoles, retryLostMachines } from './batch-parts';
+import { gatheredRights } from './gathered-rights';
 import { grantReadObjects } from './grant-read-objects';
 import { grantWriteObjects } from './grant-write-objects';
 import type { GpuJobQueue } from './gpu-job-queue';
@@ -129,7 +130,7 @@ export class BatchInferenceJob extends Construct {
       retryAttempts: integer('attempts', props.attempts, 5, 1, 10),
       retryStrategies: retryLostMachines(),
     });
-    this.jobDefinition.node.addDependency(policy, objects, this.executionRole);
+    this.jobDefinition.node.addDependency(policy, objects, ...gatheredRights(this.executionRole));
   }
 
   private letReadAndWrite({ inputs, results }: BatchInferenceJobProps): iam.Policy {

@@ -8,6 +8,7 @@ import { Construct } from 'constructs';
 import { lookUpInstance, SpecError, type Preset } from '../runtime/spec';
 import { integer } from '../runtime/spec/numbers';
 import { createJobLogs, createJobRoles } from './batch-parts';
+import { gatheredRights } from './gathered-rights';
 import type { GpuJobQueue } from './gpu-job-queue';
 import { kebabCase } from './kebab-case';
 
@@ -87,7 +88,7 @@ export class MultiNodeTrainingJob extends Construct {
       // Half of a job is nothing to go on with: what is to be tried again is the author's to say, with a checkpoint.
       retryAttempts: 1,
     });
-    this.jobDefinition.node.addDependency(executionRole);
+    this.jobDefinition.node.addDependency(...gatheredRights(executionRole));
     // Nodes speak to each other, on ports that the training program chooses, and to nobody else.
     if (this.nodes > 1) props.queue.connections.allowInternally(ec2.Port.allTcp(), 'nodes of a training job');
   }

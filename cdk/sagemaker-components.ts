@@ -8,6 +8,7 @@ import * as sagemaker from 'aws-cdk-lib/aws-sagemaker';
 import { Construct } from 'constructs';
 import { SpecError, type InferenceServicePlan, type Preset } from '../runtime/spec';
 import { integer, number } from '../runtime/spec/numbers';
+import { gatheredRights } from './gathered-rights';
 import { kebabCase } from './kebab-case';
 import type { Model } from './model';
 import { RuntimeImage } from './runtime-image';
@@ -116,7 +117,7 @@ export class SageMakerComponentEndpoint extends SageMakerEndpointBase {
       ],
       ...(network === undefined ? {} : { vpcConfig: network.config }),
     });
-    this.config.node.addDependency(this.role);
+    this.config.node.addDependency(...gatheredRights(this.role));
     this.endpoint = new sagemaker.CfnEndpoint(this, 'Endpoint', {
       endpointName: this.endpointName,
       endpointConfigName: this.config.attrEndpointConfigName,

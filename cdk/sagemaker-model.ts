@@ -13,6 +13,7 @@ import {
   type ModelLocation,
 } from '../runtime/spec';
 import { acknowledge } from './acknowledge';
+import { gatheredRights } from './gathered-rights';
 import type { Model } from './model';
 import { bindModels } from './model-rights';
 import { imageNeeds, type RuntimeImage } from './runtime-image';
@@ -81,7 +82,7 @@ export function createModel(scope: Construct, input: SageMakerModelInput): SageM
     ...(network === undefined ? {} : { vpcConfig: network.config }),
   });
   // What SageMaker does with a model it does in the role: the rights must be there first, and go last.
-  model.node.addDependency(role, policy);
+  model.node.addDependency(policy, ...gatheredRights(role));
   return { role, model, ...(network === undefined ? {} : { securityGroup: network.securityGroup }) };
 }
 
