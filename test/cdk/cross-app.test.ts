@@ -4,7 +4,7 @@ import { type App, Stack, Stage, type StackProps } from 'aws-cdk-lib';
 import { Annotations, Match, Template } from 'aws-cdk-lib/assertions';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as elbv2 from 'aws-cdk-lib/aws-elasticloadbalancingv2';
-import { InferencePlatform, InferenceService, Model, type IInferencePlatform } from 'slipway/cdk';
+import { Capacity, InferencePlatform, InferenceService, Model, type IInferencePlatform } from 'slipway/cdk';
 import { describe, expect, test } from 'vitest';
 import { createPlatformApp, createTeamsApp } from '../../cdk/examples/platform-and-teams/app';
 import { assertSameStack } from '../../cdk/platform';
@@ -285,6 +285,40 @@ test('services of two teams call each other by name, in the namespace of the pla
     expect(ServiceConnectConfiguration).toMatchObject({ Enabled: true, Namespace: namespace });
     expect(lookedUp(template).map(({ Default }) => Default)).not.toContain('/slipway/main/listener-arn');
   }
+});
+
+test('a service beside the platform is created after the association of its machines with the cluster', () => {
+  const made = newGpuPlatform(newApp());
+  addService(Stack.of(made), made);
+  const template = Template.fromStack(Stack.of(made));
+  const association = theOnly(template, 'AWS::ECS::ClusterCapacityProviderAssociations');
+  expect(theOnly(template, 'AWS::ECS::Service').DependsOn).toContain(association.id);
+});
+
+test('a team knows of machines that ECS keeps by itself, and has its replicas made for them', () => {
+  const made = newGpuPlatform(newApp(), { groups: { l4: { capacity: Capacity.managedInstances(['g6.xlarge']) } } });
+  expect(made.facts.groups['l4']).toEqual({
+    kind: 'managedInstances',
+    instanceTypes: ['g6.xlarge'],
+    spot: false,
+  });
+  const { team, platform } = newTeam(newApp(), { facts: made.facts });
+  addService(team, platform);
+  const template = Template.fromStack(team);
+  expect(theOnly(template, 'AWS::ECS::TaskDefinition').Properties.RequiresCompatibilities).toEqual([
+    'MANAGED_INSTANCES',
+  ]);
+  expect(lookedUp(template).map(({ Default }) => Default)).toContain('/slipway/main/capacity/l4');
+});
+
+test('a model that a machine keeps is kept for the replicas of a team too', () => {
+  const { facts } = newGpuPlatform(newApp());
+  const { modelCachePath } = facts.groups['l4']!;
+  const { team, platform } = newTeam(newApp(), { facts });
+  addService(team, platform);
+  const { Volumes } = theOnly(Template.fromStack(team), 'AWS::ECS::TaskDefinition').Properties;
+  expect(modelCachePath).toBeDefined();
+  expect(Volumes).toContainEqual(expect.objectContaining({ Host: { SourcePath: modelCachePath } }));
 });
 
 test('two teams of one app cannot take one priority, and the platform’s own stack counts', () => {
