@@ -49,8 +49,9 @@ describeWithAndWithoutFlags('a smoke test', (newStack) => {
     const { template } = serve(newStack(), { rollout: canary() });
     const { TestListener } = named(template, 'AWS::ElasticLoadBalancingV2::Listener');
     expect(TestListener!.Properties).toMatchObject({ Port: 9443, Protocol: 'HTTPS' });
-    const { SecurityGroup } = named(template, 'AWS::EC2::SecurityGroup');
-    expect(SecurityGroup).toBeDefined();
+    for (const { Properties } of resourcesOf(template, 'AWS::EC2::SecurityGroup')) {
+      expect(Properties.SecurityGroupIngress).toBeUndefined();
+    }
     const callers = resourcesOf(template, 'AWS::EC2::SecurityGroupIngress').filter(
       ({ Properties }) => Properties.FromPort === 9443,
     );
