@@ -8,6 +8,7 @@ import type * as wafv2 from 'aws-cdk-lib/aws-wafv2';
 import type { Construct } from 'constructs';
 import { planInferenceService, type EngineServiceSpec, type InferenceServicePlan } from '../runtime/spec';
 import { assertClusterOrPlatform, assertServiceProps } from './assert-service-props';
+import { BalancedService } from './balanced-service';
 import { FARGATE_CAPACITY } from './capacity';
 import { createEcsService } from './ecs-service';
 import { tasksOf } from './ecs-task-rights';
@@ -18,7 +19,6 @@ import {
   type InferenceServiceAttributes,
 } from './imported-service';
 import type { InferenceServiceProps } from './inference-service-props';
-import { MeasuredService } from './measured-service';
 import { bindModels, type BoundModels } from './model-rights';
 import type { IInferencePlatform } from './platform';
 import { publishService } from './platform-membership';
@@ -37,6 +37,7 @@ import { ServiceDashboard } from './service-dashboard';
 import { createEndpoint, type Endpoint } from './service-endpoint';
 import { claimServiceName, createLogGroup, createSecurityGroup, engineSpec } from './service-foundations';
 import { assertCapacity } from './service-machines';
+import type { ServiceTargets } from './service-parts';
 import { scaleService } from './service-scaling';
 import type { ISharedListener } from './shared-listener';
 import { SmokeTest } from './smoke-test';
@@ -59,7 +60,7 @@ const BRAND = Symbol.for('slipway.cdk.InferenceService');
  * });
  * digits.connections.allowDefaultPortFrom(checkout);
  */
-export class InferenceService extends MeasuredService implements IInferenceService, iam.IGrantable {
+export class InferenceService extends BalancedService implements IInferenceService, iam.IGrantable {
   /** Whether this is an inference service, of whichever installed copy of this package. */
   static isInferenceService(construct: unknown): construct is InferenceService {
     return typeof construct === 'object' && construct !== null && BRAND in construct;
@@ -97,6 +98,7 @@ export class InferenceService extends MeasuredService implements IInferenceServi
   readonly securityGroup: ec2.ISecurityGroup;
   readonly service: ecs.Ec2Service | ecs.FargateService;
   readonly scaling: ecs.ScalableTaskCount;
+  protected readonly targets: ServiceTargets | undefined;
   /** undefined behind a shared listener, and without a load balancer. */
   readonly loadBalancer?: elbv2.ApplicationLoadBalancer;
   /** undefined without a load balancer, as the target groups are. */
@@ -168,6 +170,7 @@ export class InferenceService extends MeasuredService implements IInferenceServi
     this.connections = endpoint?.clients ?? replicaConnections(this.plan, securityGroups);
     this.url = endpoint?.url ?? serviceConnectUrl(this.plan, props.serviceConnect!);
     this.listener = endpoint?.listener;
+    this.targets = endpoint?.targets;
     this.loadBalancer = endpoint?.loadBalancer;
     this.webAcl = endpoint?.webAcl;
     [this.targetGroup] = endpoint?.targets.http ?? [];

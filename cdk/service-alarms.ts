@@ -115,9 +115,11 @@ export class ServiceAlarms extends Construct {
   }
 }
 
-// A request for which the load balancer finds no replica counts among the target group's neither as a request nor as an
-// error: it is in the load balancer's own count alone. On a shared one that is everybody's, and nobody's to be blamed for.
-function serverErrorPercentage(targets: ServiceTargets): cloudwatch.MathExpression {
+/**
+ * A request for which the load balancer finds no replica counts among the target group's neither as a request nor as an
+ * error: it is in the load balancer's own count alone. On a shared one that is everybody's, and nobody's to be blamed for.
+ */
+export function serverErrorPercentage(targets: ServiceTargets): cloudwatch.MathExpression {
   const options = { statistic: cloudwatch.Stats.SUM, period: MINUTE };
   const groups = [...targets.http, ...targets.grpc];
   const named = (id: string, name: TargetMetricName): [string, cloudwatch.IMetric][] =>

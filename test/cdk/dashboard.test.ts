@@ -1,11 +1,18 @@
-import type { Stack } from 'aws-cdk-lib';
+import { Duration, type Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import * as sqs from 'aws-cdk-lib/aws-sqs';
-import { Scaling } from 'slipway/cdk';
+import { Rollout, Scaling } from 'slipway/cdk';
 import { expect, test } from 'vitest';
 import { CLOUDWATCH, CLOUDWATCH_METRICS } from '../../runtime/spec/metric-names';
 import { newAsyncService } from './support/queues';
-import { describeWithAndWithoutFlags, newFargateService, newGpuService, newStack, resourcesOf } from './support/stacks';
+import {
+  describeWithAndWithoutFlags,
+  newCluster,
+  newFargateService,
+  newGpuService,
+  newStack,
+  resourcesOf,
+} from './support/stacks';
 
 /** What AWS publishes and we read, by the pages on metrics of Application Load Balancers, Amazon ECS and Amazon SQS. */
 const OF_AWS: Readonly<Record<string, readonly string[]>> = {
@@ -139,6 +146,28 @@ test('every metric of a service names it and its cluster, and may be read otherw
     expect(dimensions).toEqual({ cluster: service.cluster.clusterName, service: 'digits' });
   }
   expect(service.metricReplicas()).toMatchObject({ namespace: 'AWS/ECS', statistic: 'SampleCount' });
+});
+
+test('latency and errors are read over both target groups where a rollout shifts traffic, else from the one', () => {
+  const stack = newStack();
+  const one = newFargateService(stack);
+  expect(one.metricLatency({ statistic: 'p50' })).toMatchObject({ metricName: 'TargetResponseTime', statistic: 'p50' });
+  const rollout = Rollout.canary({ percent: 10, bake: Duration.minutes(10) });
+  const two = newFargateService(newStack(), { plaintextInsideVpc: true, rollout });
+  const latency = two.metricLatency().toMetricConfig().mathExpression!;
+  expect(latency.expression).toMatch(/^MAX\(\[FILL\((\w+), 0\), FILL\((?!\1)\w+, 0\)\]\)$/);
+  expect(Object.keys(latency.usingMetrics)).toHaveLength(2);
+  const errors = two.metricServerErrors().toMetricConfig().mathExpression!;
+  expect(Object.keys(errors.usingMetrics)).toEqual(['passed0', 'passed1', 'failed0', 'failed1', 'refused']);
+});
+
+test('what no load balancer counts is not read from one', () => {
+  const stack = newStack();
+  const cluster = newCluster(stack);
+  cluster.addDefaultCloudMapNamespace({ name: 'team' });
+  const service = newFargateService(stack, { cluster, serviceConnect: {}, loadBalancer: false });
+  expect(() => service.metricLatency()).toThrow('LISTENER_CHOICE metricLatency: a load balancer would count that');
+  expect(() => service.metricServerErrors()).toThrow('LISTENER_CHOICE metricServerErrors');
 });
 
 test('a service on a queue says what waits and for how long', () => {

@@ -1,8 +1,8 @@
-import type { Stack } from 'aws-cdk-lib';
+import { Duration, type Stack } from 'aws-cdk-lib';
 import { Schedule } from 'aws-cdk-lib/aws-applicationautoscaling';
 import { Template } from 'aws-cdk-lib/assertions';
 import * as sqs from 'aws-cdk-lib/aws-sqs';
-import { Scaling } from 'slipway/cdk';
+import { Rollout, Scaling } from 'slipway/cdk';
 import { expect, test } from 'vitest';
 import {
   describeWithAndWithoutFlags,
@@ -64,11 +64,14 @@ describeWithAndWithoutFlags('Scaling', (newStack) => {
   });
 
   test('requests are counted over every target group, and one without traffic counts as none', () => {
-    const template = onFargate(newStack(), { scaling: [Scaling.requests({ perReplicaPerMinute: 600 })] });
+    const scaling = [Scaling.requests({ perReplicaPerMinute: 600 })];
+    const rollout = Rollout.canary({ percent: 10, bake: Duration.minutes(10) });
+    const template = onFargate(newStack(), { scaling, rollout });
     const { TargetTrackingScalingPolicyConfiguration: policy } = theOnly(template, POLICY).Properties;
     expect(policy).toMatchObject({ TargetValue: 600, ScaleOutCooldown: 60, ScaleInCooldown: 300 });
     const { Metrics } = policy.CustomizedMetricSpecification;
     const groups = resourcesOf(template, 'AWS::ElasticLoadBalancingV2::TargetGroup');
+    expect(groups).toHaveLength(2);
     expect(Metrics).toEqual([
       ...groups.map(({ id }, i) => ({
         Id: `target${i}`,
