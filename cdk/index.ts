@@ -29,6 +29,7 @@ export { InferenceService } from './inference-service';
 export type { InferenceServiceProps } from './inference-service-props';
 export type { ModelSource } from '../runtime/onnx/resolve-model';
 export { GpuMachineImage, type GpuMachineImageOptions, type MachineOs } from './machine-image';
+export type { BalancedService } from './balanced-service';
 export type { MeasuredService } from './measured-service';
 export { Model, type ModelAsset, type RolledOutModelSource } from './model';
 export { ModelBucket, type IModelBucket, type ModelBucketProps } from './model-bucket';
