@@ -66,7 +66,6 @@ export class BatchStack extends Stack {
     const models = ModelBucket.fromBucket(this, 'Models', bucket);
     const vpc = newVpc(this);
 
-    // #region job
     const queue = new GpuJobQueue(this, 'Queue', {
       vpc,
       capacity: Capacity.spotFirst(['g6.xlarge', 'g5.xlarge'], { onDemandBase: 1 }),
@@ -80,7 +79,6 @@ export class BatchStack extends Stack {
       results: { bucket, prefix: 'answers/' },
       shards: 4,
     });
-    // #endregion
     const trainingQueue = new GpuJobQueue(this, 'TrainingQueue', {
       vpc,
       capacity: Capacity.onDemand(['g6.12xlarge']),

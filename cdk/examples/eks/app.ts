@@ -48,7 +48,6 @@ export class EksStack extends Stack {
       image,
       maxReplicas: 4,
     });
-    // #region node-group
     const l4 = new EksGpuNodeGroup(this, 'L4', { cluster, capacity: Capacity.onDemand(['g6.xlarge']), maxSize: 4 });
     const onNodes = new EksInferenceService(this, 'DigitsOnNodes', {
       cluster,
@@ -60,7 +59,6 @@ export class EksStack extends Stack {
       metricsFrom: 'keda',
       maxReplicas: 4,
     });
-    // #endregion
     const spot = new KarpenterGpuPool(this, 'Spot', {
       cluster,
       capacity: Capacity.spotFirst(['g6.xlarge', 'g5.xlarge']),

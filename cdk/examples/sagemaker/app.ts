@@ -52,7 +52,6 @@ export class SageMakerStack extends Stack {
     const models = ModelBucket.fromBucket(this, 'Models', bucket);
     const model = Model.fromBucket(models, 'digits', { version: 1, onnxFile: 'models/digits/model.onnx' });
 
-    // #region endpoint
     const digits = new SageMakerEndpoint(this, 'Digits', {
       model,
       image,
@@ -60,7 +59,6 @@ export class SageMakerStack extends Stack {
       maxReplicas: 4,
       rollout: SageMakerRollout.canary({ percent: 10, bake: Duration.minutes(10) }),
     });
-    // #endregion
     const later = new SageMakerEndpoint(this, 'DigitsLater', {
       model,
       image,

@@ -1,0 +1,123 @@
+import * as pulumi from '@pulumi/pulumi';
+import { App, Stack } from 'aws-cdk-lib';
+import * as s3 from 'aws-cdk-lib/aws-s3';
+import { Template } from 'aws-cdk-lib/assertions';
+import { type InferenceServiceSpec, type Placement } from 'slipway';
+import { Capacity, EksGpuNodeGroup, EksInferenceService, Model, ModelBucket } from 'slipway/cdk';
+import { beforeAll, expect, test } from 'vitest';
+import { publishDigits } from '../cdk/support/models';
+import { imageByDigest } from '../cdk/support/stacks';
+import { importedCluster, objectsOf } from '../cdk/support/targets';
+import { REPOSITORY } from './facts';
+
+type Words = Partial<Omit<InferenceServiceSpec, 'name' | 'models'>>;
+type Objects = Readonly<Record<string, any>>;
+
+const CASES: readonly [string, Words][] = [
+  ['a CPU service', { minReplicas: 1 }],
+  ['a GPU service on a node group', { instanceTypes: ['g6.xlarge'], metricsFrom: 'keda', requestDeadlineSeconds: 5 }],
+];
+
+interface Applied {
+  readonly objects: Objects;
+  readonly placement?: Placement;
+}
+
+let manifest: string;
+beforeAll(async () => {
+  ({ manifestFile: manifest } = await publishDigits(3));
+});
+
+/** What CloudFormation has the cluster's function apply. */
+function cdkObjects(words: Words): Applied {
+  const stack = new Stack(new App(), 'Parity', { env: { account: '111122223333', region: 'eu-west-1' } });
+  const cluster = importedCluster(stack);
+  const bucket = ModelBucket.fromBucket(stack, 'Models', s3.Bucket.fromBucketName(stack, 'Bucket', REPOSITORY));
+  const group =
+    words.instanceTypes === undefined
+      ? undefined
+      : new EksGpuNodeGroup(stack, 'L4', { cluster, capacity: Capacity.onDemand(words.instanceTypes) });
+  new EksInferenceService(stack, 'Digits', {
+    ...words,
+    cluster,
+    namespace: 'inference',
+    createNamespace: true,
+    models: [Model.fromBucket(bucket, 'digits', { manifest })],
+    image: imageByDigest(stack),
+    ...(group === undefined ? {} : { placement: group.placement }),
+  });
+  return {
+    objects: objectsOf(Template.fromStack(stack)),
+    ...(group === undefined ? {} : { placement: group.placement }),
+  };
+}
+
+/** What Pulumi's provider is asked to apply. */
+async function pulumiObjects(words: Words, image: string): Promise<Applied> {
+  const declared: pulumi.runtime.MockResourceArgs[] = [];
+  await pulumi.runtime.setMocks({
+    newResource: (args) => {
+      declared.push(args);
+      const isBucket = args.type === 'aws:s3/bucket:Bucket';
+      const computed = isBucket ? { arn: `arn:aws:s3:::${REPOSITORY}`, region: 'eu-west-1' } : {};
+      const groups = { resources: [{ autoscalingGroups: [{ name: 'l4' }] }] };
+      const extra = args.type === 'aws:eks/nodeGroup:NodeGroup' ? groups : computed;
+      return { id: isBucket ? REPOSITORY : `${args.name}-id`, state: { ...args.inputs, ...extra } };
+    },
+    call: ({ inputs }) => inputs,
+  });
+  const { InferenceService } = await import('slipway/pulumi');
+  const { GpuInstanceGroup, ModelBucket: Bucket, WorkloadIdentity } = await import('slipway/pulumi/aws');
+  const model = new Bucket('models').model('digits', { manifest });
+  const group =
+    words.instanceTypes === undefined
+      ? undefined
+      : new GpuInstanceGroup('l4', {
+          clusterName: 'prod',
+          subnetIds: ['subnet-a'],
+          instanceTypes: words.instanceTypes,
+          maxSize: 4,
+        });
+  const identity = new WorkloadIdentity('digits', { clusterName: 'prod', namespace: 'inference', reads: [model] });
+  const service = new InferenceService('digits', {
+    ...words,
+    namespace: 'inference',
+    createNamespace: true,
+    models: [model],
+    image,
+    identity: identity.binding,
+    ...(group === undefined ? {} : { placement: group.placement }),
+  });
+  await new Promise((resolve) => pulumi.all([service.url, identity.association.id]).apply(resolve));
+  const objects = declared.filter(({ type }) => type.startsWith('kubernetes:')).map(({ inputs }) => inputs);
+  return {
+    objects: Object.fromEntries(objects.map((object) => [object['kind'], object])),
+    ...(group === undefined ? {} : { placement: group.placement }),
+  };
+}
+
+test.each(CASES)('%s is the same objects on EKS, whichever engine applies them', async (_what, words) => {
+  const cdk = cdkObjects(words);
+  const image = cdk.objects['Deployment'].spec.template.spec.containers[0].image as string;
+  const other = await pulumiObjects(words, image);
+  expect(Object.keys(cdk.objects).sort()).toEqual(Object.keys(other.objects).sort());
+  expect(cdk.objects).toEqual(other.objects);
+  expect(cdk.placement).toEqual(other.placement);
+});
+
+interface SchemaModel {
+  new (object: object): { validate(): void };
+}
+
+test.each([
+  ['ServiceAccount', () => import('kubernetes-models/v1').then((models) => models.ServiceAccount)],
+  ['Service', () => import('kubernetes-models/v1').then((models) => models.Service)],
+  ['Deployment', () => import('kubernetes-models/apps/v1').then((models) => models.Deployment)],
+  ['NetworkPolicy', () => import('kubernetes-models/networking.k8s.io/v1').then((models) => models.NetworkPolicy)],
+])('%s, as CloudFormation writes it, fits its published schema', async (kind, load) => {
+  const Kind = (await load()) as unknown as SchemaModel;
+  for (const [, words] of CASES) {
+    const object = cdkObjects(words).objects[kind];
+    expect(() => new Kind(object).validate()).not.toThrow();
+  }
+});
