@@ -35,6 +35,7 @@ export { Model, type ModelAsset, type RolledOutModelSource } from './model';
 export { ModelBucket, type IModelBucket, type ModelBucketProps } from './model-bucket';
 export type { ModelBucketGrants } from './model-bucket-grants';
 export type { ModelBucketReplica } from './bucket-replication';
+export { ModelPipeline, type ModelPipelineProps, type PipelineApproval, type PipelineSource } from './model-pipeline';
 export { ModelRollout, type ModelRolloutProps } from './model-rollout';
 export type { DeployedVersion, ModelVersion } from './model-version';
 export type { ImageVariant } from '../runtime/image/image-context';
@@ -50,6 +51,14 @@ export {
   type ShiftOptions,
   type SmokeTestOptions,
 } from './rollout';
+export type { CliTaskSize } from './cli-task';
+export {
+  PipelineStep,
+  type PipelineCommandOptions,
+  type PipelinePublishOptions,
+  type PipelineStepFacts,
+  type PipelineStepOptions,
+} from './pipeline-step';
 export {
   RuntimeImage,
   type ImageNeeds,

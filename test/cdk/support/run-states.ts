@@ -7,7 +7,7 @@ export interface StateMachine {
   readonly States: Readonly<Record<string, any>>;
 }
 
-/** Answers in place of AWS, by `<service>:<action>`; one that throws a StateError fails its task. */
+/** Answers in place of AWS, by `<service>:<action>` (`ecs:runTask.sync`); one that throws a StateError fails its task. */
 export type Answers = Readonly<Record<string, (arguments_: any, nth: number) => unknown>>;
 
 export class StateError extends Error {
@@ -43,7 +43,7 @@ export async function runStates(machine: StateMachine, input: unknown, answers: 
     const state = machine.States[name];
     if (state === undefined) throw new Error(`there is no state ${name}`);
     path.push(name);
-    const states: Record<string, unknown> = { input: data };
+    const states: Record<string, unknown> = { input: data, context: { Task: { Token: `token of ${name}` } } };
     const read = (value: unknown): Promise<any> => evaluate(value, { ...variables, states });
     const leave = async ({ Assign, Output, Next }: any): Promise<void> => {
       const assigned = (await read(Assign ?? {})) as object;
@@ -53,7 +53,7 @@ export async function runStates(machine: StateMachine, input: unknown, answers: 
     };
     switch (state.Type) {
       case 'Task': {
-        const action = /:aws-sdk:(.*)$/.exec(state.Resource as string)![1]!;
+        const action = /:states:::(?:aws-sdk:)?(.*)$/.exec(state.Resource as string)![1]!;
         try {
           calls.push({ action, arguments: await read(state.Arguments) });
           const nth = calls.filter((call) => call.action === action).length;
