@@ -1,6 +1,6 @@
 import { ProductionVariantInstanceType } from '@aws-sdk/client-sagemaker';
 import { Annotations, Match, Template } from 'aws-cdk-lib/assertions';
-import { Duration, Stack } from 'aws-cdk-lib';
+import { Duration, type Stack } from 'aws-cdk-lib';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import * as kms from 'aws-cdk-lib/aws-kms';
 import * as s3 from 'aws-cdk-lib/aws-s3';
@@ -350,7 +350,7 @@ test('refuses a key for disks that encrypt themselves', () => {
 });
 
 test('refuses rollouts that SageMaker does not do, or that no alarm could stop', () => {
-  const minutes = Duration.minutes;
+  const minutes = (amount: number): Duration => Duration.minutes(amount);
   expect(() => SageMakerRollout.canary({ percent: 51, bake: minutes(10) })).toThrow('ROLLOUT_RANGE');
   expect(() => SageMakerRollout.linear({ percent: 9, bake: minutes(10) })).toThrow('ROLLOUT_RANGE');
   expect(() => SageMakerRollout.rolling({ percent: 4, bake: minutes(10) })).toThrow('ROLLOUT_RANGE');
