@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, test, vi, type TestContext } fro
 import { toolOnPath } from '../support/tools';
 import { connectionTo, deploy, pushed, type DeployedStack } from './support/deployed-example';
 import { exampleNames, loadExample } from './support/examples';
+import type { Organisation } from './support/organisation';
 import { readBack } from './support/read-back';
 
 // moto's CloudFormation creates what it knows and passes over the rest, and neither updates nor deletes most stacks: so this
@@ -18,7 +19,7 @@ const NOT_TAKEN: Readonly<Record<string, string>> = {
 };
 
 let emulator: AwsEmulator | undefined;
-const bootstrapped = new Set<string>();
+const organisations = new Map<string, Organisation>();
 const deployed = new Map<string, readonly DeployedStack[]>();
 
 beforeAll(async () => {
@@ -36,7 +37,7 @@ function emulatorFor(ctx: TestContext): AwsEmulator {
 for (const name of exampleNames().filter((each) => !(each in NOT_TAKEN))) {
   describe(name, () => {
     test(`${name}: cdk bootstrap and cdk deploy bring up every stack`, async (ctx) => {
-      const stacks = await deploy(await loadExample(name), emulatorFor(ctx), bootstrapped);
+      const stacks = await deploy(await loadExample(name), emulatorFor(ctx), organisations);
       deployed.set(name, stacks);
       expect(stacks.map(({ name: stack, status }) => `${stack} ${status}`)).toEqual(
         stacks.map(({ name: stack }) => `${stack} CREATE_COMPLETE`),

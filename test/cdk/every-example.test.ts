@@ -21,6 +21,10 @@ import { FLAGS } from './support/stacks';
 
 // A new example is found by itself. `npx vitest run test/cdk/every-example.test.ts -t <name> -u` writes what its reviewers
 // read: its templates, and what it acknowledges of cdk-nag.
+
+// The linter reads every template of every example.
+vi.setConfig({ testTimeout: 180_000 });
+
 const run = promisify(execFile);
 const SNAPSHOTS = join(__dirname, '__snapshots__');
 const PACKS = ['AwsSolutions', 'NIST.800.53.R5', 'HIPAA.Security'];

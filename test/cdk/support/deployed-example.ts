@@ -10,6 +10,7 @@ import { GetParameterCommand, PutParameterCommand, SSMClient } from '@aws-sdk/cl
 import type { AwsEmulator } from 'slipway/testing';
 import { cdk } from './cdk-cli';
 import { synthesizeInto, type CreateApp } from './examples';
+import { newOrganisation, type Organisation } from './organisation';
 import { DIGEST, FLAGS } from './stacks';
 
 const ASSETS = '.assets.json';
@@ -19,6 +20,18 @@ const IMAGE_ID = 'ami-0123456789abcdef0';
 const PASSED_OVER = ['AWS::ECS::CapacityProvider', 'AWS::CloudWatch::Alarm'];
 // Attributes of resources that it creates and does not know.
 const UNKNOWN_ATTRIBUTES = ['TargetGroupFullName'];
+
+// What the emulator wants otherwise than AWS.
+const ADAPT: Readonly<Record<string, (properties: any) => void>> = {
+  // AWS takes its own role where none is named.
+  'AWS::Batch::ComputeEnvironment': (properties) => {
+    properties.ServiceRole ??= 'arn:aws:iam::123456789012:role/replicas';
+  },
+  // Its list of types ends years ago.
+  'AWS::SageMaker::EndpointConfig': (properties) => {
+    for (const variant of properties.ProductionVariants) variant.InstanceType = 'ml.g4dn.xlarge';
+  },
+};
 
 export interface DeployedStack {
   readonly name: string;
@@ -50,7 +63,7 @@ export function connectionTo(emulator: AwsEmulator, region = emulator.environmen
 export async function deploy(
   apps: readonly CreateApp[],
   emulator: AwsEmulator,
-  bootstrapped: Set<string>,
+  organisations: Map<string, Organisation>,
 ): Promise<readonly DeployedStack[]> {
   const stacks: DeployedStack[] = [];
   for (const createApp of apps) {
@@ -58,16 +71,16 @@ export async function deploy(
     adapt(folder);
     const regions = regionsOf(folder, emulator);
     for (const region of new Set(Object.values(regions))) {
-      if (bootstrapped.has(region)) continue;
+      if (organisations.has(region)) continue;
       await cdk(['bootstrap', `aws://${emulator.account}/${region}`, '--app', folder], emulator.environment);
-      bootstrapped.add(region);
+      organisations.set(region, await newOrganisation(emulator, connectionTo(emulator, region), pushed(emulator)));
     }
     const templates = templatesIn(folder);
     await Promise.all(
       Object.entries(templates).map(([stack, template]) => putParameters(template, emulator, regions[stack]!)),
     );
     const parameters = Object.entries(templates).flatMap(([stack, template]) =>
-      parametersOf(stack, template, emulator),
+      parametersOf(stack, template, organisations.get(regions[stack]!)!),
     );
     await cdk(
       [
@@ -102,7 +115,11 @@ function adapt(folder: string): void {
     rewrite(join(folder, name), (assets) => ({ ...assets, dockerImages: {} }));
   }
   for (const name of readdirSync(folder).filter((each) => each.endsWith(TEMPLATE))) {
-    rewrite(join(folder, name), (template) => withoutPassedOver(template, (template as unknown as Template).Resources));
+    rewrite(join(folder, name), (template) => {
+      const { Resources } = template as unknown as Template;
+      for (const resource of Object.values(Resources)) ADAPT[resource.Type]?.(resource.Properties);
+      return withoutPassedOver(template, Resources);
+    });
   }
 }
 
@@ -157,19 +174,10 @@ async function putParameters({ Parameters = {} }: Template, emulator: AwsEmulato
 }
 
 /** Values for the parameters that whoever deploys must give. */
-function parametersOf(stack: string, { Parameters = {} }: Template, emulator: AwsEmulator): readonly string[] {
+function parametersOf(stack: string, { Parameters = {} }: Template, organisation: Organisation): readonly string[] {
   return Object.entries(Parameters)
     .filter(([, { Default }]) => Default === undefined)
-    .map(([name]) => `${stack}:${name}=${valueFor(name, emulator)}`);
-}
-
-function valueFor(name: string, emulator: AwsEmulator): string {
-  if (/image/i.test(name)) return pushed(emulator);
-  if (/certificate/i.test(name)) {
-    return `arn:aws:acm:${emulator.environment['AWS_REGION']}:${emulator.account}:certificate/01234567-89ab-cdef-0123-456789abcdef`;
-  }
-  if (/bucket/i.test(name)) return 'models-of-the-team';
-  throw new Error(`no value is known for parameter ${name}: give it a default, or add a value here`);
+    .map(([name]) => `${stack}:${name}=${organisation.valueFor(name)}`);
 }
 
 async function describe(

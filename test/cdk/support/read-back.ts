@@ -67,8 +67,8 @@ const COMPARE: Readonly<Record<string, Compare>> = {
   'AWS::ElasticLoadBalancingV2::TargetGroup': async (id, wanted, connection) => {
     const client = new ElasticLoadBalancingV2Client(connection);
     const { TargetGroups } = await client.send(new DescribeTargetGroupsCommand({ TargetGroupArns: [id] }));
-    const { HealthCheckPath, Port, Protocol, ProtocolVersion, TargetType } = wanted;
-    const given = { HealthCheckPath, Port, Protocol, ProtocolVersion, TargetType };
+    const { HealthCheckPath, Port, Protocol, TargetType } = wanted;
+    const given = { HealthCheckPath, Port, Protocol, TargetType };
     expect(TargetGroups![0]).toMatchObject(
       Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined)),
     );
