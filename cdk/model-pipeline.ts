@@ -230,6 +230,10 @@ export class ModelPipeline extends Construct implements iam.IGrantable {
     this.allowRollout(role, rollout.stateMachine);
     approval?.topic.grantPublish(role);
     const policy = role.node.findChild('DefaultPolicy') as iam.Policy;
+    if (approval?.topic.masterKey !== undefined) {
+      const reason = 'the two actions that make a data key, with the one key of the topic';
+      acknowledge(policy, 'IAM5[Action::kms:GenerateDataKey*]', reason);
+    }
     for (const resource of resourcesOf(policy).filter((each) => each.includes('*'))) {
       const reason =
         resource === '*' ? 'the actions that deliver logs take no resource' : 'tasks and executions come and go';
