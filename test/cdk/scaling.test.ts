@@ -6,6 +6,7 @@ import { Rollout, Scaling } from 'slipway/cdk';
 import { expect, test } from 'vitest';
 import {
   describeWithAndWithoutFlags,
+  newCluster,
   newFargateService,
   newGpuService,
   newStack,
@@ -230,6 +231,13 @@ test('signals that contradict each other or the service are refused', () => {
   expect(refused(queue, Scaling.saturation(), Scaling.cpu({ target: 0.5 }))).toThrow(
     'SCALING_CONFLICT scaling: Scaling.queue lets the last replica go when nothing waits, which Scaling.saturation and Scaling.cpu would not; one of them',
   );
+  const called = newStack();
+  const cluster = newCluster(called);
+  cluster.addDefaultCloudMapNamespace({ name: 'team' });
+  const byName = { cluster, serviceConnect: {}, loadBalancer: false } as const;
+  expect(() =>
+    newFargateService(called, { ...byName, scaling: [Scaling.requests({ perReplicaPerMinute: 5 })] }),
+  ).toThrow('SCALING_CONFLICT scaling: Scaling.requests reads what a load balancer counts, and this service has none');
   const night = Scaling.schedule('Night', { schedule: NIGHT, minReplicas: 1 });
   expect(refused(night, night)).toThrow(
     "SCALING_CONFLICT scaling: got two schedules 'Night'; give each an id of its own",

@@ -267,4 +267,14 @@ export const MUTANTS = [
       name: 'a GPU that fails or does not answer costs lines, never the replica',
     },
   },
+  {
+    name: 'a message is delivered again while it is answered',
+    file: 'runtime/worker/queue-worker.ts',
+    find: 'else void this.options.queue.hide(receipt, visibilitySeconds).catch(() => {});',
+    replace: '',
+    test: {
+      file: 'test/worker/queue-worker.test.ts',
+      name: 'a message that takes longer than it is hidden stays hidden while it is answered',
+    },
+  },
 ];

@@ -110,6 +110,21 @@ test('a server that is busy costs a message none of its deliveries', async (cont
   expect(await cloud.counts(deadLetterUrl)).toEqual({ waiting: 0, held: 0 });
 });
 
+test('a message that takes longer than it is hidden stays hidden while it is answered', async (context) => {
+  const { bucket, url, deadLetterUrl, work } = await setUp(context, {
+    models: { slow: slowModel() },
+    visibilitySeconds: 1,
+    maxReceives: 1,
+  });
+  const json = { inputs: [{ name: 'iterations', shape: [1, 1], datatype: 'INT64', data: [15_000] }] };
+  await cloud.send(url, { id: 'n', model: 'slow', input: { json } });
+  const { log } = await work();
+  await until('it is answered', async () => (await cloud.keys(bucket, 'results/')).length === 1);
+  // Delivered once more, it would have been put aside.
+  expect(await cloud.counts(deadLetterUrl)).toEqual({ waiting: 0, held: 0 });
+  expect(log.filter(({ level }) => level !== 'info')).toEqual([]);
+});
+
 test('a request that is at fault itself has its reason for a result, and does not come again', async (context) => {
   const { bucket, url, deadLetterUrl, work } = await setUp(context);
   await cloud.put(bucket, 'secrets/key.json', JSON.stringify(addOne(1)));
