@@ -22,14 +22,19 @@ const PASSED_OVER = ['AWS::ECS::CapacityProvider', 'AWS::CloudWatch::Alarm'];
 const UNKNOWN_ATTRIBUTES = ['TargetGroupFullName'];
 
 // What the emulator wants otherwise than AWS.
-const ADAPT: Readonly<Record<string, (properties: any) => void>> = {
-  // AWS takes its own role where none is named.
+const ADAPT: Readonly<Record<string, (properties: any, resources: DeployedStack['resources']) => void>> = {
+  // AWS takes its own role where none is named, and reads the type in any case.
   'AWS::Batch::ComputeEnvironment': (properties) => {
     properties.ServiceRole ??= 'arn:aws:iam::123456789012:role/replicas';
+    properties.Type = properties.Type.toUpperCase();
   },
-  // Its list of types ends years ago.
-  'AWS::SageMaker::EndpointConfig': (properties) => {
-    for (const variant of properties.ProductionVariants) variant.InstanceType = 'ml.g4dn.xlarge';
+  // Its list of types ends years ago, and it knows no variant without a model, which holds inference components.
+  'AWS::SageMaker::EndpointConfig': (properties, resources) => {
+    const model = Object.keys(resources).find((id) => resources[id]!.Type === 'AWS::SageMaker::Model');
+    for (const variant of properties.ProductionVariants) {
+      variant.InstanceType = 'ml.g4dn.xlarge';
+      variant.ModelName ??= { 'Fn::GetAtt': [model, 'ModelName'] };
+    }
   },
 };
 
@@ -117,7 +122,7 @@ function adapt(folder: string): void {
   for (const name of readdirSync(folder).filter((each) => each.endsWith(TEMPLATE))) {
     rewrite(join(folder, name), (template) => {
       const { Resources } = template as unknown as Template;
-      for (const resource of Object.values(Resources)) ADAPT[resource.Type]?.(resource.Properties);
+      for (const resource of Object.values(Resources)) ADAPT[resource.Type]?.(resource.Properties, Resources);
       return withoutPassedOver(template, Resources);
     });
   }
