@@ -11,7 +11,7 @@ import { classify, clientUntil, digitIn, DIGITS, images, labels, refusal, slowRe
 import { call, connectInference, floatsOf, infer, rawFloats } from '../server/grpc/grpc-client';
 import { identityModel } from '../support/onnx-models';
 import { nativeFiles } from './native-files';
-import { inspectImage, podman, startContainer, type RunningContainer } from './running-container';
+import { inspectImage, podman, runCommand, startContainer, type RunningContainer } from './running-container';
 
 const IMAGE = `localhost/slipway-test/cpu:${process.pid}`;
 const ARM_IMAGE = `localhost/slipway-test/cpu-arm64:${process.pid}`;
@@ -129,6 +129,15 @@ describe('the CPU image', () => {
     } finally {
       await container.remove();
     }
+  });
+
+  test('runs slipway model inspect and publish under the same restrictions, as steps of a pipeline do', async () => {
+    const model = '/models/digits/1/model.onnx';
+    const inspected = await runCommand(IMAGE, ['node', '/app/cli.mjs', 'model', 'inspect', model], modelRepository);
+    expect(inspected.stdout).toContain('image FP32 [batch, 1, 8, 8]');
+    const publish = ['model', 'publish', model, '/tmp/models', '--name', 'digits', '--version', '2'];
+    const published = await runCommand(IMAGE, ['node', '/app/cli.mjs', ...publish], modelRepository);
+    expect(published.stdout.trim()).toBe('file:///tmp/models/digits/2/');
   });
 
   test('runs models through native executors under the same restrictions', async () => {

@@ -28,16 +28,30 @@ export interface StartContainerOptions {
   readonly mounts: Readonly<Record<string, string>>;
 }
 
+const RESTRICTIONS = [
+  '--read-only',
+  ...['--tmpfs', '/tmp'],
+  ...['--cap-drop', 'all'],
+  ...['--security-opt', 'no-new-privileges'],
+  // Podman asks for higher limits than its own by default, and a process without CAP_SYS_RESOURCE may only lower them.
+  ...['--ulimit', 'nofile=20000:20000', '--ulimit', 'nproc=4096:4096'],
+];
+
+/** Runs a program of the image until it ends, with these models below /models. Another exit code than 0 is an error. */
+export async function runCommand(
+  image: string,
+  [program, ...args]: readonly [string, ...string[]],
+  models: string,
+): Promise<{ stdout: string; stderr: string }> {
+  const entryPoint = ['--entrypoint', program, '--volume', `${models}:/models:ro`];
+  return podman(['run', '--rm', '--network', 'none', ...RESTRICTIONS, ...entryPoint, image, ...args]);
+}
+
 export async function startContainer(image: string, options: StartContainerOptions): Promise<RunningContainer> {
   const { stdout } = await podman([
     'run',
     '--detach',
-    '--read-only',
-    ...['--tmpfs', '/tmp'],
-    ...['--cap-drop', 'all'],
-    ...['--security-opt', 'no-new-privileges'],
-    // Podman asks for higher limits than its own by default, and a process without CAP_SYS_RESOURCE may only lower them.
-    ...['--ulimit', 'nofile=20000:20000', '--ulimit', 'nproc=4096:4096'],
+    ...RESTRICTIONS,
     ...['--publish', '127.0.0.1::8080', '--publish', '127.0.0.1::8081'],
     ...Object.entries(options.environment).flatMap(([name, value]) => ['--env', `${name}=${value}`]),
     ...Object.entries(options.mounts).flatMap(([from, to]) => ['--volume', `${from}:${to}:ro`]),
