@@ -176,13 +176,16 @@ function describeModels({ plan, locations, options }: SmokeTestProps): string {
   );
 }
 
-/** The function's code, as it ships in the package: built once, with nothing to bundle at synth. */
-function smokeTestFolder(): string {
-  const folder = join(packageRoot(), 'dist', 'smoke-test');
+/**
+ * The function's code, as it ships in the package: built once, with nothing to bundle at synth.
+ * @throws SpecError SMOKE_TEST_MISSING in a checkout that has not been built.
+ */
+export function smokeTestFolder(root: string = packageRoot()): string {
+  const folder = join(root, 'dist', 'smoke-test');
   if (existsSync(join(folder, 'index.mjs'))) return folder;
   throw new SpecError(
     'SMOKE_TEST_MISSING',
     'rollout.smokeTest',
-    `there is no ${join(folder, 'index.mjs')}; run 'npm run build' in ${packageRoot()}`,
+    `there is no ${join(folder, 'index.mjs')}; run 'npm run build' in ${root}`,
   );
 }

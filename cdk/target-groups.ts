@@ -3,10 +3,8 @@ import type * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as elbv2 from 'aws-cdk-lib/aws-elasticloadbalancingv2';
 import type { Construct } from 'constructs';
 import type { InferenceServicePlan } from '../runtime/spec';
+import { GRPC_READY_PATH } from '../runtime/spec/endpoints';
 import type { ServiceTargets } from './service-parts';
-
-/** Answered `SERVING` (0) exactly while `/readyz` answers 200. */
-const GRPC_HEALTH_PATH = '/grpc.health.v1.Health/Check';
 
 export interface TargetGroupsInput {
   readonly plan: InferenceServicePlan;
@@ -45,7 +43,7 @@ function createTargetGroup(
     // Ready, not live: a replica that is still loading a model must stay out of the target group.
     healthCheck: {
       ...(kind === 'grpc'
-        ? { path: GRPC_HEALTH_PATH, healthyGrpcCodes: '0' }
+        ? { path: GRPC_READY_PATH, healthyGrpcCodes: '0' }
         : { path: check.path, healthyHttpCodes: '200' }),
       interval: Duration.seconds(check.intervalSeconds),
       timeout: Duration.seconds(check.timeoutSeconds),

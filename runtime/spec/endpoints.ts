@@ -19,6 +19,13 @@ export const PATHS = {
   metrics: '/metrics',
 } as const;
 
+/**
+ * gRPC's `/readyz`, for load balancers: status 0 while `/readyz` answers 200, else 14. The health checking protocol would
+ * not do: it answers status 0 with a message that says no, and load balancers look at the status alone. It is the path
+ * that AWS asks by default.
+ */
+export const GRPC_READY_PATH = '/AWS.ALB/healthcheck';
+
 /** The user and group that the image runs as. */
 export const CONTAINER_USER = 10001;
 /** Where steps of a pipeline find the files of a model: a folder of the container's scratch space. */

@@ -25,7 +25,7 @@ describeWithAndWithoutFlags('the endpoint of a service', (newStack) => {
       Protocol: 'HTTP',
       Port: 8081,
       TargetType: 'ip',
-      HealthCheckPath: '/grpc.health.v1.Health/Check',
+      HealthCheckPath: '/AWS.ALB/healthcheck',
       Matcher: { GrpcCode: '0' },
     });
     expect(TargetGroup!.Properties.ProtocolVersion).toBeUndefined();

@@ -4,6 +4,7 @@ import { Template } from 'aws-cdk-lib/assertions';
 import * as s3 from 'aws-cdk-lib/aws-s3';
 import { Model, ModelBucket, Rollout, type InferenceServiceProps, type SmokeTestOptions } from 'slipway/cdk';
 import { beforeAll, expect, test } from 'vitest';
+import { smokeTestFolder } from '../../cdk/smoke-test';
 import { named, serve } from './support/services';
 import {
   describeWithAndWithoutFlags,
@@ -134,4 +135,10 @@ test('a smoke test of models that are not the service’s, of none or of too man
   const models = Array.from({ length: 13 }, (_, i) => Model.fromAsset(DIGITS, { name: `digits-${i}` }));
   expect(refused({}, { models })).toThrow('one smoke test asks 1 to 12 models, got 13; name those that matter most');
   expect(refused({ models: ['digits-1'] }, { models })).not.toThrow();
+});
+
+test('a checkout that was never built says what to run', () => {
+  expect(() => smokeTestFolder('/nowhere')).toThrow(
+    "SMOKE_TEST_MISSING rollout.smokeTest: there is no /nowhere/dist/smoke-test/index.mjs; run 'npm run build' in /nowhere",
+  );
 });

@@ -58,6 +58,16 @@ export const MUTANTS = [
     test: { file: 'test/cdk/auth.test.ts', name: 'no rule lets a request past the check' },
   },
   {
+    name: 'a load balancer sends gRPC to replicas that are not ready',
+    file: 'runtime/server/grpc/health-methods.ts',
+    find: '    if (this.isReady()) return [new ProtobufWriter().finish()];',
+    replace: '    if (this.isReady() || true) return [new ProtobufWriter().finish()];',
+    test: {
+      file: 'test/server/grpc-services.test.ts',
+      name: 'is answered with a status that says whether this replica is ready, for it looks at no message',
+    },
+  },
+  {
     name: 'a secret may stand in the template',
     file: 'cdk/container-environment.ts',
     find: '  assertNoSecrets(environment);\n',

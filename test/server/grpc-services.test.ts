@@ -113,6 +113,36 @@ describe('health', () => {
   });
 });
 
+describe('what a load balancer asks', () => {
+  const ask = (port: number): Promise<number> => {
+    const client = connect(port, 'grpc.health.v1.Health');
+    return new Promise((resolve) => {
+      const path = '/AWS.ALB/healthcheck';
+      client.makeUnaryRequest(
+        path,
+        () => Buffer.alloc(0),
+        (bytes) => bytes,
+        {},
+        (error) => resolve(error?.code ?? 0),
+      );
+    });
+  };
+
+  test('is answered with a status that says whether this replica is ready, for it looks at no message', async () => {
+    const server = await startServer({ modelRepository: plainRepository({ plus: addOneModel() }) }, { load: false });
+    expect(await ask(server.grpcPort)).toBe(STATUS.UNAVAILABLE);
+    await server.server.load();
+    expect(await ask(server.grpcPort)).toBe(0);
+  });
+
+  test('is that it may send no more, once the replica drains', async () => {
+    const { server } = await start({ plus: addOneModel() }, { deregistrationLagSeconds: 1 });
+    const drained = server.server.drain();
+    expect(await ask(server.grpcPort)).toBe(STATUS.UNAVAILABLE);
+    expect(await drained).toBe(true);
+  });
+});
+
 describe('reflection', () => {
   test.each(['v1', 'v1alpha'])('%s shows every service with all messages that it needs', async (version) => {
     const { server } = await start({ plus: addOneModel() });

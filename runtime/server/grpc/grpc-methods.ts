@@ -1,6 +1,7 @@
 import type { Answer, GrpcMethod, GrpcMethods } from './grpc-method';
 import { HEALTH_SERVICE, HealthMethods } from './health-methods';
 import { INFERENCE_SERVICE, inferenceMethods, type InferenceMethodsContext } from './inference-methods';
+import { GRPC_READY_PATH } from '../../spec/endpoints';
 import { ServerError } from '../errors';
 import type { RepositoryControl } from '../repository/model-lifecycle';
 
@@ -19,7 +20,9 @@ export function grpcMethods(context: GrpcMethodsContext): GrpcMethods {
   add(INFERENCE_SERVICE, inferenceMethods(context));
   add(INFERENCE_SERVICE, metadataMethods(context));
   add(INFERENCE_SERVICE, modelControlMethods(context));
-  add(HEALTH_SERVICE, new HealthMethods(context.isReady).methods);
+  const health = new HealthMethods(context.isReady);
+  add(HEALTH_SERVICE, health.methods);
+  methods.set(GRPC_READY_PATH, health.ready);
   for (const service of REFLECTION_SERVICES) add(service, { ServerReflectionInfo: REFLECTION });
   return methods;
 }

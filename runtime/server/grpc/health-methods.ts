@@ -31,6 +31,8 @@ export class HealthMethods {
       answer: (bytes, { cancellation }, send) => this.watch(readService(bytes), cancellation, send),
     },
   };
+  /** What load balancers ask: they look at the status of a call, and at no message. */
+  readonly ready: GrpcMethod = { kind: 'unary', group: 'public', answer: () => this.assertReady() };
   private readonly watchers = new Set<Watcher>();
   private timer: NodeJS.Timeout | undefined;
 
@@ -45,6 +47,11 @@ export class HealthMethods {
       );
     }
     return statusFrame(status);
+  }
+
+  private assertReady(): Frame {
+    if (this.isReady()) return [new ProtobufWriter().finish()];
+    throw new ServerError('MODEL_NOT_READY', 'models are being loaded, or the server is going away');
   }
 
   private watch(service: string, cancellation: Cancellation, send: (frame: Frame) => void): void {
