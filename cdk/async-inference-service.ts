@@ -11,13 +11,15 @@ import { planInferenceService, type EngineServiceSpec, type InferenceServicePlan
 import { acknowledgePrefixes } from './acknowledge-prefixes';
 import { assertClusterOrPlatform, assertLogGroup } from './assert-service-props';
 import { createQueues, grantWork, type AsyncQueueOptions } from './async-queue';
-import { createResultsBucket, grantReadPlace, grantWriteResults, type BucketPlace } from './async-results';
+import { createResultsBucket, grantReadPlace } from './async-results';
 import { FARGATE_CAPACITY } from './capacity';
 import { createEcsService } from './ecs-service';
 import { tasksOf } from './ecs-task-rights';
+import { grantWriteObjects } from './grant-write-objects';
 import type { InferenceServiceProps } from './inference-service-props';
 import { MeasuredService } from './measured-service';
 import { bindModels } from './model-rights';
+import type { ObjectsBelow } from './objects-below';
 import { assertSameStack } from './platform';
 import { QueueAlarms } from './queue-alarms';
 import { workerContainer, workerSize } from './queue-worker-container';
@@ -50,7 +52,7 @@ export interface AsyncInferenceServiceProps extends Omit<InferenceServiceProps, 
    * Where messages may say that their input lies.
    * @default - nowhere: inputs are in the messages themselves
    */
-  readonly inputs?: readonly BucketPlace[];
+  readonly inputs?: readonly ObjectsBelow[];
   /** Messages that may wait for each replica. @default - four batches' worth */
   readonly messagesPerReplica?: number;
   /** Replicas kept running when nothing waits. @default 0 */
@@ -128,7 +130,7 @@ export class AsyncInferenceService extends MeasuredService implements iam.IGrant
     const models = bindModels(this, props.models, this.taskRole);
     const rights = new iam.Policy(this, 'WorkRights', { roles: [this.taskRole] });
     grantWork(rights, queues);
-    grantWriteResults(rights, this.resultsPlace);
+    grantWriteObjects(rights, this.results, [this.resultsPrefix]);
     for (const place of inputs) grantReadPlace(rights, place);
     acknowledgePrefixes(rights, 'inputs and results come and go below their prefixes');
 
@@ -210,7 +212,7 @@ export class AsyncInferenceService extends MeasuredService implements iam.IGrant
     return this.queue.metricApproximateAgeOfOldestMessage({ ...MAXIMUM, ...options });
   }
 
-  private get resultsPlace(): BucketPlace {
+  private get resultsPlace(): ObjectsBelow {
     return { bucket: this.results, prefix: this.resultsPrefix };
   }
 }

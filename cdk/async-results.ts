@@ -1,18 +1,12 @@
 import { Duration, RemovalPolicy } from 'aws-cdk-lib';
-import * as iam from 'aws-cdk-lib/aws-iam';
+import type * as iam from 'aws-cdk-lib/aws-iam';
 import type * as kms from 'aws-cdk-lib/aws-kms';
 import * as s3 from 'aws-cdk-lib/aws-s3';
 import type { Construct } from 'constructs';
 import type { Preset } from '../runtime/spec';
 import { acknowledge } from './acknowledge';
 import { grantReadObjects } from './grant-read-objects';
-
-/** A place in a bucket. */
-export interface BucketPlace {
-  readonly bucket: s3.IBucket;
-  /** What the keys begin with: `inputs/`. */
-  readonly prefix: string;
-}
+import type { ObjectsBelow } from './objects-below';
 
 /** A private bucket whose results go after thirty days. It tells EventBridge of each. */
 export function createResultsBucket(
@@ -49,23 +43,11 @@ export function createResultsBucket(
   return bucket;
 }
 
-/** Put below the prefix, and nothing else: a worker reads no results. */
-export function grantWriteResults(grantee: iam.IGrantable, { bucket, prefix }: BucketPlace): iam.Grant {
-  const write = iam.Grant.addToPrincipal({
-    grantee,
-    actions: ['s3:PutObject'],
-    resourceArns: [bucket.arnForObjects(`${prefix}*`)],
-  });
-  if (bucket.encryptionKey === undefined) return write;
-  const { keyArn } = bucket.encryptionKey;
-  return write.combine(iam.Grant.addToPrincipal({ grantee, actions: ['kms:GenerateDataKey'], resourceArns: [keyArn] }));
-}
-
 /** Get below the prefix. */
-export function grantReadPlace(grantee: iam.IGrantable, { bucket, prefix }: BucketPlace): iam.Grant {
+export function grantReadPlace(grantee: iam.IGrantable, { bucket, prefix }: ObjectsBelow): iam.Grant {
   return grantReadObjects(grantee, bucket, [`${prefix}*`]);
 }
 
-export function uriOf({ bucket, prefix }: BucketPlace): string {
+export function uriOf({ bucket, prefix }: ObjectsBelow): string {
   return `s3://${bucket.bucketName}/${prefix}`;
 }

@@ -1,6 +1,5 @@
 export { AsyncInferenceService, type AsyncInferenceServiceProps } from './async-inference-service';
 export type { AsyncQueueOptions } from './async-queue';
-export type { BucketPlace } from './async-results';
 export {
   Capacity,
   type CapacityBlockOptions,

@@ -1,6 +1,7 @@
 import { DEFAULTS, PORTS, type CompanionSpec, type InferenceServicePlan } from '../runtime/spec';
 import { visibilitySeconds, type AsyncQueues } from './async-queue';
-import { uriOf, type BucketPlace } from './async-results';
+import { uriOf } from './async-results';
+import type { ObjectsBelow } from './objects-below';
 import type { ExtraContainer } from './task-definition';
 
 /** Node, the SDK's clients and what is on its way, without inputs and answers: about 110 MiB resident, and room for bursts. */
@@ -21,8 +22,8 @@ export function workerSize(maxBodyMiB: number = DEFAULTS.maxBodyMiB): CompanionS
 export interface WorkerContainerInput {
   readonly plan: InferenceServicePlan;
   readonly queues: AsyncQueues;
-  readonly results: BucketPlace;
-  readonly inputs: readonly BucketPlace[];
+  readonly results: ObjectsBelow;
+  readonly inputs: readonly ObjectsBelow[];
   readonly region: string;
 }
 

@@ -115,9 +115,9 @@ describeWithAndWithoutFlags('AsyncInferenceService', (newStack) => {
     const { template } = deploy(stack, { inputs: [{ bucket, prefix: 'day' }] });
     const { main } = queues(template);
     const rights = statements(template, 'WorkRights');
-    expect(rights.map(({ Action }) => Action)).toEqual([
+    expect(rights.map(({ Action }) => [...Action].sort())).toEqual([
       ['sqs:ChangeMessageVisibility', 'sqs:DeleteMessage', 'sqs:ReceiveMessage'],
-      's3:PutObject',
+      ['s3:AbortMultipartUpload', 's3:PutObject'],
       ['s3:GetObject', 's3:GetObjectVersion'],
     ]);
     const [work, put, get] = rights.map(({ Resource }) => Resource);
@@ -141,7 +141,7 @@ describeWithAndWithoutFlags('AsyncInferenceService', (newStack) => {
         .filter(({ Resource }) => JSON.stringify(Resource).includes('Key'))
         .flatMap(({ Action }) => Action)
         .sort();
-    expect(ofKey('WorkRights')).toEqual(['kms:Decrypt', 'kms:GenerateDataKey']);
+    expect(new Set(ofKey('WorkRights'))).toEqual(new Set(['kms:Decrypt', 'kms:GenerateDataKey']));
     expect(ofKey('ShopDefaultPolicy')).toEqual(expect.arrayContaining(['kms:GenerateDataKey*']));
   });
 

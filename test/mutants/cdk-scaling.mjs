@@ -115,9 +115,9 @@ export const MUTANTS = [
   },
   {
     name: 'a worker may write anywhere in the bucket of results',
-    file: 'cdk/async-results.ts',
-    find: 'resourceArns: [bucket.arnForObjects(`${prefix}*`)],',
-    replace: "resourceArns: [bucket.arnForObjects('*')],",
+    file: 'cdk/grant-write-objects.ts',
+    find: 'resourceArns: prefixes.map((prefix) => bucket.arnForObjects(`${prefix}*`)),',
+    replace: "resourceArns: [bucket.arnForObjects('*')].slice(0, prefixes.length),",
     test: {
       file: 'test/cdk/async-inference-service.test.ts',
       name: 'a replica may receive, hide and delete messages, get inputs and put results, and nothing else',
