@@ -63,17 +63,6 @@ const ACCEPTED: readonly (readonly [rule: string, type: RegExp, reason: string])
     'GPU machines encrypt their NVMe themselves, and SageMaker takes no key for it; dataKey is a prop for others',
   ],
   ['S3DefaultEncryptionKMS', /^AWS::S3::Bucket$/, 'encrypted with the key of S3; a key of one’s own is a prop'],
-  ['LambdaConcurrency', /^AWS::Lambda::Function$/, 'one deployment at a time calls the smoke test'],
-  [
-    'LambdaDLQ',
-    /^AWS::Lambda::Function$/,
-    'ECS waits for the answer of the smoke test: nothing is left to be tried again',
-  ],
-  [
-    'SageMakerEndpointConfigurationKMSKeyConfigured',
-    /^AWS::SageMaker::EndpointConfig$/,
-    'the disks of GPU types with NVMe are encrypted by the machine; dataKey is a prop',
-  ],
 ];
 
 /** Acknowledges in an app what the list has, each at the resources it is about. */
