@@ -1,6 +1,6 @@
 // `npm run test:mutants`: does each promise have a test that notices when it breaks? Applies every patch of
 // test/mutants/mutants.mjs, one at a time, to a copy of the tree, runs the test it names and shows whether that turned red.
-//   --part        a rotating fifth of them, by the number of commits
+//   --part        a rotating twentieth of them, by the number of commits
 //   --only TEXT   those whose name contains TEXT
 import { spawnSync } from 'node:child_process';
 import {
@@ -21,7 +21,7 @@ import { MUTANTS } from '../test/mutants/mutants.mjs';
 import { build } from './build.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const PARTS = 5;
+const PARTS = 20;
 
 function main() {
   const selected = select(process.argv.slice(2));
