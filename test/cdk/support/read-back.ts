@@ -7,6 +7,12 @@ import {
   ElasticLoadBalancingV2Client,
 } from '@aws-sdk/client-elastic-load-balancing-v2';
 import { GetBucketEncryptionCommand, S3Client } from '@aws-sdk/client-s3';
+import {
+  DescribeEndpointCommand,
+  DescribeEndpointConfigCommand,
+  DescribeModelCommand,
+  SageMakerClient,
+} from '@aws-sdk/client-sagemaker';
 import { DescribeStateMachineCommand, SFNClient } from '@aws-sdk/client-sfn';
 import { GetQueueAttributesCommand, SQSClient } from '@aws-sdk/client-sqs';
 import { GetParameterCommand, SSMClient } from '@aws-sdk/client-ssm';
@@ -35,6 +41,30 @@ export async function readBack(stack: DeployedStack, emulator: AwsEmulator): Pro
 }
 
 const COMPARE: Readonly<Record<string, Compare>> = {
+  'AWS::SageMaker::Model': async (id, wanted, connection) => {
+    const model = await new SageMakerClient(connection).send(new DescribeModelCommand({ ModelName: nameOf(id) }));
+    expect(model.PrimaryContainer!.Environment).toEqual(wanted.PrimaryContainer.Environment);
+    expect(model.PrimaryContainer!.Image).toMatch(/@sha256:[0-9a-f]{64}$/);
+  },
+  'AWS::SageMaker::EndpointConfig': async (id, wanted, connection) => {
+    const config = await new SageMakerClient(connection).send(
+      new DescribeEndpointConfigCommand({ EndpointConfigName: nameOf(id) }),
+    );
+    const [variant] = config.ProductionVariants!;
+    const [{ VariantName, InitialInstanceCount }] = wanted.ProductionVariants;
+    expect(variant).toMatchObject({ VariantName, InitialInstanceCount });
+  },
+  // It names the endpoint itself; what it refers to is there.
+  'AWS::SageMaker::Endpoint': async (id, _wanted, connection) => {
+    const endpoint = await new SageMakerClient(connection).send(
+      new DescribeEndpointCommand({ EndpointName: nameOf(id) }),
+    );
+    const { EndpointConfigName } = endpoint;
+    const config = await new SageMakerClient(connection).send(
+      new DescribeEndpointConfigCommand({ EndpointConfigName: EndpointConfigName! }),
+    );
+    expect(config.ProductionVariants).toHaveLength(1);
+  },
   'AWS::ECS::TaskDefinition': async (id, wanted, connection) => {
     const { taskDefinition } = await new ECSClient(connection).send(
       new DescribeTaskDefinitionCommand({ taskDefinition: id }),
@@ -137,3 +167,8 @@ const COMPARE: Readonly<Record<string, Compare>> = {
     expect(Parameter!.Value).not.toBe('');
   },
 };
+
+/** The emulator knows some resources by name, others by ARN. */
+function nameOf(id: string): string {
+  return id.split('/').at(-1)!;
+}
