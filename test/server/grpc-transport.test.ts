@@ -45,8 +45,8 @@ async function isWell(server: RunningServer): Promise<void> {
 }
 
 describe('a call that has no method', () => {
-  test.each(['/AWS.ALB/healthcheck', '/inference.GRPCInferenceService/Nothing', '/no.Service/ServerLive', '/', '//'])(
-    '%s gets status 12 with headers alone, as load balancers expect',
+  test.each(['/AWS.ALB/health', '/inference.GRPCInferenceService/Nothing', '/no.Service/ServerLive', '/', '//'])(
+    '%s gets status 12 with headers alone, as clients expect',
     async (path) => {
       const { grpcPort } = await start({ plus: addOneModel() });
       const answer = await send(connectRaw(grpcPort), path, [frame(Buffer.alloc(0))]);
@@ -57,7 +57,7 @@ describe('a call that has no method', () => {
 
   test('gets its answer before its body has ended', async () => {
     const { grpcPort } = await start({ plus: addOneModel() });
-    const answer = await send(connectRaw(grpcPort), '/AWS.ALB/healthcheck', [], { end: false });
+    const answer = await send(connectRaw(grpcPort), '/no.Service/ServerLive', [], { end: false });
     expect(answer).toMatchObject({ grpcStatus: 12, resetCode: 0 });
   });
 });
