@@ -15,9 +15,6 @@ if (!isMainThread && isExecutorWorkerData(workerData)) {
   const { runHookWorker } = await import('./hooks/hook-worker.js');
   await runHookWorker(parentPort!, workerData);
 } else if (process.argv[2] === 'batch') {
-  // AWS Batch replaces the command of an image and never its entry point, so the first argument names the other program.
-  await import(new URL('worker.mjs', import.meta.url).href);
-} else if (process.argv[2] === 'batch') {
   // AWS Batch takes a command for a container and no entry point, so the image's own begins here for a job as well: its
   // worker, which starts the server by itself. Other arguments mean nothing; SageMaker gives some.
   await import(new URL('worker.mjs', import.meta.url).href);
