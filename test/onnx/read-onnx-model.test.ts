@@ -90,7 +90,7 @@ describe('a model that is whole', () => {
     const { operators, weightBytes } = readOnnxModel(written(slowModel())).facts;
     expect(operators).toContainEqual({ domain: '', operator: 'MatMul', count: 1 });
     expect(operators).toContainEqual({ domain: '', operator: 'Loop', count: 1 });
-    expect(weightBytes).toBe(2 * 256 * 256 * 4 + 4);
+    expect(weightBytes).toBe(2 * 256 * 256 * 4 + 4 + 8);
 
     const branch: GraphInit = {
       node: [node('Identity', ['c'], ['y'])],
