@@ -1,13 +1,11 @@
 // The process in the container, and what `slipway serve` imports. The bundle of this file is its own worker: a thread that
 // is started with an executor's data runs an executor, one with a model's hooks runs those, and neither loads the server.
 import { isMainThread, parentPort, workerData } from 'node:worker_threads';
-import { tuneGarbageCollector } from './collector.js';
 import { isExecutorWorkerData } from './executor-messages.js';
 import { isHookWorkerData } from './hooks/hook-messages.js';
 import { turnTelemetryOff } from './settings.js';
 
 turnTelemetryOff();
-if (isMainThread) tuneGarbageCollector();
 if (!isMainThread && isExecutorWorkerData(workerData)) {
   const { runExecutorWorker } = await import('./executor-worker.js');
   await runExecutorWorker(parentPort!, workerData);

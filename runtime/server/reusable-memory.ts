@@ -1,4 +1,5 @@
 import { ALIGNMENT } from './aligned-memory';
+import { tuneGarbageCollector } from './collector';
 
 /** Shorter memory costs less to make anew than to hand from thread to thread once more. */
 const LEAST_BYTES = 64 * 1_024;
@@ -25,7 +26,8 @@ export class ReusableMemory {
     if (bytes < LEAST_BYTES) return new ArrayBuffer(bytes);
     const size = sizeFor(bytes);
     const used = this.kept.get(size)?.pop();
-    if (used !== undefined) this.keptBytes -= size;
+    if (used === undefined) tuneGarbageCollector();
+    else this.keptBytes -= size;
     const buffer = used ?? new ArrayBuffer(size);
     this.taken.add(buffer);
     return buffer;
