@@ -194,7 +194,9 @@ test.each(['worker', 'native'])(
     });
     const url = await server.url();
     const reason = async (): Promise<string> => (await request(`${url}/readyz`)).json.reason as string;
-    await until('the reason is the run', async () => (await reason()).includes('warm-up'));
+    await until('the reason is the run', async () =>
+      (await reason()).includes("'stuck' version 1: loading: a warm-up"),
+    );
     expect(await reason()).toMatch(
       /model 'stuck' version 1: loading: a warm-up run on a generated input \(1 row\) began at 20\S+Z and has not returned/,
     );
