@@ -1,3 +1,4 @@
+export { CLOUDS, type Cloud } from './clouds';
 export { ELEMENT_BYTES, isDatatype, type Datatype } from './datatypes';
 export { DEFAULTS, MAX_OPSETS, SIZING } from './defaults';
 export { CONTAINER_USER, CONTRACT, HEALTH_COMMAND, LABELS, PATHS, PORTS, SOURCE_FOLDER } from './endpoints';
