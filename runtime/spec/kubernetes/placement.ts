@@ -1,10 +1,27 @@
+// Choices that stand in arguments of components are objects of constants: TypeScript users write the plain text, and
+// Pulumi's schema, which knows no unions of literals, gets an enumeration.
+
+export const TolerationOperator = { Exists: 'Exists', Equal: 'Equal' } as const;
+export type TolerationOperator = (typeof TolerationOperator)[keyof typeof TolerationOperator];
+
+export const TaintEffect = {
+  NoSchedule: 'NoSchedule',
+  PreferNoSchedule: 'PreferNoSchedule',
+  NoExecute: 'NoExecute',
+} as const;
+export type TaintEffect = (typeof TaintEffect)[keyof typeof TaintEffect];
+
 /** A toleration of a pod, as Kubernetes writes it. */
 export interface Toleration {
   readonly key: string;
-  readonly operator: 'Exists' | 'Equal';
+  readonly operator: TolerationOperator;
   readonly value?: string;
-  readonly effect: 'NoSchedule' | 'PreferNoSchedule' | 'NoExecute';
+  readonly effect: TaintEffect;
 }
+
+/** How a pod asks for its GPUs: a number in its resources, or a claim of Dynamic Resource Allocation. */
+export const GpuAllocation = { ExtendedResource: 'extendedResource', Dra: 'dra' } as const;
+export type GpuAllocation = (typeof GpuAllocation)[keyof typeof GpuAllocation];
 
 /**
  * Where pods of a service may land. A GPU instance group returns one that matches its own taints and labels, so
@@ -12,10 +29,23 @@ export interface Toleration {
  */
 export interface Placement {
   readonly nodeSelector: Readonly<Record<string, string>>;
-  readonly tolerations: readonly Toleration[];
+  readonly tolerations: Toleration[];
   readonly runtimeClassName?: string;
-  /** Extended resource that stands for one GPU. */
+  /** Extended resource that stands for one GPU, or for one share of a GPU that several pods use. */
   readonly gpuResourceName: string;
+  /** @default 'extendedResource' */
+  readonly gpuAllocation?: GpuAllocation;
+  /** Device class that claims name, with Dynamic Resource Allocation. @default 'gpu.nvidia.com' */
+  readonly deviceClassName?: string;
+  /** Pods that one GPU is offered to. @default 1: a GPU has one pod */
+  readonly sharesPerGpu?: number;
+  /** Types of the machines: a service is sized by them, unless its author names some. @default - unknown */
+  readonly instanceTypes?: string[];
+  /**
+   * Most GPUs that the machines can have together: a rollout, and the most replicas, are held against it.
+   * @default - nobody knows
+   */
+  readonly maxGpus?: number;
 }
 
 /** The taint of every GPU instance group; pods that need no GPU stay off. */
