@@ -48,8 +48,12 @@ export interface SageMakerModelParts {
 
 /** Where SageMaker puts what lies below the model's prefix. */
 const MODEL_FOLDER = 'file:///opt/ml/model/';
-/** https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ContainerDefinition.html: of one value. */
-const MAX_ENVIRONMENT_CHARACTERS = 1_024;
+/**
+ * Of one value. https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ContainerDefinition.html has 100 variables
+ * and 32 KB for all of them beside it, which the server's few never reach. The 16 that other pages have are those of model
+ * packages, and of components that bring no model; ours do.
+ */
+const MAX_ENVIRONMENT_BYTES = 1_024;
 
 /**
  * An image and a model version as SageMaker keeps them together, and the role that reads them. It has no name of its own:
@@ -210,11 +214,12 @@ function environmentOf(plan: InferenceServicePlan, location: ModelLocation<strin
     cloudwatchMetrics: false,
   });
   for (const [variable, value] of Object.entries(environment)) {
-    if (Token.isUnresolved(value) || value.length <= MAX_ENVIRONMENT_CHARACTERS) continue;
+    const bytes = Buffer.byteLength(value);
+    if (Token.isUnresolved(value) || bytes <= MAX_ENVIRONMENT_BYTES) continue;
     throw new SpecError(
       'SAGEMAKER_MODEL_SOURCE',
       'model',
-      `${variable} would have ${value.length} characters, SageMaker takes ${MAX_ENVIRONMENT_CHARACTERS}; give the manifest of '${name}' instead of its ONNX file`,
+      `${variable} would have ${bytes} bytes, SageMaker takes ${MAX_ENVIRONMENT_BYTES}; give the manifest of '${name}' instead of its ONNX file`,
     );
   }
   return environment;

@@ -60,6 +60,17 @@ describeWithAndWithoutFlags('SageMakerComponentEndpoint', (newStack) => {
     );
   });
 
+  test('a component brings a model, so what SageMaker takes of a model is what a copy may be told', () => {
+    const stack = newStack();
+    newComponent(stack);
+    const template = Template.fromStack(stack);
+    const { Specification } = theOnly(template, COMPONENT).Properties;
+    expect(Specification.Container).toBeUndefined();
+    expect(Specification.ModelName).toEqual({
+      'Fn::GetAtt': [theOnly(template, 'AWS::SageMaker::Model').id, 'ModelName'],
+    });
+  });
+
   test('copies go down to none, and the first one comes when a request finds none', () => {
     const stack = newStack();
     const { componentName } = newComponent(stack, { maxReplicas: 4 });

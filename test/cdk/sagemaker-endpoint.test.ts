@@ -1,3 +1,5 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { ProductionVariantInstanceType } from '@aws-sdk/client-sagemaker';
 import { Annotations, Match, Template } from 'aws-cdk-lib/assertions';
 import { Duration, type Stack } from 'aws-cdk-lib';
@@ -5,8 +7,15 @@ import * as iam from 'aws-cdk-lib/aws-iam';
 import * as kms from 'aws-cdk-lib/aws-kms';
 import * as s3 from 'aws-cdk-lib/aws-s3';
 import * as sns from 'aws-cdk-lib/aws-sns';
-import { INSTANCE_CATALOG, parseModelReferences } from 'slipway';
-import { Model, SageMakerEndpoint, SageMakerRollout, type SageMakerEndpointProps } from 'slipway/cdk';
+import { ENVIRONMENT, INSTANCE_CATALOG, parseModelReferences, readEnvironment } from 'slipway';
+import {
+  Model,
+  ModelBucket,
+  ModelRollout,
+  SageMakerEndpoint,
+  SageMakerRollout,
+  type SageMakerEndpointProps,
+} from 'slipway/cdk';
 import { beforeAll, expect, test } from 'vitest';
 import {
   describeWithAndWithoutFlags,
@@ -17,6 +26,8 @@ import {
   resourcesOf,
   theOnly,
 } from './support/stacks';
+import { buildModel, externalTensor, node, value } from '../support/onnx-models';
+import { evaluate } from './support/evaluate-template';
 import { publishDigits } from './support/models';
 import { digitsInBucket, digitsManifest, newVpc, propertiesOf } from './support/targets';
 
@@ -28,6 +39,7 @@ beforeAll(async () => {
 const MODEL = 'AWS::SageMaker::Model';
 const CONFIG = 'AWS::SageMaker::EndpointConfig';
 const ENDPOINT = 'AWS::SageMaker::Endpoint';
+const PLACE = { 'AWS::URLSuffix': 'amazonaws.com', 'AWS::AccountId': '111122223333', 'AWS::Region': 'eu-west-1' };
 
 function newEndpoint(stack: Stack, props: Partial<SageMakerEndpointProps> = {}): SageMakerEndpoint {
   return new SageMakerEndpoint(stack, 'Digits', {
@@ -58,13 +70,46 @@ describeWithAndWithoutFlags('SageMakerEndpoint', (newStack) => {
     expect(reference!.manifestSha256).toMatch(/^[0-9a-f]{64}$/);
   });
 
-  test('the environment is within what SageMaker takes: 16 variables of 1,024 characters', () => {
+  test('a version that deployment chooses moves folder, version and digest together, and makes another model', () => {
+    const stack = newStack();
+    const bucket = s3.Bucket.fromBucketName(stack, 'ModelsBucket', 'team-models');
+    const model = Model.rolledOutFromBucket(ModelBucket.fromBucket(stack, 'Models', bucket), 'digits', { manifest });
+    newEndpoint(stack, { model });
+    new ModelRollout(stack, 'Rollout', { model });
+    const template = Template.fromStack(stack);
+    const { Properties } = theOnly(template, MODEL);
+    const [parameter, declared] = Object.entries<any>(template.findParameters('ModelDigitsFrom3'))[0]!;
+    const newer = `12@sha256:${'ab'.repeat(32)}`;
+    for (const value of [declared.Default as string, newer]) {
+      const [version, digest] = value.split('@sha256:');
+      const container = evaluate(Properties.PrimaryContainer, { ...PLACE, [parameter]: value });
+      expect(container.ModelDataSource.S3DataSource.S3Uri).toBe(`s3://team-models/digits/${version}/`);
+      expect(parseModelReferences(container.Environment.SLIPWAY_MODELS)).toEqual([
+        {
+          name: 'digits',
+          version: Number(version),
+          maxBatchSize: 32,
+          folder: 'file:///opt/ml/model/',
+          manifestSha256: digest,
+        },
+      ]);
+      expect(readEnvironment(container.Environment).contract).toBe(2);
+    }
+    // Whatever version it is, the role may list and read it: both rights are on the model's prefix.
+    const policies = JSON.stringify(template.findResources('AWS::IAM::Policy'));
+    expect(policies).toContain('"s3:prefix":"digits/*"');
+    expect(policies).not.toContain(`"${parameter}"`);
+  });
+
+  test('the environment is within what SageMaker takes of a model: 100 variables, 1,024 bytes of each, 32 KB of all', () => {
     const stack = newStack();
     newEndpoint(stack);
     const [model] = propertiesOf(Template.fromStack(stack), MODEL);
-    const values = Object.values<string>(model.PrimaryContainer.Environment);
-    expect(values.length).toBeLessThanOrEqual(16);
-    for (const value of values) expect(value.length).toBeLessThanOrEqual(1_024);
+    const entries = Object.entries<string>(model.PrimaryContainer.Environment);
+    expect(entries.length).toBeLessThanOrEqual(100);
+    for (const text of entries.flat()) expect(Buffer.byteLength(text)).toBeLessThanOrEqual(1_024);
+    // Nothing else is told to SageMaker, so a variable more can never be one too many.
+    expect(Object.values(ENVIRONMENT).length).toBeLessThanOrEqual(100);
   });
 
   test('SageMaker waits for the whole startup budget, and sends requests to whoever is least busy', () => {
@@ -342,6 +387,34 @@ test.each([
 
 test('refuses a model of assets, which lie under no prefix', () => {
   expect(() => newEndpoint(newStack(), { model: Model.fromAsset(DIGITS) })).toThrow('SAGEMAKER_MODEL_SOURCE');
+});
+
+test('takes the files of a model by digest while they are few, and refuses a list that is longer than a variable', () => {
+  const deploy = (names: readonly string[]) => {
+    const stack = newStack();
+    const weights = names.map((location) => externalTensor(location, 'FP32', [4], { location, length: '16' }));
+    const model = buildModel({
+      node: names.map((name, i) => node('Add', [i === 0 ? 'input' : `sum${i}`, name], [`sum${i + 1}`])),
+      input: [value('input', 'FP32', ['batch', 4])],
+      output: [value(`sum${names.length}`, 'FP32', ['batch', 4])],
+      initializer: weights,
+    });
+    const folder = folderWith(Object.fromEntries(names.map((name) => [name, new Uint8Array(16)])));
+    writeFileSync(join(folder, 'model.onnx'), model);
+    const bucket = ModelBucket.fromBucket(stack, 'Models', s3.Bucket.fromBucketName(stack, 'Bucket', 'team-models'));
+    const source = { version: 3, onnxFile: join(folder, 'model.onnx') };
+    newEndpoint(stack, { model: Model.fromBucket(bucket, 'sum', source) });
+    const [{ PrimaryContainer }] = propertiesOf(Template.fromStack(stack), MODEL) as [any];
+    return parseModelReferences(PrimaryContainer.Environment.SLIPWAY_MODELS)[0]!.files;
+  };
+  expect(deploy(['weights.bin'])).toHaveLength(2);
+  const many = Array.from({ length: 8 }, (_, i) => `weights-${i}.bin`);
+  expect(() => deploy(many)).toThrow(
+    /^SAGEMAKER_MODEL_SOURCE model: SLIPWAY_MODELS would have 1\d{3} bytes, SageMaker takes 1024; give the manifest/,
+  );
+  // Fewer characters than the limit, and more bytes: SageMaker counts those.
+  const accented = Array.from({ length: 4 }, (_, i) => `${'é'.repeat(30)}${i}`);
+  expect(() => deploy(accented)).toThrow('SAGEMAKER_MODEL_SOURCE');
 });
 
 test('refuses a key for disks that encrypt themselves', () => {

@@ -1,5 +1,25 @@
 export const MUTANTS = [
   {
+    name: 'a variable of SageMaker is measured in characters',
+    file: 'cdk/sagemaker-model.ts',
+    find: 'const bytes = Buffer.byteLength(value);',
+    replace: 'const bytes = value.length;',
+    test: {
+      file: 'test/cdk/sagemaker-endpoint.test.ts',
+      name: 'takes the files of a model by digest while they are few, and refuses a list that is longer than a variable',
+    },
+  },
+  {
+    name: 'SageMaker serves a version that was rolled out without its digest',
+    file: 'cdk/sagemaker-model.ts',
+    find: 'const manifestSha256 = location.manifestSha256 ?? manifest?.sha256;',
+    replace: 'const manifestSha256 = manifest?.sha256;',
+    test: {
+      file: 'test/cdk/sagemaker-endpoint.test.ts',
+      name: 'a version that deployment chooses moves folder, version and digest together, and makes another model',
+    },
+  },
+  {
     name: 'containers on SageMaker have a network',
     file: 'cdk/sagemaker-model.ts',
     find: 'enableNetworkIsolation: input.networkIsolation ?? true,',
