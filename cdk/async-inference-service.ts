@@ -1,5 +1,5 @@
-import { Duration, Stack } from 'aws-cdk-lib';
-import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
+import { Stack, type Duration } from 'aws-cdk-lib';
+import type * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import type * as ecs from 'aws-cdk-lib/aws-ecs';
 import * as iam from 'aws-cdk-lib/aws-iam';
@@ -10,16 +10,21 @@ import type { Construct } from 'constructs';
 import { planInferenceService, type EngineServiceSpec, type InferenceServicePlan } from '../runtime/spec';
 import { acknowledgePrefixes } from './acknowledge-prefixes';
 import { assertClusterOrPlatform, assertLogGroup } from './assert-service-props';
-import { createQueues, grantWork, type AsyncQueueOptions } from './async-queue';
-import { createResultsBucket, grantReadPlace } from './async-results';
+import { backlogOf, createQueues, grantWork, oldestMessageOf, type AsyncQueueOptions } from './async-queue';
+import { createResultsBucket, grantReadPlace, RESULTS_PREFIX } from './async-results';
 import { FARGATE_CAPACITY } from './capacity';
 import { createEcsService } from './ecs-service';
 import { tasksOf } from './ecs-task-rights';
 import { grantWriteObjects } from './grant-write-objects';
+import {
+  ImportedAsyncService,
+  type AsyncInferenceServiceAttributes,
+  type IAsyncInferenceService,
+} from './imported-async-service';
 import type { InferenceServiceProps } from './inference-service-props';
 import { MeasuredService } from './measured-service';
 import { bindModels } from './model-rights';
-import type { ObjectsBelow } from './objects-below';
+import { folder, type ObjectsBelow } from './objects-below';
 import { assertSameStack } from './platform';
 import { QueueAlarms } from './queue-alarms';
 import { workerContainer, workerSize } from './queue-worker-container';
@@ -61,8 +66,6 @@ export interface AsyncInferenceServiceProps extends Omit<InferenceServiceProps, 
   readonly maxMessageAge?: Duration;
 }
 
-const RESULTS_PREFIX = 'results/';
-const MAXIMUM = { statistic: cloudwatch.Stats.MAXIMUM, period: Duration.minutes(1) };
 const QUEUED_BATCHES = 4;
 
 /**
@@ -81,7 +84,16 @@ const QUEUED_BATCHES = 4;
  * digits.grantSend(shop);
  * digits.grantReadResults(shop);
  */
-export class AsyncInferenceService extends MeasuredService implements iam.IGrantable {
+export class AsyncInferenceService extends MeasuredService implements IAsyncInferenceService, iam.IGrantable {
+  /** A service of another stack or app, to send to and to read from. */
+  static fromAttributes(
+    scope: Construct,
+    id: string,
+    attributes: AsyncInferenceServiceAttributes,
+  ): IAsyncInferenceService {
+    return new ImportedAsyncService(scope, id, attributes);
+  }
+
   readonly plan: InferenceServicePlan;
   /** Replicas. */
   readonly grantPrincipal: iam.IPrincipal;
@@ -204,12 +216,12 @@ export class AsyncInferenceService extends MeasuredService implements iam.IGrant
 
   /** Messages that wait for a replica. @default - maximum of a minute */
   metricBacklog(options?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.queue.metricApproximateNumberOfMessagesVisible({ ...MAXIMUM, ...options });
+    return backlogOf(this.queue, options);
   }
 
   /** Seconds that the oldest message has waited. @default - maximum of a minute */
   metricOldestMessage(options?: cloudwatch.MetricOptions): cloudwatch.Metric {
-    return this.queue.metricApproximateAgeOfOldestMessage({ ...MAXIMUM, ...options });
+    return oldestMessageOf(this.queue, options);
   }
 
   private get resultsPlace(): ObjectsBelow {
@@ -227,10 +239,6 @@ function specOf({ platform, preset, minReplicas, maxBodyMiB }: AsyncInferenceSer
     deregistrationLagSeconds: 0,
     companions: workerSize(maxBodyMiB),
   };
-}
-
-function folder(prefix: string): string {
-  return prefix === '' || prefix.endsWith('/') ? prefix : `${prefix}/`;
 }
 
 function largestBatch({ models }: InferenceServicePlan): number {

@@ -1,4 +1,5 @@
 import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as kms from 'aws-cdk-lib/aws-kms';
 import * as sqs from 'aws-cdk-lib/aws-sqs';
@@ -54,6 +55,9 @@ export function createQueues(scope: Construct, plan: InferenceServicePlan, optio
   const queue = new sqs.Queue(scope, 'Queue', {
     ...common,
     retentionPeriod: Duration.days(4),
+    // Requests are nobody's dead letters. To say the same of the dead-letter queue, by the name of this one, both queues
+    // would have to name each other, which CloudFormation makes only of queues with fixed names.
+    redriveAllowPolicy: { redrivePermission: sqs.RedrivePermission.DENY_ALL },
     visibilityTimeout: Duration.seconds(visibilitySeconds(plan)),
     deadLetterQueue: {
       queue: deadLetterQueue,
@@ -84,6 +88,16 @@ function deadLetterQueueOf({ queue, deadLetterQueue, maxReceives }: AsyncQueueOp
     'deadLetterQueue',
     `a message that nobody can answer would come back for ever; give '${queue!.node.path}' a dead-letter queue, and name it here where the queue is imported`,
   );
+}
+
+const MAXIMUM = { statistic: cloudwatch.Stats.MAXIMUM, period: Duration.minutes(1) };
+
+export function backlogOf(queue: sqs.IQueue, options?: cloudwatch.MetricOptions): cloudwatch.Metric {
+  return queue.metricApproximateNumberOfMessagesVisible({ ...MAXIMUM, ...options });
+}
+
+export function oldestMessageOf(queue: sqs.IQueue, options?: cloudwatch.MetricOptions): cloudwatch.Metric {
+  return queue.metricApproximateAgeOfOldestMessage({ ...MAXIMUM, ...options });
 }
 
 /** Receive, hide and delete, and nothing else: a worker sends no messages. */

@@ -8,6 +8,9 @@ import { acknowledge } from './acknowledge';
 import { grantReadObjects } from './grant-read-objects';
 import type { ObjectsBelow } from './objects-below';
 
+/** What the keys of results begin with unless somebody says otherwise. */
+export const RESULTS_PREFIX = 'results/';
+
 /** A private bucket whose results go after thirty days. It tells EventBridge of each. */
 export function createResultsBucket(
   scope: Construct,

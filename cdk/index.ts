@@ -1,4 +1,5 @@
 export { AsyncInferenceService, type AsyncInferenceServiceProps } from './async-inference-service';
+export type { AsyncInferenceServiceAttributes, IAsyncInferenceService } from './imported-async-service';
 export type { AsyncQueueOptions } from './async-queue';
 export {
   Capacity,

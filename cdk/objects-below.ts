@@ -6,3 +6,8 @@ export interface ObjectsBelow {
   /** Ends in a slash. */
   readonly prefix: string;
 }
+
+/** A prefix that ends in a slash, or is empty. */
+export function folder(prefix: string): string {
+  return prefix === '' || prefix.endsWith('/') ? prefix : `${prefix}/`;
+}

@@ -4,7 +4,13 @@ import * as iam from 'aws-cdk-lib/aws-iam';
 import * as kms from 'aws-cdk-lib/aws-kms';
 import * as s3 from 'aws-cdk-lib/aws-s3';
 import * as sqs from 'aws-cdk-lib/aws-sqs';
-import { GpuInstanceGroup, GpuMachineImage, type AsyncInferenceServiceProps } from 'slipway/cdk';
+import {
+  AsyncInferenceService,
+  GpuInstanceGroup,
+  GpuMachineImage,
+  type AsyncInferenceServiceProps,
+  type IAsyncInferenceService,
+} from 'slipway/cdk';
 import { expect, test } from 'vitest';
 import { readOptions } from '../../runtime/worker/worker-options';
 import { newAsyncService } from './support/queues';
@@ -283,6 +289,46 @@ test('a queue that puts nothing aside is refused: a message that nobody can answ
   expect(() => newAsyncService(stack, { queue: new sqs.Queue(stack, 'Theirs') })).toThrow(
     "DEAD_LETTER_QUEUE_MISSING deadLetterQueue: a message that nobody can answer would come back for ever; give 'Stack/Theirs' a dead-letter queue",
   );
+});
+
+test('no other queue may put its dead letters among the requests', () => {
+  const { main, dead } = queues(deploy(newStack()).template);
+  expect(main.Properties.RedriveAllowPolicy).toEqual({ redrivePermission: 'denyAll' });
+  // Each would have to name the other, and CloudFormation could make neither first.
+  expect(dead.Properties.RedriveAllowPolicy).toBeUndefined();
+});
+
+test('a service of another app is sent to and read from by its queue and its bucket, and by nothing else', () => {
+  const stack = newStack();
+  const key = (id: string) => kms.Key.fromKeyArn(stack, id, `arn:aws:kms:eu-west-1:111122223333:key/${id}`);
+  const service: IAsyncInferenceService = AsyncInferenceService.fromAttributes(stack, 'Digits', {
+    queue: sqs.Queue.fromQueueAttributes(stack, 'Requests', {
+      queueArn: 'arn:aws:sqs:eu-west-1:111122223333:digits',
+      keyArn: key('requests').keyArn,
+    }),
+    results: s3.Bucket.fromBucketAttributes(stack, 'Answers', { bucketName: 'answers', encryptionKey: key('answers') }),
+    resultsPrefix: 'digits',
+  });
+  const shop = new iam.Role(stack, 'Shop', { assumedBy: new iam.ServicePrincipal('ec2.amazonaws.com') });
+  service.grantSend(shop);
+  service.grantReadResults(shop);
+  expect(service.resultsPrefix).toBe('digits/');
+  const template = Template.fromStack(stack);
+  expect(Object.keys(template.toJSON()['Resources'])).toHaveLength(2);
+  const rights = statements(template, 'ShopDefaultPolicy').map(({ Action, Resource }) => [Action, Resource]);
+  const partition = { Ref: 'AWS::Partition' };
+  expect(rights).toEqual([
+    [['sqs:GetQueueAttributes', 'sqs:GetQueueUrl', 'sqs:SendMessage'], 'arn:aws:sqs:eu-west-1:111122223333:digits'],
+    [expect.arrayContaining(['kms:GenerateDataKey*']), 'arn:aws:kms:eu-west-1:111122223333:key/requests'],
+    [['s3:GetObject', 's3:GetObjectVersion'], { 'Fn::Join': ['', ['arn:', partition, ':s3:::answers/digits/*']] }],
+    ['kms:Decrypt', 'arn:aws:kms:eu-west-1:111122223333:key/answers'],
+  ]);
+  expect(stack.resolve(service.metricBacklog().toMetricConfig().metricStat)).toMatchObject({
+    metricName: 'ApproximateNumberOfMessagesVisible',
+    dimensions: [{ name: 'QueueName', value: 'digits' }],
+    statistic: 'Maximum',
+  });
+  expect(service.metricOldestMessage().metricName).toBe('ApproximateAgeOfOldestMessage');
 });
 
 test('deliveries are said where the queue is made', () => {

@@ -64,6 +64,26 @@ export const MUTANTS = [
     },
   },
   {
+    name: 'other queues put their dead letters among the requests',
+    file: 'cdk/async-queue.ts',
+    find: '    redriveAllowPolicy: { redrivePermission: sqs.RedrivePermission.DENY_ALL },\n',
+    replace: '',
+    test: {
+      file: 'test/cdk/async-inference-service.test.ts',
+      name: 'no other queue may put its dead letters among the requests',
+    },
+  },
+  {
+    name: 'who reads results of an imported service reads the whole bucket',
+    file: 'cdk/imported-async-service.ts',
+    find: '{ bucket: this.results, prefix: this.resultsPrefix }',
+    replace: "{ bucket: this.results, prefix: '' }",
+    test: {
+      file: 'test/cdk/async-inference-service.test.ts',
+      name: 'a service of another app is sent to and read from by its queue and its bucket, and by nothing else',
+    },
+  },
+  {
     name: 'queues take messages in plain text',
     file: 'cdk/async-queue.ts',
     find: 'enforceSSL: true,',
