@@ -3,6 +3,7 @@ import { Node } from 'constructs';
 import { expect, test, vi } from 'vitest';
 import { emptyFolder } from './support/cdk-cli';
 import { FLAGS, newCluster, newFargateService } from './support/stacks';
+import { OURS, PLAIN, templateOf } from './support/synth-fills';
 
 // What makes a synthesis slow, counted: times are for the long suite, on a machine of their own.
 
@@ -32,4 +33,8 @@ test('every service costs as much as the one before it: nothing walks over the w
   const [two, four, six] = [costOf(2), costOf(4), costOf(6)];
   expect(four.constructs - two.constructs).toBe(six.constructs - four.constructs);
   expect(four.walked - two.walked).toBe(six.walked - four.walked);
+});
+
+test('the service by hand that the long suite measures against makes the very same template', () => {
+  expect(templateOf(PLAIN)).toEqual(templateOf(OURS));
 });
