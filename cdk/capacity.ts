@@ -23,10 +23,11 @@ export interface ICapacity {
   /** Where ECS places replicas; empty for the launch type Fargate. */
   readonly strategy: readonly ecs.CapacityProviderStrategy[];
   /**
-   * Folder of a machine that outlives replicas and holds downloaded models; the user of the image may write it.
-   * @default - a replica's own scratch space
+   * Whether machines keep downloaded models for the next replica: in a volume of Docker for each service, which no other
+   * service sees. Machines with Docker alone can.
+   * @default false: models lie in a replica's own scratch space
    */
-  readonly modelCachePath?: string;
+  readonly modelCache?: boolean;
   /**
    * What a service must be created after and deleted before: the association with the cluster.
    * @default - nothing

@@ -12,7 +12,6 @@ import type { Capacity, ICapacity } from './capacity';
 import { associationOf } from './fargate-capacity';
 import { ImportedGroup } from './imported-group';
 import type { GpuMachineImage } from './machine-image';
-import { MODEL_CACHE_PATH } from './machine-user-data';
 import { planMachines, type Machines, type MachinesPlan } from './machines-plan';
 import { createManagedInstances } from './managed-instances-group';
 import type { IInferencePlatform } from './platform';
@@ -45,8 +44,8 @@ export interface GpuInstanceGroupProps {
   /** Key of the machines' volumes. @default - the account's key for EBS */
   readonly volumeKey?: kms.IKey;
   /**
-   * Whether downloaded models are kept on the machine's own NVMe, for every replica that lands there. They are readable
-   * and writable for all replicas of the machine, those of other services included.
+   * Whether downloaded models are kept on the machine's own NVMe, for the next replica of their service that lands
+   * there. Each service has a volume of its own; all other volumes of Docker lie on the disks, too.
    * @default - true where every type has NVMe and the image has a shell
    */
   readonly modelCache?: boolean;
@@ -80,8 +79,8 @@ export interface GpuInstanceGroupAttributes {
   readonly managedInstances?: boolean;
   /** Whether AWS may take the machines back. @default false */
   readonly spot?: boolean;
-  /** `modelCachePath` of the group. @default - replicas keep models in scratch space of their own */
-  readonly modelCachePath?: string;
+  /** `modelCache` of the group. Not with `managedInstances`. @default false */
+  readonly modelCache?: boolean;
 }
 
 const BRAND = Symbol.for('slipway.cdk.GpuInstanceGroup');
@@ -110,7 +109,7 @@ export class GpuInstanceGroup extends Construct implements IGpuInstanceGroup, ec
   /** undefined where ECS decides: managed instances. */
   readonly maxSize: number | undefined;
   readonly spot: boolean;
-  readonly modelCachePath?: string;
+  readonly modelCache: boolean;
   readonly connections: ec2.Connections;
   readonly capacityProviderName: string;
   /** The parts. Exposed so that nothing is out of reach; those that may be undefined are ECS's own in managed instances. */
@@ -128,7 +127,7 @@ export class GpuInstanceGroup extends Construct implements IGpuInstanceGroup, ec
     this.cluster = cluster;
     this.instanceTypes = capacity.instanceTypes;
     this.spot = capacity.kind === 'spot' || (capacity.kind === 'managedInstances' && capacity.spot);
-    if (settings.modelCache) this.modelCachePath = MODEL_CACHE_PATH;
+    this.modelCache = settings.modelCache;
     const machines: Machines =
       capacity.kind === 'managedInstances'
         ? createManagedInstances(this, { ...plan, capacity })

@@ -1,5 +1,6 @@
 import type * as ecs from 'aws-cdk-lib/aws-ecs';
 import { Construct } from 'constructs';
+import { SpecError } from '../runtime/spec';
 import { Capacity } from './capacity';
 import type { GpuInstanceGroupAttributes, IGpuInstanceGroup } from './gpu-instance-group';
 
@@ -9,7 +10,7 @@ export class ImportedGroup extends Construct implements IGpuInstanceGroup {
   readonly instanceTypes: readonly string[];
   readonly maxMachines?: number;
   readonly spot: boolean;
-  readonly modelCachePath?: string;
+  readonly modelCache: boolean;
   readonly strategy: readonly ecs.CapacityProviderStrategy[];
 
   constructor(scope: Construct, id: string, attributes: GpuInstanceGroupAttributes) {
@@ -17,8 +18,15 @@ export class ImportedGroup extends Construct implements IGpuInstanceGroup {
     this.kind = attributes.managedInstances === true ? 'managedInstances' : 'instances';
     this.instanceTypes = Capacity.onDemand(attributes.instanceTypes).instanceTypes;
     this.spot = attributes.spot ?? false;
+    this.modelCache = attributes.modelCache ?? false;
+    if (this.modelCache && this.kind === 'managedInstances') {
+      throw new SpecError(
+        'MODEL_CACHE_UNSUPPORTED',
+        'modelCache',
+        'managed instances take no volumes of Docker; leave it out',
+      );
+    }
     if (attributes.maxSize !== undefined) this.maxMachines = attributes.maxSize;
-    if (attributes.modelCachePath !== undefined) this.modelCachePath = attributes.modelCachePath;
     this.strategy = [{ capacityProvider: attributes.capacityProviderName, weight: 1 }];
   }
 }

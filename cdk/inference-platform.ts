@@ -336,12 +336,12 @@ function environmentOf(construct: Construct): Pick<PlatformFacts, 'account' | 'r
   };
 }
 
-function groupFacts({ kind, instanceTypes, maxMachines, spot, modelCachePath }: ICapacity): PlatformGroupFacts {
+function groupFacts({ kind, instanceTypes, maxMachines, spot, modelCache }: ICapacity): PlatformGroupFacts {
   return {
     kind,
     instanceTypes,
     ...(maxMachines === undefined ? {} : { maxMachines }),
     spot,
-    ...(modelCachePath === undefined ? {} : { modelCachePath }),
+    ...(modelCache === true ? { modelCache } : {}),
   };
 }

@@ -1,5 +1,4 @@
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
-import { CONTAINER_USER } from '../runtime/spec';
 import type { MachineOs } from './machine-image';
 
 export interface MachineSettings {
@@ -13,9 +12,8 @@ export interface MachineSettings {
   readonly lines: readonly string[];
 }
 
-const MOUNT_POINT = '/mnt/slipway';
-/** Folder of a machine that replicas share; it belongs to the user of the image. */
-export const MODEL_CACHE_PATH = `${MOUNT_POINT}/models`;
+/** Where Docker has the volumes of replicas: one for the models of each service, and one for the scratch of each replica. */
+const VOLUMES = '/var/lib/docker/volumes';
 
 /** What the machine runs before the CDK has it join the cluster. */
 export function userDataBeforeJoining(os: MachineOs, settings: MachineSettings): ec2.UserData {
@@ -55,14 +53,15 @@ function agentSettings({ spot, warmPool }: MachineSettings): readonly string[] {
 }
 
 /**
- * Mounts the machine's own disks for models. A stop empties them, and a machine of a warm pool is stopped and started, so
- * this runs at each boot and begins anew: after a mere reboot the models are fetched once more. Where a disk is missing or
- * cannot be used, the folder lies on the root volume, and replicas start all the same.
+ * Mounts the machine's own disks for Docker's volumes. A stop empties them, and a machine of a warm pool is stopped and
+ * started, so this runs at each boot and begins anew: after a mere reboot the models are fetched once more. Where a disk
+ * is missing or cannot be used, volumes lie on the root volume, and replicas start all the same. Docker makes the folders
+ * in there when a replica starts, so at the first boot it may run already.
  */
 export const MODEL_CACHE_SCRIPT = `#!/bin/bash
 set -u
-mkdir -p ${MOUNT_POINT}
-if ! mountpoint -q ${MOUNT_POINT}; then
+mkdir -p ${VOLUMES}
+if ! mountpoint -q ${VOLUMES}; then
   mapfile -t disks < <(lsblk -dnpo NAME,MODEL | awk '/Amazon EC2 NVMe Instance Storage/ { print $1 }')
   device=\${disks[0]:-}
   if [ "\${#disks[@]}" -gt 1 ] && command -v mdadm > /dev/null; then
@@ -70,10 +69,10 @@ if ! mountpoint -q ${MOUNT_POINT}; then
     mdadm --create /dev/md0 --run --force --level=0 --raid-devices="\${#disks[@]}" "\${disks[@]}" && device=/dev/md0
   fi
   if [ -n "$device" ]; then
-    mkfs.xfs -q -f -K "$device" && mount -o noatime,nodev,nosuid,noexec "$device" ${MOUNT_POINT}
+    mkfs.xfs -q -f -K "$device" && mount -o noatime,nodev,nosuid "$device" ${VOLUMES}
   fi
 fi
-install -d -o ${CONTAINER_USER} -g ${CONTAINER_USER} -m 0700 ${MODEL_CACHE_PATH}
+chmod 0701 ${VOLUMES}
 `;
 
 const SCRIPT_PATH = '/usr/local/sbin/slipway-model-cache';

@@ -140,7 +140,7 @@ function checkGroup(group: Fields, path: string): PlatformGroupFacts {
     instanceTypes: check(group, 'instanceTypes', isTextList, 'a list of instance types', path),
     ...optional(group, 'maxMachines', isCount, 'a whole number from 1', path),
     spot: check(group, 'spot', isBoolean, 'true or false', path),
-    ...optional(group, 'modelCachePath', isText, 'a folder of the machine', path),
+    ...optional(group, 'modelCache', isBoolean, 'true or false', path),
   };
 }
 

@@ -34,7 +34,7 @@ export interface IInferencePlatform extends IConstruct {
 }
 
 /** A group of machines as other apps know it. Its provider's name comes late, from a parameter. */
-export type PlatformGroupFacts = Pick<ICapacity, 'kind' | 'instanceTypes' | 'maxMachines' | 'spot' | 'modelCachePath'>;
+export type PlatformGroupFacts = Pick<ICapacity, 'kind' | 'instanceTypes' | 'maxMachines' | 'spot' | 'modelCache'>;
 
 /**
  * Everything plain about a platform, as `platform.facts.json` holds it: what other apps must know while they synthesize.

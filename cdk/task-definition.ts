@@ -1,9 +1,11 @@
-import { Duration, Size } from 'aws-cdk-lib';
+import { Duration, Fn, Size, Stack } from 'aws-cdk-lib';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
 import type * as iam from 'aws-cdk-lib/aws-iam';
 import type * as logs from 'aws-cdk-lib/aws-logs';
 import type { Construct } from 'constructs';
 import {
+  CACHE_FOLDER,
+  CACHE_FOLDER_CONTRACT,
   CONTAINER_USER,
   HEALTH_COMMAND,
   modelAnnotations,
@@ -56,8 +58,6 @@ const COMPATIBILITY: Record<ICapacity['kind'], ecs.Compatibility> = {
 };
 /** Writable while the root file system is not; the image declares it a volume, so it keeps its sticky world-writable mode. */
 const SCRATCH_DIRECTORY = '/tmp';
-/** Where the machine's model cache appears, shared by all replicas there: what lies in it is named by digest. */
-const CACHE_DIRECTORY = '/var/cache/slipway';
 
 /** One replica as ECS runs it: the plan, translated. */
 export function createTaskDefinition(scope: Construct, input: TaskDefinitionInput): ecs.TaskDefinition {
@@ -130,15 +130,16 @@ function addServer(
   common: CommonOptions,
   input: TaskDefinitionInput,
 ): ecs.ContainerDefinition {
-  const { plan, capacity, models } = input;
+  const { capacity, models } = input;
+  const isCached = capacity.modelCache === true;
+  const plan = isCached ? withCacheFolder(input.plan) : input.plan;
   const { lifecycle, resources } = plan;
-  const isCached = capacity.modelCachePath !== undefined;
   const server = taskDefinition.addContainer('server', {
     ...common,
     ...cpuBesideOthers(input),
     memoryLimitMiB: resources.memoryMiB - resources.companions.memoryMiB,
     ...(resources.gpuCount > 0 ? { gpuCount: resources.gpuCount } : {}),
-    environment: serverEnvironment(scope, { ...input, ...(isCached ? { cacheDirectory: CACHE_DIRECTORY } : {}) }),
+    environment: serverEnvironment(scope, { ...input, plan, ...(isCached ? { cacheDirectory: CACHE_FOLDER } : {}) }),
     ...(input.secrets === undefined ? {} : { secrets: { ...input.secrets } }),
     dockerLabels: modelAnnotations(plan, { ...PLAIN, models }),
     portMappings: portMappings(plan, input.serviceConnect ?? false),
@@ -153,10 +154,26 @@ function addServer(
     logging: logTo(input, plan.name),
   });
   if (isCached) {
-    taskDefinition.addVolume({ name: 'model-cache', host: { sourcePath: capacity.modelCachePath } });
-    server.addMountPoints({ sourceVolume: 'model-cache', containerPath: CACHE_DIRECTORY, readOnly: false });
+    const name = cacheVolumeName(scope, plan);
+    taskDefinition.addVolume({
+      name,
+      dockerVolumeConfiguration: { scope: ecs.Scope.SHARED, autoprovision: true, driver: 'local' },
+    });
+    server.addMountPoints({ sourceVolume: name, containerPath: CACHE_FOLDER, readOnly: false });
   }
   return server;
+}
+
+// In an image without the folder, the volume would be root's.
+function withCacheFolder(plan: InferenceServicePlan): InferenceServicePlan {
+  return { ...plan, contract: Math.max(plan.contract, CACHE_FOLDER_CONTRACT) };
+}
+
+// A shared volume is found by its name, by whoever names it: replicas of all services have one user, and who could write
+// what another one loads would be that other one. The stack's id is unique, and within a stack the service's name in its cluster.
+function cacheVolumeName(scope: Construct, { name }: InferenceServicePlan): string {
+  const uniqueId = Fn.select(2, Fn.split('/', Stack.of(scope).stackId));
+  return Fn.join('-', ['slipway-models', name, uniqueId]);
 }
 
 // Shares of the CPU, for when there is not enough of it. A container that names none has next to none beside one that does.

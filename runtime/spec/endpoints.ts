@@ -30,6 +30,10 @@ export const GRPC_READY_PATH = '/AWS.ALB/healthcheck';
 export const CONTAINER_USER = 10001;
 /** Where steps of a pipeline find the files of a model: a folder of the container's scratch space. */
 export const SOURCE_FOLDER = '/tmp/source';
+/** A folder of the image's user alone, in whose place a volume for downloaded models may be put. */
+export const CACHE_FOLDER = '/var/cache/slipway';
+/** First contract whose images have it. */
+export const CACHE_FOLDER_CONTRACT = 2;
 
 /** What the container health check executes: no shell is needed. Exit 0 while `/livez` answers 200. */
 export const HEALTH_COMMAND = ['node', '/app/healthcheck.mjs'] as const;
@@ -37,7 +41,8 @@ export const HEALTH_COMMAND = ['node', '/app/healthcheck.mjs'] as const;
 /**
  * The contract between a deployment and the image: the environment variables, ports and paths. A server refuses a
  * higher number than its own in one sentence, and still reads the one below.
- * 2: a model reference may hold its folder's manifest to a digest, which an older server would not look at.
+ * 2: a model reference may hold its folder's manifest to a digest, which an older server would not look at; there is a
+ * folder for a volume of models.
  */
 export const CONTRACT = 2;
 

@@ -1,7 +1,17 @@
 export { CLOUDS, type Cloud } from './clouds';
 export { ELEMENT_BYTES, isDatatype, type Datatype } from './datatypes';
 export { DEFAULTS, MAX_OPSETS, SIZING } from './defaults';
-export { CONTAINER_USER, CONTRACT, HEALTH_COMMAND, LABELS, PATHS, PORTS, SOURCE_FOLDER } from './endpoints';
+export {
+  CACHE_FOLDER,
+  CACHE_FOLDER_CONTRACT,
+  CONTAINER_USER,
+  CONTRACT,
+  HEALTH_COMMAND,
+  LABELS,
+  PATHS,
+  PORTS,
+  SOURCE_FOLDER,
+} from './endpoints';
 export {
   containerEnvironment,
   ENVIRONMENT,
@@ -22,16 +32,19 @@ export {
   type ModelPlan,
   type RolloutPlan,
 } from './inference-service-plan';
-export type {
+export {
   CapacityKind,
-  CompanionSpec,
-  EngineServiceSpec,
   ExecutionProvider,
-  InferenceServiceSpec,
-  ModelSpec,
+  ModelDelivery,
   Preset,
   ScalingMetricsSource,
   WakeSource,
+  type CompanionSpec,
+  type EngineServiceSpec,
+  type InferenceServiceSpec,
+  type MachineFacts,
+  type ModelSpec,
+  type ServiceChoices,
 } from './inference-service-spec';
 export {
   INSTANCE_CATALOG,

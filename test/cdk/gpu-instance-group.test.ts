@@ -330,10 +330,25 @@ test('a group of another app is a name and what replicas must fit', () => {
   expect(group).toMatchObject({ kind: 'instances', instanceTypes: ['g6.xlarge'], maxMachines: 8, spot: false });
   expect(group.strategy).toEqual([{ capacityProvider: 'l4', weight: 1 }]);
   expect(group.cluster).toBeUndefined();
+  expect(group.modelCache).toBe(false);
   expect(GpuInstanceGroup.isGpuInstanceGroup(group)).toBe(false);
   expect(() =>
     GpuInstanceGroup.fromCapacityProvider(newStack(), 'Theirs', { capacityProviderName: 'l4', instanceTypes: ['l4'] }),
   ).toThrow("UNKNOWN_INSTANCE_TYPE instanceTypes[0]: got 'l4'");
+});
+
+test('a group of another app may keep models, but for managed instances, which have no volumes of Docker', () => {
+  const keeping = (managedInstances: boolean) =>
+    GpuInstanceGroup.fromCapacityProvider(newStack(), 'Theirs', {
+      capacityProviderName: 'l4',
+      instanceTypes: ['g6.xlarge'],
+      modelCache: true,
+      managedInstances,
+    });
+  expect(keeping(false).modelCache).toBe(true);
+  expect(() => keeping(true)).toThrow(
+    'MODEL_CACHE_UNSUPPORTED modelCache: managed instances take no volumes of Docker',
+  );
 });
 
 test('a group is recognized, whichever copy of the package made it', () => {

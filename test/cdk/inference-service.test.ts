@@ -11,6 +11,7 @@ import { MANIFEST_SCHEMA, readEnvironment, serializeManifest, type InferenceServ
 import { GpuInstanceGroup, InferenceService, Model, ModelBucket, type InferenceServiceProps } from 'slipway/cdk';
 import { expect, test } from 'vitest';
 import { embeddedMetrics } from '../../runtime/server/cloudwatch-publisher';
+import { addGroup } from './support/machines';
 import {
   describeWithAndWithoutFlags,
   DIGITS,
@@ -25,6 +26,9 @@ import {
   resourcesOf,
   theOnly,
 } from './support/stacks';
+
+// What is the stack's alone, whatever it and others are called.
+const OF_THE_STACK = { 'Fn::Select': [2, { 'Fn::Split': ['/', { Ref: 'AWS::StackId' }] }] };
 
 interface Deployed {
   readonly template: Template;
@@ -57,17 +61,19 @@ describeWithAndWithoutFlags('InferenceService', (newStack) => {
       const deployed = deploy();
       const container = containerOf(deployed);
       expect(container.ReadonlyRootFilesystem).toBe(true);
-      const scratch = { ContainerPath: '/tmp', SourceVolume: 'scratch', ReadOnly: false };
-      const cache = { ContainerPath: '/var/cache/slipway', SourceVolume: 'model-cache', ReadOnly: false };
-      expect(container.MountPoints).toEqual(deploy === onGpu ? [cache, scratch] : [scratch]);
       const { Volumes } = theOnly(deployed.template, 'AWS::ECS::TaskDefinition').Properties;
-      expect(Volumes.map(({ Name, Host }: any) => [Name, Host])).toEqual(
+      const cacheName = { 'Fn::Join': ['-', ['slipway-models-digits', OF_THE_STACK]] };
+      const scratch = { ContainerPath: '/tmp', SourceVolume: 'scratch', ReadOnly: false };
+      const cache = { ContainerPath: '/var/cache/slipway', SourceVolume: cacheName, ReadOnly: false };
+      expect(container.MountPoints).toEqual(deploy === onGpu ? [cache, scratch] : [scratch]);
+      const shared = { Scope: 'shared', Autoprovision: true, Driver: 'local' };
+      expect(Volumes).toEqual(
         deploy === onGpu
           ? [
-              ['model-cache', { SourcePath: '/mnt/slipway/models' }],
-              ['scratch', undefined],
+              { Name: cacheName, DockerVolumeConfiguration: shared },
+              { Name: 'scratch', DockerVolumeConfiguration: { Scope: 'task', Driver: 'local' } },
             ]
-          : [['scratch', undefined]],
+          : [{ Name: 'scratch' }],
       );
       expect(environmentOf(deployed.template)['SLIPWAY_CACHE_DIRECTORY']).toBe(
         deploy === onGpu ? '/var/cache/slipway' : undefined,
@@ -177,7 +183,7 @@ describeWithAndWithoutFlags('InferenceService', (newStack) => {
       });
       const { lifecycle, resources } = deployed.plan;
       expect(settings).toMatchObject({
-        contract: deployed.plan.contract,
+        contract: deploy === onGpu ? 2 : deployed.plan.contract,
         executionProvider: deployed.plan.executionProvider,
         intraOpThreads: resources.intraOpThreads,
         startupBudgetSeconds: lifecycle.startupBudgetSeconds,
@@ -306,10 +312,31 @@ describeWithAndWithoutFlags('InferenceService', (newStack) => {
       const deployed = deploy();
       expect(containerOf(deployed).DockerLabels).toEqual({
         'slipway.dev/models': deployed.plan.modelsRevision,
-        'slipway.dev/contract': '1',
+        // An image of contract 1 has no folder in which its user may keep models.
+        'slipway.dev/contract': deploy === onGpu ? '2' : '1',
       });
     });
   }
+
+  test('a machine keeps the models of services apart: the volume of each is named after it and its stack', () => {
+    const stack = newStack();
+    const cluster = newCluster(stack);
+    const capacity = addGroup(stack, { cluster });
+    const props = { cluster, capacity, image: imageByDigest(stack), plaintextInsideVpc: true } as const;
+    for (const id of ['Digits', 'Letters']) {
+      new InferenceService(stack, id, { ...props, models: [Model.fromAsset(DIGITS)] });
+    }
+    const tasks = resourcesOf(Template.fromStack(stack), 'AWS::ECS::TaskDefinition').map(({ Properties }) => ({
+      shared: Properties.Volumes.filter(({ DockerVolumeConfiguration: each }: any) => each.Scope === 'shared'),
+      host: Properties.Volumes.filter(({ Host }: any) => Host !== undefined),
+      mounted: Properties.ContainerDefinitions[0].MountPoints,
+    }));
+    expect(tasks.map(({ shared, host }) => [shared.map(({ Name }: any) => Name), host])).toEqual([
+      [[{ 'Fn::Join': ['-', ['slipway-models-digits', OF_THE_STACK]] }], []],
+      [[{ 'Fn::Join': ['-', ['slipway-models-letters', OF_THE_STACK]] }], []],
+    ]);
+    for (const { shared, mounted } of tasks) expect(mounted[0].SourceVolume).toEqual(shared[0].Name);
+  });
 
   test('on Fargate a replica has the size of the plan', () => {
     const { template, plan } = onFargate({ vcpu: 2, memoryMiB: 5120 });

@@ -62,10 +62,10 @@ describeWithAndWithoutFlags('user data', (newStack) => {
   });
 });
 
-test('a service is told of the folder where there is one', () => {
-  expect(addGroup(newStack()).modelCachePath).toBe('/mnt/slipway/models');
-  expect(addGroup(newStack(), { modelCache: false }).modelCachePath).toBeUndefined();
-  expect(addGroup(newStack(), { machineImage: BOTTLEROCKET }).modelCachePath).toBeUndefined();
+test('a service is told whether machines keep models', () => {
+  expect(addGroup(newStack()).modelCache).toBe(true);
+  expect(addGroup(newStack(), { modelCache: false }).modelCache).toBe(false);
+  expect(addGroup(newStack(), { machineImage: BOTTLEROCKET }).modelCache).toBe(false);
 });
 
 test('Bottlerocket cannot mount disks', () => {
@@ -105,23 +105,23 @@ describe('the script that mounts the disks, run with disks that are not there', 
   beforeEach(() => {
     for (const file of [mounted, join(folder, 'mdadm')]) rmSync(file, { force: true });
     if (!existsSync(join(folder, 'awk'))) symlinkSync(toolOnPath('awk')!, join(folder, 'awk'));
-    for (const name of ['mkdir', 'install', 'mkfs.xfs']) tool(name);
+    for (const name of ['mkdir', 'chmod', 'mkfs.xfs']) tool(name);
     tool('mountpoint', `[ -e '${mounted}' ]`);
     tool('mount', `: > '${mounted}'`);
   });
 
   const FORMAT = 'mkfs.xfs -q -f -K';
-  const MOUNT = 'mount -o noatime,nodev,nosuid,noexec';
-  const HAND_OVER = 'install -d -o 10001 -g 10001 -m 0700 /mnt/slipway/models';
+  const MOUNT = 'mount -o noatime,nodev,nosuid';
+  const CLOSE = 'chmod 0701 /var/lib/docker/volumes';
 
-  test('one disk is formatted, mounted without programs or devices, and handed to the user of the image', () => {
+  test('one disk is formatted, mounted without devices where Docker has its volumes, and nobody but root looks into it', () => {
     expect(boot(['/dev/nvme1n1'])).toEqual([
-      'mkdir -p /mnt/slipway',
-      'mountpoint -q /mnt/slipway',
+      'mkdir -p /var/lib/docker/volumes',
+      'mountpoint -q /var/lib/docker/volumes',
       'lsblk -dnpo NAME,MODEL',
       `${FORMAT} /dev/nvme1n1`,
-      `${MOUNT} /dev/nvme1n1 /mnt/slipway`,
-      HAND_OVER,
+      `${MOUNT} /dev/nvme1n1 /var/lib/docker/volumes`,
+      CLOSE,
     ]);
   });
 
@@ -133,7 +133,7 @@ describe('the script that mounts the disks, run with disks that are not there', 
 
   test('run twice in one boot it keeps what is there', () => {
     boot(['/dev/nvme1n1']);
-    expect(boot(['/dev/nvme1n1'])).toEqual(['mkdir -p /mnt/slipway', 'mountpoint -q /mnt/slipway', HAND_OVER]);
+    expect(boot(['/dev/nvme1n1'])).toEqual(['mkdir -p /var/lib/docker/volumes', 'mountpoint -q /var/lib/docker/volumes', CLOSE]);
   });
 
   test('several disks become one where the machine can do that', () => {
@@ -142,23 +142,23 @@ describe('the script that mounts the disks, run with disks that are not there', 
     expect(calls).toContain(
       'mdadm --create /dev/md0 --run --force --level=0 --raid-devices=2 /dev/nvme1n1 /dev/nvme2n1',
     );
-    expect(calls).toContain(`${MOUNT} /dev/md0 /mnt/slipway`);
+    expect(calls).toContain(`${MOUNT} /dev/md0 /var/lib/docker/volumes`);
   });
 
   test('where it cannot, or does not succeed, the first disk will do', () => {
-    expect(boot(['/dev/nvme1n1', '/dev/nvme2n1'])).toContain(`${MOUNT} /dev/nvme1n1 /mnt/slipway`);
+    expect(boot(['/dev/nvme1n1', '/dev/nvme2n1'])).toContain(`${MOUNT} /dev/nvme1n1 /var/lib/docker/volumes`);
     rmSync(mounted);
     tool('mdadm', '[ "$1" != --create ]');
-    expect(boot(['/dev/nvme1n1', '/dev/nvme2n1'])).toContain(`${MOUNT} /dev/nvme1n1 /mnt/slipway`);
+    expect(boot(['/dev/nvme1n1', '/dev/nvme2n1'])).toContain(`${MOUNT} /dev/nvme1n1 /var/lib/docker/volumes`);
   });
 
-  test('without a disk, or with one that cannot be formatted, replicas find the folder all the same', () => {
+  test('without a disk, or with one that cannot be formatted, volumes lie where they lay', () => {
     const without = boot([]);
-    expect(without.at(-1)).toBe(HAND_OVER);
+    expect(without.at(-1)).toBe(CLOSE);
     expect(without.join('\n')).not.toContain('mkfs');
     tool('mkfs.xfs', 'exit 1');
     const broken = boot(['/dev/nvme1n1']);
-    expect(broken.at(-1)).toBe(HAND_OVER);
+    expect(broken.at(-1)).toBe(CLOSE);
     expect(broken.join('\n')).not.toContain(MOUNT);
   });
 });

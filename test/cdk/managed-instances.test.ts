@@ -140,7 +140,7 @@ test('a service places its replicas by the name of the provider, which orders al
   const group = addGroup(stack, { capacity: Capacity.managedInstances(TYPES) });
   expect(group.strategy).toEqual([{ capacityProvider: group.capacityProviderName, weight: 1 }]);
   expect(group.mustOutlive).toBeUndefined();
-  expect(group.modelCachePath).toBeUndefined();
+  expect(group.modelCache).toBe(false);
 });
 
 test('what ECS decides by itself needs no note of a quota and no pinned image', () => {

@@ -132,7 +132,7 @@ test.each([
   ['facts.groups.l4.instanceTypes', { groups: { l4: { ...group, instanceTypes: [] } } }],
   ['facts.groups.l4.maxMachines', { groups: { l4: { ...group, maxMachines: -1 } } }],
   ['facts.groups.l4.spot', { groups: { l4: { ...group, spot: undefined } } }],
-  ['facts.groups.l4.modelCachePath', { groups: { l4: { ...group, modelCachePath: 7 } } }],
+  ['facts.groups.l4.modelCache', { groups: { l4: { ...group, modelCache: 'yes' } } }],
 ])('%s is refused as in %o', (path, change) => {
   expect(join_({ ...FACTS, ...change })).toThrow(`PLATFORM_FACTS_INVALID ${path}: `);
 });

@@ -110,6 +110,7 @@ describe('the CPU image', () => {
         group: CONTAINER_USER,
         shells: [],
         writingToApp: 'EROFS',
+        cacheFolder: [CONTAINER_USER, CONTAINER_USER, 0o40700],
         // With telemetry, onnxruntime leaves .cache/Microsoft, .ses and a log here and opens a connection.
         strayFiles: [],
         outgoingConnections: [],
@@ -274,6 +275,7 @@ describe('the CPU image', () => {
 function factsInside(): void {
   const fs = process.getBuiltinModule('node:fs');
   const modules = '/app/node_modules';
+  const cacheFolder = fs.statSync('/var/cache/slipway');
   const writing = (): string => {
     try {
       fs.writeFileSync('/app/probe', '');
@@ -297,6 +299,7 @@ function factsInside(): void {
     JSON.stringify({
       user: process.getuid!(),
       group: process.getgid!(),
+      cacheFolder: [cacheFolder.uid, cacheFolder.gid, cacheFolder.mode],
       shells: ['/bin/sh', '/bin/bash', '/usr/bin/sh', '/bin/busybox'].filter((shell) => fs.existsSync(shell)),
       writingToApp: writing(),
       strayFiles: fs.readdirSync('/tmp').filter((name) => name !== 'slipway'),

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { CONTAINER_USER, CONTRACT, HEALTH_COMMAND, PORTS } from '../../runtime/spec/endpoints';
+import { CACHE_FOLDER, CONTAINER_USER, CONTRACT, HEALTH_COMMAND, PORTS } from '../../runtime/spec/endpoints';
 
 const CONTAINERS = path.resolve(__dirname, '../../containers');
 
@@ -41,6 +41,12 @@ describe.each(['cpu', 'cuda'])('the %s Dockerfile', (variant) => {
     expect(stage).toContain('STOPSIGNAL SIGTERM');
     expect(stage.find((line) => line.startsWith('LABEL '))).toContain(`dev.slipway.contract="${CONTRACT}"`);
     expect(stage.find((line) => line.startsWith('ENV '))).toContain('ORT_DISABLE_TELEMETRY=1');
+  });
+
+  test('has a folder of its user alone, whose owner a volume of models takes over', () => {
+    expect(dockerfile).toContain(`RUN mkdir -p -m 0700 cache/${path.basename(CACHE_FOLDER)}\n`);
+    const owner = `--chown=${CONTAINER_USER}:${CONTAINER_USER}`;
+    expect(stage).toContain(`COPY --from=modules ${owner} /build/cache ${path.dirname(CACHE_FOLDER)}`);
   });
 
   test('runs no install script of a package', () => {

@@ -236,9 +236,30 @@ export const MUTANTS = [
   {
     name: 'models are fetched anew for every replica of a machine',
     file: 'cdk/task-definition.ts',
-    find: '  const isCached = capacity.modelCachePath !== undefined;\n',
+    find: '  const isCached = capacity.modelCache === true;\n',
     replace: '  const isCached = false as boolean;\n',
     test: { file: INFERENCE, name: `on GPU machines ${SCRATCH}` },
+  },
+  {
+    name: 'services of one name in two stacks share the models of a machine',
+    file: 'cdk/task-definition.ts',
+    find: "  return Fn.join('-', ['slipway-models', name, uniqueId]);",
+    replace: "  return uniqueId === '' ? '' : `slipway-models-${name}`;",
+    test: { file: INFERENCE, name: 'a machine keeps the models of services apart' },
+  },
+  {
+    name: 'services of one stack share the models of a machine',
+    file: 'cdk/task-definition.ts',
+    find: "  return Fn.join('-', ['slipway-models', name, uniqueId]);\n",
+    replace: "  return Fn.join('-', ['slipway-models', name.slice(0, 0), uniqueId]);\n",
+    test: { file: INFERENCE, name: 'a machine keeps the models of services apart' },
+  },
+  {
+    name: 'models are kept in a volume that an older image gives to root',
+    file: 'cdk/task-definition.ts',
+    find: '  const plan = isCached ? withCacheFolder(input.plan) : input.plan;\n',
+    replace: '  const { plan } = input;\n  void withCacheFolder;\n',
+    test: { file: INFERENCE, name: 'on GPU machines a container says which models it serves and by which contract' },
   },
   {
     name: 'ECS is told another environment than Kubernetes',
