@@ -24,7 +24,7 @@ export { InferencePlatform, type InferencePlatformProps, type PlatformGroupProps
 export { InferenceTags, type InferenceTagsProps } from './inference-tags';
 export { Auth, type JwtOptions, type LoadBalancerJwtOptions, type OidcOptions, type ReplicaJwtOptions } from './auth';
 export { Exposure, type PublicExposureOptions } from './exposure';
-export type { IInferenceService, InferenceServiceAttributes } from './imported-service';
+export type { IInferenceService, InferenceServiceAttributes, PlatformServiceOptions } from './imported-service';
 export { InferenceService } from './inference-service';
 export type { InferenceServiceProps } from './inference-service-props';
 export type { ModelSource } from '../runtime/onnx/resolve-model';

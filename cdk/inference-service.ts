@@ -17,6 +17,7 @@ import {
   serviceOfPlatform,
   type IInferenceService,
   type InferenceServiceAttributes,
+  type PlatformServiceOptions,
 } from './imported-service';
 import type { InferenceServiceProps } from './inference-service-props';
 import { bindModels, type BoundModels } from './model-rights';
@@ -71,14 +72,18 @@ export class InferenceService extends BalancedService implements IInferenceServi
     return new ImportedService(scope, id, attributes);
   }
 
-  /** A service of a platform, by its name there: how it is reached comes from the parameters that it published. */
+  /**
+   * A service of a platform, by its name there: how it is reached comes from the parameters that it published.
+   * @throws SpecError LISTENER_CHOICE when the app has the service and `loadBalancer` says what it is not.
+   */
   static fromPlatform(
     scope: Construct,
     id: string,
     platform: IInferencePlatform,
     serviceName: string,
+    options: PlatformServiceOptions = {},
   ): IInferenceService {
-    return serviceOfPlatform(scope, id, platform, serviceName);
+    return serviceOfPlatform(scope, id, platform, serviceName, options);
   }
 
   readonly plan: InferenceServicePlan;

@@ -3,14 +3,14 @@ import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import type * as ecs from 'aws-cdk-lib/aws-ecs';
 import type * as kms from 'aws-cdk-lib/aws-kms';
 import * as logs from 'aws-cdk-lib/aws-logs';
-import type { Construct } from 'constructs';
+import type { Construct, IConstruct } from 'constructs';
 import {
   SpecError,
   type EngineServiceSpec,
   type InferenceServicePlan,
   type InferenceServiceSpec,
 } from '../runtime/spec';
-import { claim } from './app-registry';
+import { claim, ownerOf } from './app-registry';
 import { FARGATE_CAPACITY, type ICapacity } from './capacity';
 import { clusterKey } from './cluster-key';
 import { kebabCase } from './kebab-case';
@@ -73,7 +73,7 @@ export function createSecurityGroup(
 
 // Cluster and name are the dimensions of the scaling signal: two services of one name would scale on each other's load.
 export function claimServiceName(service: Construct, cluster: ecs.ICluster, name: string): void {
-  const taken = claim(service, 'service', `${clusterKey(cluster)}\n${name}`);
+  const taken = claim(service, 'service', serviceKey(cluster, name));
   if (taken === undefined) return;
   const error = new SpecError(
     'NAME_TAKEN',
@@ -81,4 +81,13 @@ export function claimServiceName(service: Construct, cluster: ecs.ICluster, name
     `'${name}' is the name of '${taken.node.path}' in the same cluster; give one of them another`,
   );
   service.node.addValidation({ validate: () => [error.message] });
+}
+
+/** The service of the app that has a name in a cluster, where it is made already. */
+export function serviceNamed(scope: Construct, cluster: ecs.ICluster, name: string): IConstruct | undefined {
+  return ownerOf(scope, 'service', serviceKey(cluster, name));
+}
+
+function serviceKey(cluster: ecs.ICluster, name: string): string {
+  return `${clusterKey(cluster)}\n${name}`;
 }

@@ -287,6 +287,74 @@ test('services of two teams call each other by name, in the namespace of the pla
   }
 });
 
+describe('a service without a load balancer', () => {
+  const { facts } = newGpuPlatform(newApp(), { namespace: 'inference' });
+
+  function addUnbalanced(app: App): Stack {
+    const { team, platform } = newTeam(app, { facts });
+    new InferenceService(team, 'Digits', {
+      platform,
+      loadBalancer: false,
+      serviceConnect: { dnsName: 'figures' },
+      image: imageByDigest(team),
+      models: [Model.fromAsset(DIGITS)],
+    });
+    return team;
+  }
+
+  test('is found by another team, whose callers its replicas let in and not the load balancer', () => {
+    const theirs = Template.fromStack(addUnbalanced(newApp()));
+    const parameters = resourcesOf(theirs, 'AWS::SSM::Parameter').map(({ Properties }) => Properties);
+    expect(parameters.map(({ Name }) => Name).sort()).toEqual(
+      ['connect-url', 'ecs-service', 'security-group'].map((name) => `/slipway/main/services/digits/${name}`),
+    );
+    const [group] = theOnly(theirs, 'AWS::ECS::Service').Properties.NetworkConfiguration.AwsvpcConfiguration
+      .SecurityGroups;
+    expect(parameters.find(({ Name }) => Name.endsWith('/security-group'))!.Value).toEqual(group);
+    expect(parameters.find(({ Name }) => Name.endsWith('/connect-url'))!.Value).toBe('http://figures:8080');
+
+    const { team, platform } = newTeam(newApp(), { facts, id: 'Caller' });
+    const found = InferenceService.fromPlatform(team, 'Digits', platform, 'digits', { loadBalancer: false });
+    const client = new ec2.SecurityGroup(team, 'Client', { vpc: platform.vpc, allowAllOutbound: false });
+    found.connections.allowDefaultPortFrom(client);
+    const template = Template.fromStack(team);
+    const parameterOf = (reference: { readonly Ref: string }): string =>
+      (template.findParameters(reference.Ref)[reference.Ref] as Parameter).Default!;
+    const ingress = theOnly(template, 'AWS::EC2::SecurityGroupIngress').Properties;
+    const egress = theOnly(template, 'AWS::EC2::SecurityGroupEgress').Properties;
+    expect(parameterOf(ingress.GroupId)).toBe('/slipway/main/services/digits/security-group');
+    expect(parameterOf(egress.DestinationSecurityGroupId)).toBe('/slipway/main/services/digits/security-group');
+    for (const rule of [ingress, egress]) expect(rule).toMatchObject({ FromPort: 8080, ToPort: 8080 });
+    expect(parameterOf(team.resolve(found.url))).toBe('/slipway/main/services/digits/connect-url');
+    expect(lookedUp(template).map(({ Default }) => Default)).not.toContain(
+      '/slipway/main/load-balancer-security-group',
+    );
+  });
+
+  test('is not taken for one that is behind the listener, nor the other way round', () => {
+    const app = newApp();
+    const of = (name: string, loadBalancer?: boolean) => () =>
+      InferenceService.fromPlatform(
+        caller.team,
+        `${name}${String(loadBalancer)}`,
+        caller.platform,
+        name,
+        loadBalancer === undefined ? {} : { loadBalancer },
+      );
+    addUnbalanced(app);
+    const { team, platform } = newTeam(app, { facts, id: 'Sharing' });
+    addSharedService(team, platform, { id: 'Shared', priority: 10 });
+    const caller = newTeam(app, { facts, id: 'Caller' });
+    expect(of('digits')).toThrow(
+      "LISTENER_CHOICE loadBalancer: 'digits' has no load balancer: its replicas let callers in; write { loadBalancer: false }",
+    );
+    expect(of('shared', false)).toThrow(
+      "LISTENER_CHOICE loadBalancer: 'shared' is behind the platform's listener; leave loadBalancer out",
+    );
+    for (const known of [of('digits', false), of('shared'), of('elsewhere')]) expect(known).not.toThrow();
+  });
+});
+
 test('a service beside the platform is created after the association of its machines with the cluster', () => {
   const made = newGpuPlatform(newApp());
   addService(Stack.of(made), made);

@@ -4,6 +4,13 @@ const CROSS_APP = 'test/cdk/cross-app.test.ts';
 
 export const MUTANTS = [
   {
+    name: 'platform: who calls a service without a load balancer is let into the load balancer',
+    file: 'cdk/imported-service.ts',
+    find: '  const { securityGroup, port } = loadBalancer\n',
+    replace: '  const { securityGroup, port } = loadBalancer || platform !== undefined\n',
+    test: { file: CROSS_APP, name: 'whose callers its replicas let in and not the load balancer' },
+  },
+  {
     name: 'platform: the shared load balancer faces the internet',
     file: 'cdk/shared-listener.ts',
     find: 'internetFacing: exposure.isPublic,',
