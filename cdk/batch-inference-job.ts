@@ -36,6 +36,7 @@ export interface BatchInferenceJobProps extends Pick<
   | 'startupBudgetSeconds'
   | 'downloadMiBPerSecond'
   | 'requestDeadlineSeconds'
+  | 'hooks'
   | 'queueDepthRows'
   | 'maxBodyMiB'
 > {
@@ -182,6 +183,7 @@ const WORDS: Readonly<Record<Word, true>> = {
   startupBudgetSeconds: true,
   downloadMiBPerSecond: true,
   requestDeadlineSeconds: true,
+  hooks: true,
   queueDepthRows: true,
   maxBodyMiB: true,
 };

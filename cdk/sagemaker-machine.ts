@@ -37,6 +37,7 @@ const WORDS: Readonly<Record<keyof SageMakerSpec, true>> = {
   downloadMiBPerSecond: true,
   requestDeadlineSeconds: true,
   stopTimeoutSeconds: true,
+  hooks: true,
   queueDepthRows: true,
   maxBodyMiB: true,
 };

@@ -147,6 +147,9 @@ function requestRows(spec: InferenceServiceSpec, plan: InferenceServicePlan): Ro
         given(author, reason),
       ];
     }),
+    ...(spec.hooks === undefined
+      ? []
+      : [['hooks', plan.hooks ? 'run' : 'not run', given(spec.hooks, '')] satisfies Row]),
     [
       'queue',
       rows(plan.queueDepthRows),

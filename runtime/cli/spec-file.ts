@@ -30,6 +30,7 @@ const FIELDS = {
   deregistrationLagSeconds: 'number',
   stopTimeoutSeconds: 'number',
   idleTimeoutSeconds: 'number',
+  hooks: 'boolean',
   queueDepthRows: 'number',
   maxBodyMiB: 'number',
 } as const satisfies Record<keyof InferenceServiceSpec, Kind>;

@@ -2,7 +2,14 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import type { OnnxModel } from '../onnx/read-onnx-model';
-import { checkConfiguration, readModelConfiguration, type ModelConfiguration } from '../spec/model-configuration';
+import {
+  checkConfiguration,
+  executorsOf,
+  readModelConfiguration,
+  type ModelConfiguration,
+} from '../spec/model-configuration';
+import { LIMITS } from '../spec/model-configuration/limits';
+import type { ExecutorCounts } from '../spec/model-facts';
 import { CONFIGURATION_FILES, HOOKS_FILE, MANIFEST_FILE, MODEL_FILE } from '../spec/model-repository';
 import { GOLDEN_FOLDER } from './golden-proof';
 import type { StoredFile } from './model-store';
@@ -17,6 +24,12 @@ export interface CompanionOptions {
   readonly labelsFile?: string;
 }
 
+export interface Companions {
+  readonly files: readonly StoredFile[];
+  /** What the configuration asks for, which a deployment has to have memory for. @default - it asks for nothing */
+  readonly executors?: ExecutorCounts;
+}
+
 /**
  * The files that lie in a version's folder beside the model because its publisher says so, checked against each other and
  * the model: what a server would refuse is refused here.
@@ -26,7 +39,7 @@ export interface CompanionOptions {
 export function readCompanions(
   model: Pick<OnnxModel, 'facts' | 'files'>,
   { name, source, configFile, hooksFile, labelsFile }: CompanionOptions & { name: string; source: string },
-): readonly StoredFile[] {
+): Companions {
   const config = configFile === undefined ? undefined : read(configFile);
   const text = config?.toString('utf8') ?? '';
   const configuration = configFile === undefined ? undefined : readModelConfiguration(text, configFile);
@@ -47,7 +60,8 @@ export function readCompanions(
     );
   }
   assertNoReservedNames(model, source, names);
-  return files;
+  const executors = configuration === undefined ? undefined : executorsOf(configuration);
+  return { files, ...(executors === undefined ? {} : { executors }) };
 }
 
 /** @throws PublishError CONFIGURATION_UNFIT for what is not the affair of one version, and for files that are not given. */
@@ -60,6 +74,10 @@ function assertPublishable(
   const { outputs, warmup, hooks, versionPolicy, versionLabels, weights, defaultModelFilename } = configuration;
   if (configuration.name !== undefined && configuration.name !== name) {
     throw unfit(file, `name must be the model's, '${name}', or left out; got '${configuration.name}'`);
+  }
+  const { all: executors } = executorsOf(configuration) ?? { all: 1 };
+  if (executors > LIMITS.executorsOfModel) {
+    throw unfit(file, `instance_group asks for ${executors} executors, at most ${LIMITS.executorsOfModel} are started`);
   }
   if (configuration.ensemble !== undefined) {
     throw unfit(file, 'an ensemble has no model file to publish; write its configuration into the model repository');

@@ -53,13 +53,13 @@ export async function publishModel(options: PublishOptions): Promise<PublishedMo
   const version = await chooseVersion(store, options);
   const proof = options.golden === false ? undefined : await makeGoldenProof(options.source, model.facts, options);
 
-  const files: StoredFile[] = [...model.files, ...companions, ...(proof?.files ?? [])];
+  const files: StoredFile[] = [...model.files, ...companions.files, ...(proof?.files ?? [])];
   const manifest: ModelManifest = {
     schema: MANIFEST_SCHEMA,
     name: options.name,
     version,
     files: files.map(({ path, bytes, sha256 }) => ({ path, bytes, sha256 })),
-    facts: model.facts,
+    facts: { ...model.facts, ...(companions.executors === undefined ? {} : { executors: companions.executors }) },
     ...(proof === undefined ? {} : { golden: proof.golden }),
   };
   const content = Buffer.from(serializeManifest(manifest));

@@ -1,6 +1,7 @@
 import type { ServerSettings } from '../spec/environment';
 import type { ExecutionProvider } from '../spec/inference-service-spec';
 import type { Accelerator, ModelConfiguration, SessionParameters } from '../spec/model-configuration';
+import { LIMITS } from '../spec/model-configuration/limits';
 import { intraOpThreadsFor } from './cpu-quota';
 import type { ExecutorKind, ExecutorOptions, ExecutorTuning } from './executor';
 import { ModelError } from './model-error';
@@ -60,8 +61,6 @@ interface Slot {
   readonly cudaDevice: number;
 }
 
-const MAX_EXECUTORS = 64;
-
 function planSlots(settings: Settings, configuration: ModelConfiguration | undefined): readonly Slot[] {
   const { executionProvider, cudaDevice } = settings;
   const groups = configuration?.instanceGroups ?? [];
@@ -76,8 +75,10 @@ function planSlots(settings: Settings, configuration: ModelConfiguration | undef
       new Array<Slot>(Math.max(1, count)).fill({ executionProvider: provider, cudaDevice: device }),
     );
   });
-  if (slots.length > MAX_EXECUTORS) {
-    throw new ModelError(`instance_group asks for ${slots.length} executors, at most ${MAX_EXECUTORS} are started`);
+  if (slots.length > LIMITS.executorsOfModel) {
+    throw new ModelError(
+      `instance_group asks for ${slots.length} executors, at most ${LIMITS.executorsOfModel} are started`,
+    );
   }
   return slots;
 }

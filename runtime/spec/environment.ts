@@ -449,7 +449,7 @@ export const ENVIRONMENT = {
     type: 'boolean',
     default: false,
     since: 1,
-    description: 'write saturation and seven more metrics to standard output in CloudWatch Embedded Metric Format',
+    description: 'write saturation and other metrics to standard output in CloudWatch Embedded Metric Format',
   },
   tracesEndpoint: {
     variable: 'SLIPWAY_TRACES_ENDPOINT',
@@ -581,6 +581,7 @@ export function containerEnvironment<S>(
       startupBudgetSeconds: lifecycle.startupBudgetSeconds,
       targetQueueSeconds: plan.scaling.targetQueueSeconds,
       serviceName: plan.name,
+      ...(plan.hooks ? { hooks: true } : {}),
       ...(refs.cloudwatchMetrics ? { cloudwatchMetrics: true } : {}),
     }),
     [ENVIRONMENT.models.variable]: modelReferences(plan.models, refs.models, refs),

@@ -47,6 +47,8 @@ export interface InferenceServicePlan {
   readonly permissions: readonly ModelPermission[];
   readonly ports: typeof PORTS;
   readonly paths: typeof PATHS;
+  /** Whether hooks that were published with models are run. */
+  readonly hooks: boolean;
   readonly queueDepthRows: number;
   readonly maxBodyMiB: number;
   /** What the bodies of all requests in flight may hold. */
@@ -79,6 +81,7 @@ export function planInferenceService(spec: EngineServiceSpec): InferenceServiceP
     permissions: planPermissions(models),
     ports: PORTS,
     paths: PATHS,
+    hooks: spec.hooks ?? false,
     queueDepthRows: integer('queueDepthRows', spec.queueDepthRows, defaultQueueDepth(models), 1, 1_000_000),
     maxBodyMiB: number('maxBodyMiB', spec.maxBodyMiB, DEFAULTS.maxBodyMiB, 0.001, 2_047),
     bodyMemoryMiB: planBodyMemory(resources),

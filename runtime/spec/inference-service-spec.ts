@@ -115,6 +115,14 @@ export interface InferenceServiceSpec {
   /** Idle timeout of the load balancer, 1 to 4000. @default - 60, or the request deadline + 5 where that is more */
   readonly idleTimeoutSeconds?: number;
 
+  /**
+   * Whether hooks that were published with models are run: code of the model's author, with the rights of the replica.
+   * Of a model whose files are known to have some, it must be said; false serves such a model bare, unless its
+   * configuration names the hooks, for then it is not ready.
+   * @default false
+   */
+  readonly hooks?: boolean;
+
   /** Rows one model may hold waiting before it answers 429. @default - four batches' worth */
   readonly queueDepthRows?: number;
   /** Largest request body. @default 64 */

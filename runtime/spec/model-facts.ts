@@ -23,6 +23,18 @@ export interface OpsetImport {
   readonly version: number;
 }
 
+/** Executors that a configuration asks for, where it does. */
+export interface ExecutorCounts {
+  /** Of one replica, all of them together. */
+  readonly all: number;
+  /** Most that run on one GPU, where the server has some. */
+  readonly perGpu: number;
+  /** Those that run on the CPU even so. */
+  readonly onCpu: number;
+  /** Whether some run on a GPU or not at all. */
+  readonly needGpu: boolean;
+}
+
 /**
  * What the planner needs to know about a model, read from its file without running it
  * (`readOnnxModel` in `slipway/runtime`) or from the manifest that `slipway model publish` wrote.
@@ -36,6 +48,8 @@ export interface ModelFacts {
   readonly weightBytes: number;
   /** Bytes of all files of the model: what a replica downloads. */
   readonly fileBytes: number;
+  /** What the configuration that was published with the model asks for. @default - it asks for nothing: the plan decides */
+  readonly executors?: ExecutorCounts;
 }
 
 /** One file of a model version; `path` is relative to the version's folder and uses forward slashes. */

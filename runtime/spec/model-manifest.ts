@@ -1,3 +1,4 @@
+import { LIMITS } from './model-configuration/limits';
 import { isDatatype, type Datatype } from './datatypes';
 import { SpecError } from './errors';
 import type { ModelFacts, ModelFile } from './model-facts';
@@ -96,6 +97,11 @@ export function parseManifest(text: string, source: string): ModelManifest {
     if (!isByteCount(facts[field])) refuse(`facts.${field}`, 'a whole number from 0 up', facts[field]);
   }
 
+  const executors = facts['executors'];
+  if (executors !== undefined && !isExecutorCounts(executors)) {
+    refuse('facts.executors', 'whole numbers all (1 to 64), perGpu and onCpu, and needGpu', executors);
+  }
+
   const golden = manifest['golden'];
   if (golden !== undefined) {
     if (!isRecord(golden)) return refuse('golden', 'an object', golden);
@@ -155,6 +161,14 @@ export function isSha256(value: unknown): value is string {
 
 function isByteCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function isExecutorCounts(value: unknown): boolean {
+  if (!isRecord(value)) return false;
+  const { all, perGpu, onCpu, needGpu } = value;
+  if (![all, perGpu, onCpu].every(isByteCount) || typeof needGpu !== 'boolean') return false;
+  const most = all as number;
+  return most >= 1 && most <= LIMITS.executorsOfModel && (perGpu as number) <= most && (onCpu as number) <= most;
 }
 
 function isDimension(value: unknown): boolean {

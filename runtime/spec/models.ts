@@ -27,6 +27,7 @@ export function planModels(spec: InferenceServiceSpec): readonly ModelPlan[] {
     return planModel(model, path);
   });
   assertFactsOrNumbers(spec);
+  assertHooksDecided(spec);
   return models;
 }
 
@@ -83,6 +84,23 @@ function domains(): string {
     .map((domain) => `'${domain || 'ai.onnx'}'`)
     .join(', ');
 }
+
+// A replica that ran them unasked would run a stranger's code, and one that did not would give other answers than were meant.
+function assertHooksDecided({ models, hooks }: InferenceServiceSpec): void {
+  if (hooks !== undefined) return;
+  for (const [i, { name, files = [] }] of models.entries()) {
+    const module = files.find(({ path }) => HOOKS_MODULE.test(path));
+    if (module === undefined) continue;
+    throw new SpecError(
+      'MODEL_HOOKS_UNDECIDED',
+      `models[${i}]`,
+      `'${name}' was published with hooks '${module.path}', code that would run with the rights of the replica; say hooks true to run it, or false to serve the model without it`,
+    );
+  }
+}
+
+/** As the publisher names them: beside the model, never in a folder. */
+const HOOKS_MODULE = /^[^/]+\.mjs$/;
 
 // Guessing any of these for an unknown file would be a promise we cannot keep.
 function assertFactsOrNumbers(spec: InferenceServiceSpec): void {

@@ -29,7 +29,7 @@ export interface ResourcesPlan {
   readonly ephemeralStorageMiB: number;
   /** What of it the containers beside the server take. */
   readonly companions: CompanionSpec;
-  /** Sessions per model. */
+  /** Sessions of a model whose published configuration asks for none. */
   readonly executors: number;
   /** Threads per session. */
   readonly intraOpThreads: number;
@@ -46,12 +46,14 @@ export function planResources(spec: EngineServiceSpec, models: readonly ModelPla
   const executionProvider = spec.executionProvider ?? ((spec.instanceTypes?.length ?? 0) > 0 ? 'cuda' : 'cpu');
   const onGpu = executionProvider !== 'cpu';
   const gpuCount = planGpuCount(spec, executionProvider);
+  if (!onGpu) assertNoGpuNeeded(models);
   const capacity = spec.capacity ?? (onGpu || (spec.instanceTypes?.length ?? 0) > 0 ? 'instances' : 'fargate');
   if (capacity === 'fargate') assertFargateCanRun(spec, executionProvider, gpuCount);
 
   const executors = 1;
   const companions = planCompanions(spec);
   const needs = memoryNeeds(models, onGpu, executors, companions);
+  const { who: _inMessages, ...needed } = needs;
   const common = {
     executionProvider,
     capacity,
@@ -60,10 +62,10 @@ export function planResources(spec: EngineServiceSpec, models: readonly ModelPla
     ephemeralStorageMiB: ephemeralStorage(models),
     companions,
     executors,
-    ...needs,
+    ...needed,
   };
   if (capacity === 'fargate') {
-    const size = planFargateSize(spec, needs.neededMemoryMiB, companions);
+    const size = planFargateSize(spec, needs, companions);
     return { ...common, instanceTypes: [], ...size, intraOpThreads: threads(size.vcpu - companions.vcpu, executors) };
   }
   const instanceTypes = planInstanceTypes(spec, gpuCount, needs);
@@ -98,6 +100,16 @@ function planGpuCount(spec: InferenceServiceSpec, executionProvider: ExecutionPr
   return gpuCount;
 }
 
+function assertNoGpuNeeded(models: readonly ModelPlan[]): void {
+  const model = models.find(({ facts }) => facts?.executors?.needGpu === true);
+  if (model === undefined) return;
+  throw new SpecError(
+    'GPU_WITHOUT_CUDA',
+    'executionProvider',
+    `the configuration published with '${model.name}' has an instance_group of KIND_GPU, got 'cpu'; set executionProvider 'cuda', or publish it with KIND_AUTO`,
+  );
+}
+
 function assertFargateCanRun(spec: InferenceServiceSpec, executionProvider: ExecutionProvider, gpuCount: number): void {
   if (gpuCount > 0) {
     throw new SpecError(
@@ -116,7 +128,9 @@ function assertFargateCanRun(spec: InferenceServiceSpec, executionProvider: Exec
 }
 
 interface MemoryNeeds {
-  readonly neededMemoryMiB?: number;
+  /** Who needs it, in messages. */
+  readonly who: string;
+  readonly neededMemoryMiB?: number | undefined;
   readonly neededGpuMemoryMiB?: number;
 }
 
@@ -126,30 +140,43 @@ function memoryNeeds(
   executors: number,
   companions: CompanionSpec,
 ): MemoryNeeds {
-  let sessionBytes = 0;
+  let cpuSessionBytes = 0;
+  let gpuSessionBytes = 0;
+  let passingBytes = 0;
   let tensorBytes = 0;
   for (const { facts, maxBatchSize } of models) {
-    if (facts === undefined) return {};
-    sessionBytes += facts.weightBytes * SIZING.sessionBytesPerWeightByte * executors;
+    if (facts === undefined) return { who: 'the models' };
+    const { all, perGpu, onCpu } = facts.executors ?? { all: executors, perGpu: executors, onCpu: 0 };
+    const sessionBytes = facts.weightBytes * SIZING.sessionBytesPerWeightByte;
+    cpuSessionBytes += sessionBytes * (onGpu ? onCpu : all);
+    gpuSessionBytes += sessionBytes * perGpu;
+    // The weights pass through host memory once, on their way to the GPU.
+    passingBytes += facts.weightBytes * (all - onCpu);
     const row = [...facts.inputs, ...facts.outputs].reduce((bytes, tensor) => bytes + rowBytes(tensor), 0);
-    // One batch being run and the queue behind it.
-    tensorBytes += row * maxBatchSize * (1 + DEFAULTS.queuedBatches);
+    // The batches being run and the queue behind them.
+    tensorBytes += row * maxBatchSize * (all + DEFAULTS.queuedBatches);
   }
+  const who = whoNeeds(models);
   const withHeadroom = (bytes: number): number => (bytes * (1 + SIZING.headroom)) / MIB;
   const processesMiB = SIZING.serverMiB + companions.memoryMiB;
-  if (!onGpu) return { neededMemoryMiB: Math.ceil(processesMiB + withHeadroom(sessionBytes + tensorBytes)) };
+  if (!onGpu) return { who, neededMemoryMiB: Math.ceil(processesMiB + withHeadroom(cpuSessionBytes + tensorBytes)) };
   return {
-    // The weights pass through host memory once, on their way to the GPU.
-    neededMemoryMiB: Math.ceil(
-      processesMiB + withHeadroom(sessionBytes / SIZING.sessionBytesPerWeightByte + tensorBytes),
-    ),
-    neededGpuMemoryMiB: Math.ceil(SIZING.cudaContextMiB + withHeadroom(sessionBytes + tensorBytes)),
+    who,
+    neededMemoryMiB: Math.ceil(processesMiB + withHeadroom(cpuSessionBytes + passingBytes + tensorBytes)),
+    neededGpuMemoryMiB: Math.ceil(SIZING.cudaContextMiB + withHeadroom(gpuSessionBytes + tensorBytes)),
   };
+}
+
+// Sessions that somebody else asked for are the first thing to look at where a small model needs much.
+function whoNeeds(models: readonly ModelPlan[]): string {
+  const asking = models.find(({ facts }) => (facts?.executors?.all ?? 1) > 1);
+  if (asking === undefined) return 'the models';
+  return `the models, of which '${asking.name}' was published with ${asking.facts!.executors!.all} executors in its instance_group,`;
 }
 
 function planFargateSize(
   spec: InferenceServiceSpec,
-  needed: number | undefined,
+  { who, neededMemoryMiB: needed }: MemoryNeeds,
   companions: CompanionSpec,
 ): { vcpu: number; memoryMiB: number } {
   const vcpu = number('vcpu', spec.vcpu, DEFAULTS.cpuVcpu + companions.vcpu, 0.25, 16);
@@ -160,13 +187,13 @@ function planFargateSize(
       throw new SpecError(
         'FARGATE_SIZE',
         'vcpu',
-        `the models need ${needed} MiB, which Fargate gives from ${size.vcpu} vCPU on, got ${spec.vcpu}`,
+        `${who} need ${needed} MiB, which Fargate gives from ${size.vcpu} vCPU on, got ${spec.vcpu}`,
       );
     }
     return size;
   }
   assertFargateSize(vcpu, spec.memoryMiB);
-  assertMemory(spec.memoryMiB, needed);
+  assertMemory(spec.memoryMiB, { who, neededMemoryMiB: needed });
   return { vcpu, memoryMiB: spec.memoryMiB };
 }
 
@@ -180,9 +207,9 @@ function assertVcpu(vcpu: number, companions: CompanionSpec): void {
   }
 }
 
-function assertMemory(memoryMiB: number, needed: number | undefined): void {
+function assertMemory(memoryMiB: number, { who, neededMemoryMiB: needed }: MemoryNeeds): void {
   if (needed !== undefined && memoryMiB < needed) {
-    throw new SpecError('MEMORY', 'memoryMiB', `the models need ${needed} MiB, got ${memoryMiB}`);
+    throw new SpecError('MEMORY', 'memoryMiB', `${who} need ${needed} MiB, got ${memoryMiB}`);
   }
 }
 
@@ -215,7 +242,7 @@ function assertInstanceFits(type: string, path: string, gpuCount: number, needs:
     throw new SpecError(
       'GPU_MEMORY',
       path,
-      `the models need ${needs.neededGpuMemoryMiB} MiB of GPU memory, one ${instance.gpu} of ${type} has ${instance.gpuMemoryMiB}`,
+      `${needs.who} need ${needs.neededGpuMemoryMiB} MiB of GPU memory, one ${instance.gpu} of ${type} has ${instance.gpuMemoryMiB}`,
     );
   }
   const share = shareOf(instance, gpuCount);
@@ -223,7 +250,7 @@ function assertInstanceFits(type: string, path: string, gpuCount: number, needs:
     throw new SpecError(
       'MEMORY',
       path,
-      `the models need ${needs.neededMemoryMiB} MiB, a replica's share of ${type} is ${share.memoryMiB}`,
+      `${needs.who} need ${needs.neededMemoryMiB} MiB, a replica's share of ${type} is ${share.memoryMiB}`,
     );
   }
 }
@@ -260,7 +287,7 @@ function planShare(
       128,
       4_194_304,
     );
-    assertMemory(memoryMiB, needs.neededMemoryMiB);
+    assertMemory(memoryMiB, needs);
     const vcpu = number('vcpu', spec.vcpu, DEFAULTS.cpuVcpu + companions.vcpu, 0.25, 448);
     assertVcpu(vcpu, companions);
     return { vcpu, memoryMiB };
@@ -280,7 +307,7 @@ function planShare(
       `a replica's share of ${leastMemory.type} is ${leastMemory.memoryMiB} MiB, got ${memoryMiB}`,
     );
   }
-  assertMemory(memoryMiB, needs.neededMemoryMiB);
+  assertMemory(memoryMiB, needs);
   assertVcpu(vcpu, companions);
   return { vcpu, memoryMiB };
 }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { publishModel, type PublishedModel, type PublishOptions } from '../../runtime/model/publish-model';
+import { parseManifest, serializeManifest } from '../../runtime/spec/model-manifest';
 import { addOneModel, externalDataModel } from '../support/onnx-models';
 import { slipway } from '../cli/terminal';
 
@@ -45,6 +46,15 @@ test('a configuration in JSON is called so, and hooks without one have the name 
   expect(await filesOf({ hooksFile: file('h.mjs', '') })).toEqual(['model.onnx', 'hooks.mjs']);
 });
 
+test('the manifest says how many executors the configuration asks for, so that a deployment has memory for them', async () => {
+  const configFile = file('config.pbtxt', 'instance_group [{ count: 3 }, { count: 1 kind: KIND_CPU }]');
+  const { manifest } = await publish({ configFile });
+  expect(manifest.facts.executors).toEqual({ all: 4, perGpu: 3, onCpu: 1, needGpu: false });
+  expect(parseManifest(serializeManifest(manifest), 'manifest.json')).toEqual(manifest);
+  const other = await publish({ configFile: file('config.pbtxt', 'max_batch_size: 4') });
+  expect(other.manifest.facts).not.toHaveProperty('executors');
+});
+
 describe('refuses', () => {
   const NEEDED = 'CONFIGURATION_UNFIT';
   test.each<[string, string, string]>([
@@ -57,6 +67,7 @@ describe('refuses', () => {
     ],
     ['version_policy { all { } }', NEEDED, 'belong to all versions'],
     ['default_model_filename: "net.onnx"', NEEDED, "must be 'model.onnx', got 'net.onnx'"],
+    ['instance_group [{ count: 60 }, { count: 5 }]', NEEDED, 'asks for 65 executors, at most 64 are started'],
     ['hooks: "around.mjs"', NEEDED, "names hooks 'around.mjs': give them with --hooks"],
     ['output { name: "output" label_filename: "names.txt" }', NEEDED, 'give a file of this name with --labels'],
     ['input { name: "nothing" }', 'MODEL_CONFIGURATION_MISMATCH', "the model has no such input, it has 'input'"],

@@ -39,6 +39,7 @@ describe.each<[string, InferenceServiceSpec]>([
       gpuCount: 2,
       spareReplica: false,
       maxBodyMiB: 8,
+      hooks: true,
       metricsFrom: 'keda',
     },
   ],
@@ -71,6 +72,7 @@ describe.each<[string, InferenceServiceSpec]>([
         .filter(([variable]) => !OF_THE_ENGINE.includes(variable))
         .sort();
     expect(ours(cdk)).toEqual(ours(pulumi));
+    expect(cdk.environment['SLIPWAY_HOOKS']).toBe(spec.hooks === true ? 'true' : undefined);
     expect(JSON.parse(cdk.environment['SLIPWAY_MODELS']!)[0].files[0].uri).toBe('s3://team-models/digits/3/model.onnx');
     for (const { environment } of [cdk, pulumi]) {
       const read = Object.fromEntries(

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { expect, test } from 'vitest';
 import { planExecutors, sessionsOf } from '../../runtime/server/plan-executors';
 import { readEnvironment } from '../../runtime/spec/environment';
-import { readModelConfiguration, type ModelConfiguration } from '../../runtime/spec/model-configuration';
+import { executorsOf, readModelConfiguration, type ModelConfiguration } from '../../runtime/spec/model-configuration';
 import { addOneModel } from '../support/onnx-models';
 import { plainRepository } from './harness/model-repository';
 import { floats, startServer } from './harness/running-server';
@@ -53,6 +53,29 @@ test('instance groups say how many executors there are, and on which GPUs', () =
   ]);
   expect(() => plan('instance_group [{ kind: KIND_GPU }]')).toThrow('KIND_GPU needs the execution provider cuda');
   expect(() => plan('instance_group [{ count: 65 }]')).toThrow('at most 64');
+});
+
+test('a deployment is told of as many executors as are started, and of those on each device', () => {
+  for (const text of [
+    'instance_group [{ count: 3 }]',
+    'instance_group [{ count: 2 kind: KIND_CPU }, { count: 1 }]',
+    'instance_group [{ count: 2 kind: KIND_GPU gpus: [1, 3] }, { count: 1 kind: KIND_CPU }]',
+    'instance_group [{ count: 2 gpus: [0, 1] }, { count: 3 gpus: [1] }]',
+  ]) {
+    const started = plan(text, { SLIPWAY_EXECUTION_PROVIDER: 'cuda' });
+    const onGpu = started.filter(({ executionProvider }) => executionProvider !== 'cpu');
+    const ofDevice = (device: number): number => onGpu.filter(({ cudaDevice }) => cudaDevice === device).length;
+    expect(executorsOf(configured(text))).toEqual({
+      all: started.length,
+      perGpu: Math.max(...onGpu.map(({ cudaDevice }) => ofDevice(cudaDevice))),
+      onCpu: started.length - onGpu.length,
+      needGpu: text.includes('KIND_GPU'),
+    });
+  }
+  // The server's own device may be one of those that are named, or another one: the larger number counts.
+  const own = configured('instance_group [{ count: 2 gpus: [1] }, { count: 3 }]');
+  expect(executorsOf(own)?.perGpu).toBe(5);
+  expect(executorsOf(configured('max_batch_size: 4'))).toBeUndefined();
 });
 
 test("a model's session parameters become the session's, those of a GPU only where there is one", () => {

@@ -1,6 +1,13 @@
-import { planInferenceService, SpecError, type InferenceServiceSpec, type ModelFacts } from 'slipway';
+import {
+  containerEnvironment,
+  PLAIN,
+  planInferenceService,
+  SpecError,
+  type InferenceServiceSpec,
+  type ModelFacts,
+} from 'slipway';
 import { describe, expect, test } from 'vitest';
-import { CLASSIFIER_FACTS, CPU_SPEC, GPU_SPEC } from '../support/specs';
+import { CLASSIFIER_FACTS, CLASSIFIER_FILES, CPU_SPEC, GPU_SPEC } from '../support/specs';
 
 const refusal = (change: Partial<InferenceServiceSpec>, base = CPU_SPEC): SpecError => {
   try {
@@ -17,7 +24,37 @@ const withFacts = (facts: Partial<ModelFacts>, base = CPU_SPEC): InferenceServic
   models: [{ ...base.models[0]!, facts: { ...CLASSIFIER_FACTS, ...facts } }],
 });
 
+const FOUR = { all: 4, perGpu: 4, onCpu: 0, needGpu: false };
+const HOOKED = [...CLASSIFIER_FILES, { path: 'around.mjs', bytes: 9, sha256: 'c'.repeat(64) }];
+
 describe('a plan', () => {
+  test('has memory for every executor that the published configuration asks for', () => {
+    const weights = 100;
+    const rows = (executors: number): number => (32 * (executors + 4) * 4 * (3 * 224 * 224 + 1000)) / 2 ** 20;
+    const planned = (spec: InferenceServiceSpec) => planInferenceService(spec).resources;
+    const onCpu = planned(withFacts({ executors: FOUR }));
+    expect(onCpu.neededMemoryMiB).toBe(Math.ceil(256 + 1.25 * (4 * 2 * weights + rows(4))));
+    // Each runs on a GPU of its own: the card holds one, the host's memory the weights of both on their way.
+    const two = { all: 3, perGpu: 1, onCpu: 1, needGpu: true };
+    const onGpu = planned(withFacts({ executors: two }, GPU_SPEC));
+    expect(onGpu.neededGpuMemoryMiB).toBe(Math.ceil(800 + 1.25 * (2 * weights + rows(3))));
+    expect(onGpu.neededMemoryMiB).toBe(Math.ceil(256 + 1.25 * (2 * weights + 2 * weights + rows(3))));
+  });
+
+  test('runs published hooks where its author says so, and tells the server nothing else', () => {
+    const models = [{ ...CPU_SPEC.models[0]!, files: HOOKED }];
+    const told = (hooks: boolean): string | undefined => {
+      const plan = planInferenceService({ ...CPU_SPEC, models, hooks });
+      const at = { resnet50: { folder: 's3://team-models/resnet50/3/' } };
+      return containerEnvironment(plan, { ...PLAIN, models: at, clusterName: 'c' })['SLIPWAY_HOOKS'];
+    };
+    expect(told(true)).toBe('true');
+    expect(told(false)).toBeUndefined();
+    // What lies deeper was never published as hooks.
+    const weights = [...CLASSIFIER_FILES, { ...HOOKED[2]!, path: 'weights/a.mjs' }];
+    expect(planInferenceService({ ...CPU_SPEC, models: [{ ...models[0]!, files: weights }] }).hooks).toBe(false);
+  });
+
   test('is the same for the same spec, and frozen to the bottom', () => {
     const plan = planInferenceService(CPU_SPEC);
     expect(planInferenceService(structuredClone(CPU_SPEC))).toEqual(plan);
@@ -305,6 +342,27 @@ describe('a contradiction is refused with the numbers:', () => {
         ],
       },
       "MODEL_NOT_BATCHABLE models[0].maxBatchSize: got 8, but 'y' [1,10]",
+    ],
+    [
+      'hooks that nobody asked for',
+      { models: [{ ...CPU_SPEC.models[0]!, files: HOOKED }] },
+      "MODEL_HOOKS_UNDECIDED models[0]: 'resnet50' was published with hooks 'around.mjs'",
+    ],
+    [
+      'a configuration that needs a GPU, on a CPU',
+      { models: withFacts({ executors: { all: 1, perGpu: 1, onCpu: 0, needGpu: true } }).models },
+      "GPU_WITHOUT_CUDA executionProvider: the configuration published with 'resnet50' has an instance_group of KIND_GPU",
+    ],
+    [
+      'less memory than published executors need',
+      { ...withFacts({ executors: FOUR, weightBytes: 500 * 2 ** 20 }), memoryMiB: 2_048 },
+      "MEMORY memoryMiB: the models, of which 'resnet50' was published with 4 executors in its instance_group, need 5",
+    ],
+    [
+      'a card that published executors do not fit into',
+      { ...withFacts({ executors: FOUR, weightBytes: 4_000 * 2 ** 20 }, GPU_SPEC) },
+      "GPU_MEMORY instanceTypes[0]: the models, of which 'resnet50' was published with 4 executors",
+      GPU_SPEC,
     ],
     ['CPU use as the signal of a GPU', { metricsFrom: 'cpu' }, 'SCALING_METRIC_UNNAMED metricsFrom', GPU_SPEC],
   ])('%s', (_name, change, message, base) => {

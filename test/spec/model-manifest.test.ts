@@ -70,6 +70,12 @@ describe('a manifest is refused, by field, when', () => {
       (m) => (m.golden.outputs[0].tolerance = { kind: 'close' }),
       "golden.outputs[0].tolerance must be of kind 'elementwise', 'top1' or 'exact'",
     ],
+    [
+      'executors are more than a server starts',
+      (m) => (m.facts.executors = { all: 65, perGpu: 65, onCpu: 0, needGpu: false }),
+      'facts.executors must be whole numbers all (1 to 64), perGpu and onCpu, and needGpu',
+    ],
+    ['executors are a word', (m) => (m.facts.executors = 'many'), 'facts.executors must be'],
     ['the version is a word', (m) => (m.version = 'three'), 'version must be a number'],
   ])('%s', (_name, change, message) => {
     expect(refusal(change)).toContain(message);

@@ -4,6 +4,8 @@ export const LIMITS = {
   rows: 65_536,
   versions: 1_000,
   executors: 256,
+  /** Of all groups together. */
+  executorsOfModel: 64,
   gpus: 63,
   priorityLevels: 1_000,
   rank: 16,
