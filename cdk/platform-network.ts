@@ -1,7 +1,7 @@
-import { RemovalPolicy } from 'aws-cdk-lib';
+import { RemovalPolicy, Stack, Token } from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as logs from 'aws-cdk-lib/aws-logs';
-import { Construct } from 'constructs';
+import { Construct, type IConstruct } from 'constructs';
 import { SpecError, type Preset } from '../runtime/spec';
 import { integer } from '../runtime/spec/numbers';
 
@@ -40,7 +40,8 @@ const ENDPOINTS: Readonly<Record<EndpointSet, readonly ec2.InterfaceVpcEndpointA
 
 export interface PlatformNetworkProps {
   /**
-   * A VPC that exists; its endpoints, routes and flow logs are its owner's.
+   * A VPC that exists; its endpoints, routes and flow logs are its owner's. One that another stack of the app makes is
+   * refused: that stack would export it.
    * @default - one of its own, with subnets that have no way out, endpoints for what replicas need, and flow logs
    */
   readonly vpc?: ec2.IVpc;
@@ -92,8 +93,10 @@ export function createNetwork(scope: Construct, needs: NetworkNeeds, props: Plat
   assertChoices(props);
   const cidr = props.cidr ?? '10.0.0.0/16';
   const vpc = props.vpc ?? createVpc(scope, needs, cidr, props);
+  assertNotExported(scope, 'vpc', vpc, vpc.vpcId);
   const selected = vpc.selectSubnets(props.vpcSubnets ?? { subnetType: preferredType(vpc), onePerAz: true });
   assertOnePerZone(selected.subnets);
+  for (const subnet of selected.subnets) assertNotExported(scope, 'vpcSubnets', subnet, subnet.subnetId);
   const vpcSubnets = { subnets: selected.subnets };
   const endpoints = new PlatformEndpoints(scope, 'Endpoints', {
     vpc,
@@ -133,6 +136,17 @@ function assertChoices(props: PlatformNetworkProps): void {
       "got 'none' and no way out: no replica could ever be started; leave endpoints out or write egress: 'nat'",
     );
   }
+}
+
+// An id that another stack knows at deployment alone would be exported by it, and neither stack could change any more.
+function assertNotExported(scope: Construct, path: string, owner: IConstruct, id: string): void {
+  const [own, others] = [Stack.of(scope), Stack.of(owner)];
+  if (own === others || !Token.isUnresolved(id)) return;
+  throw new SpecError(
+    'NETWORK_CHOICE',
+    path,
+    `'${owner.node.path}' is made in another stack than the platform's, '${own.node.path}', and would lock both; find it with ec2.Vpc.fromLookup, or make the platform beside it`,
+  );
 }
 
 // A load balancer takes one subnet of a zone, and a second one would say nothing about where to place a replica.

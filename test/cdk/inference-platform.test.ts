@@ -6,7 +6,7 @@ import * as ecs from 'aws-cdk-lib/aws-ecs';
 import * as logs from 'aws-cdk-lib/aws-logs';
 import * as s3 from 'aws-cdk-lib/aws-s3';
 import { Exposure, InferencePlatform, Waf, type InferencePlatformProps } from 'slipway/cdk';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { newApp, newGpuPlatform, newPlatform } from './support/platforms';
 import {
   describeWithAndWithoutFlags,
@@ -297,6 +297,44 @@ test('a VPC that exists is used as it is: nothing is added to it, and replicas g
     'subnet-2',
   ]);
   expect(JSON.stringify(template.findResources('AWS::EC2::SecurityGroup'))).toContain('10.20.0.0/16');
+});
+
+describe('a VPC that another stack makes', () => {
+  const app = newApp();
+  const theirs = new Stack(app, 'Network');
+  const vpc = new ec2.Vpc(theirs, 'Vpc');
+  const attributes = {
+    availabilityZones: ['a'],
+    privateSubnetIds: ['subnet-1'],
+    privateSubnetRouteTableIds: ['rtb-1'],
+  };
+
+  test('is refused, however it is handed over: its stack would export it', () => {
+    const refusal = (path: string, owner: string, id: string) =>
+      `NETWORK_CHOICE ${path}: '${owner}' is made in another stack than the platform's, '${id}', and would lock both`;
+    expect(() => newPlatform(new Stack(app, 'A'), { vpc })).toThrow(refusal('vpc', 'Network/Vpc', 'A'));
+    const b = new Stack(app, 'B');
+    expect(() => newPlatform(b, { cluster: new ecs.Cluster(b, 'Cluster', { vpc }) })).toThrow(
+      refusal('vpc', 'Network/Vpc', 'B'),
+    );
+    const c = new Stack(app, 'C');
+    const named = ec2.Vpc.fromVpcAttributes(c, 'Vpc', { vpcId: 'vpc-1', ...attributes });
+    const subnet = vpc.privateSubnets[0]!;
+    expect(() => newPlatform(c, { vpc: named, vpcSubnets: { subnets: [subnet] } })).toThrow(
+      refusal('vpcSubnets', subnet.node.path, 'C'),
+    );
+  });
+
+  test('is taken where its ids are known, whichever stack names them', () => {
+    const valid = newApp();
+    const naming = new Stack(valid, 'Network');
+    const stack = new Stack(valid, 'Platform');
+    newPlatform(stack, { vpc: ec2.Vpc.fromVpcAttributes(naming, 'Named', { vpcId: 'vpc-1', ...attributes }) });
+    for (const each of [stack, naming]) {
+      const text = JSON.stringify(Template.fromStack(each).toJSON());
+      expect(text).not.toMatch(/Fn::ImportValue|"Export"/);
+    }
+  });
 });
 
 test('a cluster that exists is joined, with its VPC', () => {

@@ -4,6 +4,20 @@ const CROSS_APP = 'test/cdk/cross-app.test.ts';
 
 export const MUTANTS = [
   {
+    name: 'platform: the stack of a VPC exports it',
+    file: 'cdk/platform-network.ts',
+    find: "  assertNotExported(scope, 'vpc', vpc, vpc.vpcId);\n",
+    replace: '',
+    test: { file: PLATFORM, name: 'is refused, however it is handed over' },
+  },
+  {
+    name: 'platform: the stack of subnets exports them',
+    file: 'cdk/platform-network.ts',
+    find: "assertNotExported(scope, 'vpcSubnets', subnet, subnet.subnetId)",
+    replace: 'void subnet',
+    test: { file: PLATFORM, name: 'is refused, however it is handed over' },
+  },
+  {
     name: 'platform: who calls a service without a load balancer is let into the load balancer',
     file: 'cdk/imported-service.ts',
     find: '  const { securityGroup, port } = loadBalancer\n',
