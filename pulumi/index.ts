@@ -1,4 +1,13 @@
-export { InferenceService, type InferenceServiceArgs, type ServiceIdentity } from './inference-service';
+export { InferenceService, type InferenceServiceArgs, type QueueWakeArgs, type WakeArgs } from './inference-service';
 export type { LateString } from './late-bound';
 export type { ModelSource } from '../runtime/onnx/resolve-model';
-export { modelAt, type Model } from './model';
+export {
+  modelAt,
+  modelInImage,
+  modelOnVolume,
+  type CsiVolumeArgs,
+  type Model,
+  type ModelArgs,
+  type ModelVolumeArgs,
+} from './model';
+export type { ServiceIdentity } from './service-identity';

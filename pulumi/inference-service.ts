@@ -1,35 +1,39 @@
 import * as k8s from '@pulumi/kubernetes';
 import * as pulumi from '@pulumi/pulumi';
 import {
+  machinesOf,
   namespaceLabels,
   NO_IDENTITY,
   planInferenceService,
   renderKubernetesObjects,
   SpecError,
+  wakeSourceOf,
   type AutoscalerObject,
-  type IdentityBinding,
   type InferenceServicePlan,
-  type InferenceServiceSpec,
-  type ModelLocation,
-  type Placement,
+  type InterceptorWake,
+  type KubernetesChoices,
+  type ScheduleWake,
+  type ServiceChoices,
   type ServiceObjects,
+  type WakeOptions,
 } from '../runtime/spec';
-import { lateString, OUTPUTS } from './late-bound';
-import type { Model } from './model';
+import { lateString, lateStrings, OUTPUTS } from './late-bound';
+import { completeModel, type Model, type ModelArgs } from './model';
 import { decideFor } from './refusal';
+import { bindingOf, type ServiceIdentity } from './service-identity';
 
-/** How pods of a service get their identity, and the service account that the cloud was told about. */
-export interface ServiceIdentity extends IdentityBinding<pulumi.Output<string>> {
-  /** @default - any; the cloud does not ask for a certain one */
-  readonly serviceAccountName?: string;
-}
-
-/** The words of the spec, flat, and what only this engine knows. */
-export interface InferenceServiceArgs extends Omit<InferenceServiceSpec, 'name' | 'models'> {
+/** The words of the spec, flat, and what only Kubernetes and this engine know. */
+export interface InferenceServiceArgs extends ServiceChoices, KubernetesChoices {
   /** Name of the service and of its objects. @default - the component's name */
   readonly serviceName?: string;
-  /** Models that every replica serves: from `modelAt`, or from a model bucket. */
-  readonly models: readonly Model[];
+  /** Models that every replica serves: literals, or what `modelAt`, `modelInImage`, `modelOnVolume` or a bucket gives. */
+  readonly models: ModelArgs[];
+  /**
+   * Types of the machines a replica may land on; it must fit each of them.
+   * @default - those of the placement, where it says them; else for a GPU the first type of the catalogue that fits, for
+   * a CPU none
+   */
+  readonly instanceTypes?: string[];
   readonly namespace: pulumi.Input<string>;
   /**
    * Whether the component creates the namespace too, with Pod Security *restricted* enforced and the labels that the
@@ -39,18 +43,29 @@ export interface InferenceServiceArgs extends Omit<InferenceServiceSpec, 'name' 
   readonly createNamespace?: boolean;
   /** Image of the server, best by digest: `imageRepository.imageByDigest('sha256:…')`. */
   readonly image: pulumi.Input<string>;
-  /** Nodes that replicas may land on. @default - any node */
-  readonly placement?: Placement;
   /** Identity by which replicas read their models. @default - none; the network policy keeps pods from the node's own */
   readonly identity?: ServiceIdentity;
   /** Label `cluster` of the saturation signal. @default 'kubernetes' */
   readonly clusterName?: pulumi.Input<string>;
-  /** Namespaces whose pods may call the service. @default - the service's own */
-  readonly clientNamespaces?: readonly string[];
-  /** Namespace of the Prometheus that scrapes the pods. @default 'monitoring' */
-  readonly monitoringNamespace?: string;
-  /** Where KEDA asks for the saturation signal. @default 'http://prometheus-operated.monitoring.svc:9090' */
-  readonly prometheusUrl?: string;
+  /** What starts the first replica where minReplicas is 0. @default - nothing, so minReplicas is at least 1 */
+  readonly wake?: WakeArgs;
+}
+
+/** What starts a replica when there is none; exactly one of them. */
+export interface WakeArgs {
+  readonly interceptor?: InterceptorWake;
+  readonly schedule?: ScheduleWake;
+  readonly queue?: QueueWakeArgs;
+}
+
+/** Messages that wait: of any queue that KEDA has a scaler for. */
+export interface QueueWakeArgs {
+  /** KEDA's name of the scaler: 'aws-sqs-queue', 'gcp-pubsub', 'azure-servicebus', 'kafka', 'rabbitmq' … */
+  readonly scaler: string;
+  /** What that scaler is told, as KEDA's pages list it: all text. */
+  readonly metadata: { readonly [key: string]: pulumi.Input<string> };
+  /** Name of a TriggerAuthentication of the namespace. @default - the operator's own rights */
+  readonly authentication?: string;
 }
 
 /**
@@ -70,8 +85,6 @@ export interface InferenceServiceArgs extends Omit<InferenceServiceSpec, 'name' 
  * export const url = digits.url;
  */
 export class InferenceService extends pulumi.ComponentResource {
-  /** Every decided value. */
-  readonly plan: InferenceServicePlan;
   /** Address inside the cluster, known once the service is available. */
   readonly url: pulumi.Output<string>;
   readonly namespace?: k8s.core.v1.Namespace;
@@ -80,13 +93,11 @@ export class InferenceService extends pulumi.ComponentResource {
   readonly deployment: k8s.apps.v1.Deployment;
   readonly service: k8s.core.v1.Service;
   readonly podDisruptionBudget: k8s.policy.v1.PodDisruptionBudget;
-  /** A HorizontalPodAutoscaler, or KEDA's ScaledObject. */
-  readonly autoscaler: k8s.autoscaling.v2.HorizontalPodAutoscaler | k8s.apiextensions.CustomResource;
 
   constructor(name: string, args: InferenceServiceArgs, opts?: pulumi.ComponentResourceOptions) {
     super('slipway:index:InferenceService', name, args, opts);
     const { plan, objects } = decideFor(this, () => decide(name, args));
-    this.plan = plan;
+    for (const warning of plan.warnings) void pulumi.log.warn(warning, this);
     if (args.createNamespace === true) this.namespace = createNamespace(name, args, this);
 
     const child = { parent: this, dependsOn: this.namespace === undefined ? [] : [this.namespace] };
@@ -107,21 +118,46 @@ export class InferenceService extends pulumi.ComponentResource {
     });
     this.service = new k8s.core.v1.Service(name, objects.service, { ...child, customTimeouts });
     this.podDisruptionBudget = new k8s.policy.v1.PodDisruptionBudget(name, objects.podDisruptionBudget, child);
-    this.autoscaler = createAutoscaler(name, objects.autoscaler, child);
+    PARTS.set(this, { plan, autoscaler: createAutoscaler(name, objects.autoscaler, child) });
 
     this.url = pulumi
       .all([this.service.metadata, this.deployment.id])
       .apply(([service]) => `http://${service.name}.${service.namespace}.svc:${plan.ports.http}`);
     this.registerOutputs({ url: this.url });
   }
+
+  /** Every decided value. */
+  get plan(): InferenceServicePlan {
+    return PARTS.get(this)!.plan;
+  }
+
+  /** A HorizontalPodAutoscaler, or KEDA's ScaledObject. */
+  get autoscaler(): k8s.autoscaling.v2.HorizontalPodAutoscaler | k8s.apiextensions.CustomResource {
+    return PARTS.get(this)!.autoscaler;
+  }
 }
+
+/** What the class may not have as fields: every one of them, private ones too, is an output of Pulumi's schema. */
+const PARTS = new WeakMap<InferenceService, Pick<InferenceService, 'plan' | 'autoscaler'>>();
 
 const PROVIDER_TIMEOUT_SECONDS = 600;
 
 /** Everything that can be refused, before the first child is declared. */
 function decide(name: string, args: InferenceServiceArgs) {
   const serviceName = args.serviceName ?? name;
-  const plan = planInferenceService({ ...args, name: serviceName });
+  const models = args.models.map((model, i) => completeModel(model, `models[${i}]`));
+  const { instanceTypes, placement } = args;
+  const wake = args.wake === undefined ? undefined : wakeOf(args.wake);
+  const machines = machinesOf(placement);
+  const wakeSource = wakeSourceOf(wake);
+  const plan = planInferenceService({
+    ...args,
+    name: serviceName,
+    models,
+    ...(instanceTypes === undefined ? {} : { instanceTypes }),
+    ...(machines === undefined ? {} : { machines }),
+    ...(wakeSource === undefined ? {} : { wakeSource }),
+  });
   const account = args.identity?.serviceAccountName;
   if (account !== undefined && account !== serviceName) {
     throw new SpecError(
@@ -130,24 +166,34 @@ function decide(name: string, args: InferenceServiceArgs) {
       `is bound to service account '${account}', but pods of this service run as '${serviceName}'; make the identity for '${serviceName}'`,
     );
   }
-  return { plan, objects: render(plan, args) };
+  return { plan, objects: render(plan, args, models, wake) };
 }
 
-function render(plan: InferenceServicePlan, args: InferenceServiceArgs): ServiceObjects<pulumi.Output<string>> {
-  const { placement, identity, clientNamespaces, monitoringNamespace, prometheusUrl } = args;
+function wakeOf({ interceptor, schedule, queue }: WakeArgs): WakeOptions<pulumi.Output<string>> {
+  return {
+    ...(interceptor === undefined ? {} : { interceptor }),
+    ...(schedule === undefined ? {} : { schedule }),
+    ...(queue === undefined ? {} : { queue: { ...queue, metadata: lateStrings(queue.metadata) } }),
+  };
+}
+
+function render(
+  plan: InferenceServicePlan,
+  { namespace, image, clusterName, identity, wake: _wake, ...choices }: InferenceServiceArgs,
+  models: readonly Model[],
+  wake: WakeOptions<pulumi.Output<string>> | undefined,
+): ServiceObjects<pulumi.Output<string>> {
+  const mounted = models.flatMap(({ name, mount }) => (mount === undefined ? [] : [[name, mount] as const]));
   return renderKubernetesObjects<pulumi.Output<string>>(plan, {
+    ...choices,
     ...OUTPUTS,
-    models: Object.fromEntries(
-      args.models.map(({ name, folder }): [string, ModelLocation<pulumi.Output<string>>] => [name, { folder }]),
-    ),
-    namespace: lateString(args.namespace),
-    image: lateString(args.image),
-    clusterName: lateString(args.clusterName ?? 'kubernetes'),
-    ...(placement === undefined ? {} : { placement }),
-    ...(identity === undefined ? {} : { identity }),
-    ...(clientNamespaces === undefined ? {} : { clientNamespaces }),
-    ...(monitoringNamespace === undefined ? {} : { monitoringNamespace }),
-    ...(prometheusUrl === undefined ? {} : { prometheusUrl }),
+    models: Object.fromEntries(models.map(({ name, location }) => [name, location])),
+    mounts: Object.fromEntries(mounted),
+    namespace: lateString(namespace),
+    image: lateString(image),
+    clusterName: lateString(clusterName ?? 'kubernetes'),
+    ...(identity === undefined ? {} : { identity: bindingOf(identity) }),
+    ...(wake === undefined ? {} : { wake }),
   });
 }
 
@@ -156,7 +202,7 @@ function createNamespace(
   args: InferenceServiceArgs,
   parent: pulumi.ComponentResource,
 ): k8s.core.v1.Namespace {
-  const labels = namespaceLabels(args.identity ?? NO_IDENTITY);
+  const labels = namespaceLabels(args.identity === undefined ? NO_IDENTITY : bindingOf(args.identity));
   return new k8s.core.v1.Namespace(name, { metadata: { name: args.namespace, labels } }, { parent });
 }
 

@@ -12,3 +12,7 @@ export const OUTPUTS: LateBound<pulumi.Output<string>> = {
 export function lateString(input: pulumi.Input<string>): LateString {
   return typeof input === 'string' ? input : pulumi.output(input);
 }
+
+export function lateStrings(inputs: { readonly [key: string]: pulumi.Input<string> }): Record<string, LateString> {
+  return Object.fromEntries(Object.entries(inputs).map(([key, input]) => [key, lateString(input)]));
+}

@@ -101,6 +101,7 @@ export {
   parseVersionFolder,
   versionPrefix,
 } from './model-repository';
+export { assertPinnedImage } from './pinned-image';
 export { READ_OBJECT_ACTIONS, type ModelPermission } from './permissions';
 export { kubernetesMetricsSource, type ScalingPlan } from './scaling';
 export type { ResourcesPlan } from './sizing';

@@ -1,7 +1,8 @@
 import { LABELS, OLDEST_CONTRACT, PATHS, PORTS } from './endpoints';
 import { DEFAULTS, SIZING } from './defaults';
 import { SpecError } from './errors';
-import type { EngineServiceSpec, ExecutionProvider, Preset } from './inference-service-spec';
+import type { EngineServiceSpec, ExecutionProvider, ModelDelivery, Preset } from './inference-service-spec';
+import { checkPool } from './gpu-pool-size';
 import { planLifecycle, type LifecyclePlan } from './lifecycle';
 import type { ModelFacts, ModelFile } from './model-facts';
 import type { LateBound } from './late-bound';
@@ -20,6 +21,8 @@ export interface ModelPlan {
   readonly files?: readonly ModelFile[];
   /** Rows of one run; 1 means requests are never batched together. */
   readonly maxBatchSize: number;
+  /** How the files come to a replica. */
+  readonly delivery: ModelDelivery;
 }
 
 /** How a rollout replaces replicas. */
@@ -53,6 +56,8 @@ export interface InferenceServicePlan {
   readonly maxBodyMiB: number;
   /** What the bodies of all requests in flight may hold. */
   readonly bodyMemoryMiB: number;
+  /** What works and will surprise somebody, one sentence each, for the author to see before anything is deployed. */
+  readonly warnings: readonly string[];
 }
 
 /**
@@ -67,6 +72,7 @@ export function planInferenceService(spec: EngineServiceSpec): InferenceServiceP
   const models = planModels(spec);
   const resources = planResources(spec, models);
   const scaling = planScaling(spec, preset, resources);
+  const spareReplica = spec.spareReplica ?? true;
   const plan: InferenceServicePlan = {
     contract: OLDEST_CONTRACT,
     name: spec.name,
@@ -77,7 +83,7 @@ export function planInferenceService(spec: EngineServiceSpec): InferenceServiceP
     resources,
     lifecycle: planLifecycle(spec, models, resources, scaling.maxReplicas),
     scaling,
-    rollout: planRollout(spec.spareReplica ?? true),
+    rollout: planRollout(spareReplica),
     permissions: planPermissions(models),
     ports: PORTS,
     paths: PATHS,
@@ -85,6 +91,7 @@ export function planInferenceService(spec: EngineServiceSpec): InferenceServiceP
     queueDepthRows: integer('queueDepthRows', spec.queueDepthRows, defaultQueueDepth(models), 1, 1_000_000),
     maxBodyMiB: number('maxBodyMiB', spec.maxBodyMiB, DEFAULTS.maxBodyMiB, 0.001, 2_047),
     bodyMemoryMiB: planBodyMemory(resources),
+    warnings: checkPool(spec.machines, resources, scaling, spareReplica),
   };
   return deepFreeze(plan);
 }

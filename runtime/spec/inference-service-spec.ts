@@ -1,16 +1,33 @@
 import type { ModelFacts, ModelFile } from './model-facts';
 
+// Choices are objects of constants: TypeScript users write the plain text, and Pulumi's schema, which knows no unions of
+// literals, gets an enumeration. The constant stands before its type, for that is where the schema looks for the values.
+
 /** ONNX Runtime backend that runs the model. */
-export type ExecutionProvider = 'cpu' | 'cuda' | 'tensorrt';
+export const ExecutionProvider = { Cpu: 'cpu', Cuda: 'cuda', TensorRt: 'tensorrt' } as const;
+export type ExecutionProvider = (typeof ExecutionProvider)[keyof typeof ExecutionProvider];
 
 /** Where replicas run: on machines of given types, or on Fargate. */
-export type CapacityKind = 'instances' | 'fargate';
+export const CapacityKind = { Instances: 'instances', Fargate: 'fargate' } as const;
+export type CapacityKind = (typeof CapacityKind)[keyof typeof CapacityKind];
 
 /** Where the autoscaler reads its signal on Kubernetes. */
-export type ScalingMetricsSource = 'keda' | 'prometheus-adapter' | 'cpu';
+export const ScalingMetricsSource = { Keda: 'keda', PrometheusAdapter: 'prometheus-adapter', Cpu: 'cpu' } as const;
+export type ScalingMetricsSource = (typeof ScalingMetricsSource)[keyof typeof ScalingMetricsSource];
 
-/** What may start the first replica: messages that wait, or the time of day. Saturation cannot, for nobody measures it. */
-export type WakeSource = 'queue' | 'schedule';
+/**
+ * What may start the first replica: messages that wait, the time of day, or requests that something else holds for it.
+ * Saturation cannot, for nobody measures it.
+ */
+export const WakeSource = { Queue: 'queue', Schedule: 'schedule', Interceptor: 'interceptor' } as const;
+export type WakeSource = (typeof WakeSource)[keyof typeof WakeSource];
+
+/**
+ * How the files of a model come to a replica: the server fetches them, the image that holds them is mounted, or a volume
+ * is.
+ */
+export const ModelDelivery = { Fetch: 'fetch', Image: 'image', Volume: 'volume' } as const;
+export type ModelDelivery = (typeof ModelDelivery)[keyof typeof ModelDelivery];
 
 /** What containers beside the server take, all of them together: a queue's worker, a proxy. */
 export interface CompanionSpec {
@@ -22,7 +39,8 @@ export interface CompanionSpec {
  * `production`: two replicas over two zones, alarms on.
  * `development`: one replica, no alarms, and everything it creates is deleted with it.
  */
-export type Preset = 'production' | 'development';
+export const Preset = { Production: 'production', Development: 'development' } as const;
+export type Preset = (typeof Preset)[keyof typeof Preset];
 
 /** One model version that every replica of the service loads before it is ready. */
 export interface ModelSpec {
@@ -43,17 +61,28 @@ export interface ModelSpec {
    * @default - 32 when dimension 0 of every input and output is free, else 1
    */
   readonly maxBatchSize?: number;
+  /** How the files come to a replica. @default 'fetch' */
+  readonly delivery?: ModelDelivery;
 }
 
 /**
  * What the author of a service decides, the same on every engine. Everything here is plain: whatever drives
  * structure or size must be known when the program runs. Names, URIs and images come late, through each engine.
  */
-export interface InferenceServiceSpec {
+export interface InferenceServiceSpec extends ServiceChoices {
   /** Name of the service: 1 to 50 lower-case letters, digits and dashes, beginning with a letter. */
   readonly name: string;
   readonly models: readonly ModelSpec[];
+  /**
+   * Types of the machines a replica may land on; it must fit each of them.
+   * @default - those of the placement, where it says them; else for a GPU the first type of the catalogue that fits, for
+   * a CPU none
+   */
+  readonly instanceTypes?: readonly string[];
+}
 
+/** What a service decides about itself and its replicas, whatever it is called and whatever it serves. */
+export interface ServiceChoices {
   /** @default 'production' */
   readonly preset?: Preset;
 
@@ -66,19 +95,14 @@ export interface InferenceServiceSpec {
    * sizes any Kubernetes node takes too
    */
   readonly capacity?: CapacityKind;
-  /**
-   * EC2 types a replica may land on; it must fit each of them.
-   * @default - for a GPU, the first type of the catalogue that fits; for a CPU, none
-   */
-  readonly instanceTypes?: readonly string[];
-  /** GPUs of one replica. @default - 1 on a GPU provider, else 0 */
+  /** GPUs of one replica, or shares of one where several replicas share it. @default - 1 on a GPU provider, else 0 */
   readonly gpuCount?: number;
   /** vCPUs of one replica. @default - its GPUs' share of the smallest instance type; on CPU 1 */
   readonly vcpu?: number;
   /** Memory of one replica. @default - its GPUs' share of the smallest instance type; on CPU sized from the model */
   readonly memoryMiB?: number;
 
-  /** Replicas kept running when idle; 0 where a queue or a schedule wakes the service. @default - 2 in production, 1 in development */
+  /** Replicas kept running when idle; 0 where something wakes the service. @default - 2 in production, 1 in development */
   readonly minReplicas?: number;
   /** Most replicas the autoscaler may start. @default - four times minReplicas, 4 where that is 0 */
   readonly maxReplicas?: number;
@@ -138,4 +162,18 @@ export interface EngineServiceSpec extends InferenceServiceSpec {
   readonly companions?: CompanionSpec;
   /** What starts a replica when there is none. @default - nothing, so minReplicas is at least 1 */
   readonly wakeSource?: WakeSource;
+  /** Machines that replicas land on, as far as they are known. @default - nothing is known */
+  readonly machines?: MachineFacts;
+}
+
+/** What a placement says about the machines behind it. */
+export interface MachineFacts {
+  /** @default - unknown */
+  readonly instanceTypes?: readonly string[];
+  /** Most GPUs that they can have together. @default - nobody knows */
+  readonly maxGpus?: number;
+  /** Pods that one GPU is offered to. @default 1 */
+  readonly sharesPerGpu?: number;
+  /** Memory of one share. @default - the GPU's, divided by the shares */
+  readonly gpuMemoryMiB?: number;
 }

@@ -52,6 +52,7 @@ function planModel(model: ModelSpec, path: string): ModelPlan {
     name: model.name,
     version: model.version,
     maxBatchSize,
+    delivery: model.delivery ?? 'fetch',
     ...(model.facts === undefined ? {} : { facts: model.facts }),
     ...(model.files === undefined ? {} : { files: model.files }),
   };

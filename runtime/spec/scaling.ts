@@ -1,5 +1,6 @@
 import { DEFAULTS, PRESET_MIN_REPLICAS } from './defaults';
 import { SpecError } from './errors';
+import { poolReplicas } from './gpu-pool-size';
 import type { EngineServiceSpec, Preset, ScalingMetricsSource } from './inference-service-spec';
 import { CLOUDWATCH, METRICS } from './metric-names';
 import { integer, number } from './numbers';
@@ -31,7 +32,7 @@ export function planScaling(spec: EngineServiceSpec, preset: Preset, resources: 
   const maxReplicas = integer(
     'maxReplicas',
     spec.maxReplicas,
-    Math.max(1, minReplicas) * DEFAULTS.maxReplicasPerMinReplica,
+    defaultMaxReplicas(spec, minReplicas, resources),
     1,
     10_000,
   );
@@ -61,6 +62,14 @@ export function planScaling(spec: EngineServiceSpec, preset: Preset, resources: 
     metric: METRICS.saturation,
     cloudwatch: CLOUDWATCH,
   };
+}
+
+// Machines that are there for the service are used, but for the one replica that a rollout starts before it stops another.
+function defaultMaxReplicas(spec: EngineServiceSpec, minReplicas: number, resources: ResourcesPlan): number {
+  const wanted = Math.max(1, minReplicas) * DEFAULTS.maxReplicasPerMinReplica;
+  const room = poolReplicas(spec.machines, resources);
+  if (room === undefined) return wanted;
+  return Math.max(1, minReplicas, Math.min(wanted, room - ((spec.spareReplica ?? true) ? 1 : 0)));
 }
 
 /**

@@ -7,9 +7,11 @@ import type {
   EngineServiceSpec,
   ExecutionProvider,
   InferenceServiceSpec,
+  MachineFacts,
 } from './inference-service-spec';
 import type { ModelPlan } from './inference-service-plan';
 import { INSTANCE_CATALOG, lookUpInstance, type Architecture, type InstanceFacts } from './instance-catalog';
+import { gpuShareMemoryMiB, gpuShareName, shareOf, sharesPerGpu } from './machine-share';
 import { rowBytes } from './model-facts';
 import { integer, number } from './numbers';
 
@@ -43,11 +45,12 @@ export interface ResourcesPlan {
  * @throws SpecError with the two numbers that do not fit.
  */
 export function planResources(spec: EngineServiceSpec, models: readonly ModelPlan[]): ResourcesPlan {
-  const executionProvider = spec.executionProvider ?? ((spec.instanceTypes?.length ?? 0) > 0 ? 'cuda' : 'cpu');
+  const named = namedTypes(spec);
+  const executionProvider = spec.executionProvider ?? (named.length > 0 ? 'cuda' : 'cpu');
   const onGpu = executionProvider !== 'cpu';
   const gpuCount = planGpuCount(spec, executionProvider);
   if (!onGpu) assertNoGpuNeeded(models);
-  const capacity = spec.capacity ?? (onGpu || (spec.instanceTypes?.length ?? 0) > 0 ? 'instances' : 'fargate');
+  const capacity = spec.capacity ?? (onGpu || named.length > 0 ? 'instances' : 'fargate');
   if (capacity === 'fargate') assertFargateCanRun(spec, executionProvider, gpuCount);
 
   const executors = 1;
@@ -68,9 +71,17 @@ export function planResources(spec: EngineServiceSpec, models: readonly ModelPla
     const size = planFargateSize(spec, needs, companions);
     return { ...common, instanceTypes: [], ...size, intraOpThreads: threads(size.vcpu - companions.vcpu, executors) };
   }
-  const instanceTypes = planInstanceTypes(spec, gpuCount, needs);
+  const instanceTypes = planInstanceTypes(spec, named, gpuCount, needs);
   const share = planShare(spec, instanceTypes, gpuCount, needs, companions);
   return { ...common, instanceTypes, ...share, intraOpThreads: threads(share.vcpu - companions.vcpu, executors) };
+}
+
+/** Types that the author named, or else those of the machines that the service is placed on for their GPUs. */
+function namedTypes({ instanceTypes, machines, executionProvider, capacity }: EngineServiceSpec): readonly string[] {
+  if ((instanceTypes?.length ?? 0) > 0 || executionProvider === 'cpu' || capacity === 'fargate') {
+    return instanceTypes ?? [];
+  }
+  return machines?.instanceTypes ?? [];
 }
 
 function planCompanions({ companions }: EngineServiceSpec): CompanionSpec {
@@ -80,9 +91,16 @@ function planCompanions({ companions }: EngineServiceSpec): CompanionSpec {
   };
 }
 
-function planGpuCount(spec: InferenceServiceSpec, executionProvider: ExecutionProvider): number {
+function planGpuCount(spec: EngineServiceSpec, executionProvider: ExecutionProvider): number {
   const onGpu = executionProvider !== 'cpu';
   const gpuCount = integer('gpuCount', spec.gpuCount, onGpu ? 1 : 0, 0, 16);
+  if (gpuCount > 1 && sharesPerGpu(spec.machines) > 1) {
+    throw new SpecError(
+      'GPU_SHARING',
+      'gpuCount',
+      `must be 1 where GPUs are shared, got ${gpuCount}: two shares may be of one GPU, which makes a replica no faster`,
+    );
+  }
   if (onGpu && gpuCount === 0) {
     throw new SpecError(
       'GPU_COUNT',
@@ -213,15 +231,19 @@ function assertMemory(memoryMiB: number, { who, neededMemoryMiB: needed }: Memor
   }
 }
 
-function planInstanceTypes(spec: InferenceServiceSpec, gpuCount: number, needs: MemoryNeeds): readonly string[] {
-  const named = spec.instanceTypes ?? [];
+function planInstanceTypes(
+  { machines }: EngineServiceSpec,
+  named: readonly string[],
+  gpuCount: number,
+  needs: MemoryNeeds,
+): readonly string[] {
   if (named.length > 0) {
-    named.forEach((type, i) => assertInstanceFits(type, `instanceTypes[${i}]`, gpuCount, needs));
+    named.forEach((type, i) => assertInstanceFits(type, `instanceTypes[${i}]`, gpuCount, needs, machines));
     return named;
   }
   if (gpuCount === 0) return [];
   const fitting = Object.keys(INSTANCE_CATALOG).find((type) =>
-    fits(lookUpInstance(type, 'instanceTypes'), gpuCount, needs),
+    fits(lookUpInstance(type, 'instanceTypes'), gpuCount, needs, machines),
   );
   if (fitting === undefined) {
     throw new SpecError(
@@ -233,46 +255,50 @@ function planInstanceTypes(spec: InferenceServiceSpec, gpuCount: number, needs: 
   return [fitting];
 }
 
-function assertInstanceFits(type: string, path: string, gpuCount: number, needs: MemoryNeeds): void {
+function assertInstanceFits(
+  type: string,
+  path: string,
+  gpuCount: number,
+  needs: MemoryNeeds,
+  machines: MachineFacts | undefined,
+): void {
   const instance = lookUpInstance(type, path);
   if (gpuCount > instance.gpuCount) {
     throw new SpecError('GPU_COUNT', 'gpuCount', `must be at most ${instance.gpuCount} on ${type}, got ${gpuCount}`);
   }
-  if ((needs.neededGpuMemoryMiB ?? 0) > instance.gpuMemoryMiB) {
+  const gpuMemoryMiB = gpuShareMemoryMiB(instance, machines);
+  if ((needs.neededGpuMemoryMiB ?? 0) > gpuMemoryMiB) {
     throw new SpecError(
       'GPU_MEMORY',
       path,
-      `${needs.who} need ${needs.neededGpuMemoryMiB} MiB of GPU memory, one ${instance.gpu} of ${type} has ${instance.gpuMemoryMiB}`,
+      `the models need ${needs.neededGpuMemoryMiB} MiB of GPU memory, ${gpuShareName(instance, machines)} of ${type} has ${gpuMemoryMiB}`,
     );
   }
-  const share = shareOf(instance, gpuCount);
+  const share = shareOf(instance, gpuCount, machines);
   if ((needs.neededMemoryMiB ?? 0) > share.memoryMiB) {
     throw new SpecError(
       'MEMORY',
       path,
-      `${needs.who} need ${needs.neededMemoryMiB} MiB, a replica's share of ${type} is ${share.memoryMiB}`,
+      `the models need ${needs.neededMemoryMiB} MiB, a replica's share of ${type} is ${share.memoryMiB}`,
     );
   }
 }
 
-function fits(instance: InstanceFacts, gpuCount: number, needs: MemoryNeeds): boolean {
+function fits(
+  instance: InstanceFacts,
+  gpuCount: number,
+  needs: MemoryNeeds,
+  machines: MachineFacts | undefined,
+): boolean {
   return (
     gpuCount <= instance.gpuCount &&
-    (needs.neededGpuMemoryMiB ?? 0) <= instance.gpuMemoryMiB &&
-    (needs.neededMemoryMiB ?? 0) <= shareOf(instance, gpuCount).memoryMiB
+    (needs.neededGpuMemoryMiB ?? 0) <= gpuShareMemoryMiB(instance, machines) &&
+    (needs.neededMemoryMiB ?? 0) <= shareOf(instance, gpuCount, machines).memoryMiB
   );
 }
 
-/** What a replica that holds `gpuCount` of a machine's GPUs may ask of the rest of it. */
-function shareOf(instance: InstanceFacts, gpuCount: number): { vcpu: number; memoryMiB: number } {
-  const share = gpuCount === 0 ? 1 : gpuCount / instance.gpuCount;
-  const memory = instance.memoryMiB * (1 - SIZING.machineReservedShare) - SIZING.machineReservedMiB;
-  const vcpu = instance.vcpu - SIZING.machineReservedVcpu;
-  return { vcpu: Math.floor(vcpu * share * 4) / 4, memoryMiB: Math.floor((memory * share) / 64) * 64 };
-}
-
 function planShare(
-  spec: InferenceServiceSpec,
+  spec: EngineServiceSpec,
   instanceTypes: readonly string[],
   gpuCount: number,
   needs: MemoryNeeds,
@@ -292,7 +318,10 @@ function planShare(
     assertVcpu(vcpu, companions);
     return { vcpu, memoryMiB };
   }
-  const shares = instanceTypes.map((type) => ({ type, ...shareOf(lookUpInstance(type, 'instanceTypes'), gpuCount) }));
+  const shares = instanceTypes.map((type) => ({
+    type,
+    ...shareOf(lookUpInstance(type, 'instanceTypes'), gpuCount, spec.machines),
+  }));
   const leastCpu = shares.reduce((least, share) => (share.vcpu < least.vcpu ? share : least));
   const leastMemory = shares.reduce((least, share) => (share.memoryMiB < least.memoryMiB ? share : least));
   const vcpu = number('vcpu', spec.vcpu, leastCpu.vcpu, 0.25, 448);
@@ -316,8 +345,9 @@ function threads(vcpu: number, executors: number): number {
   return Math.max(1, Math.floor(vcpu / executors));
 }
 
-// Twice the models (a new version is fetched beside the old one) and room for temporary files.
+// Twice the models that are fetched (a new version is fetched beside the old one) and room for temporary files.
 function ephemeralStorage(models: readonly ModelPlan[]): number {
-  const bytes = models.reduce((sum, { facts }) => sum + (facts?.fileBytes ?? 2 ** 31), 0);
+  const fetched = models.filter(({ delivery }) => delivery === 'fetch');
+  const bytes = fetched.reduce((sum, { facts }) => sum + (facts?.fileBytes ?? 2 ** 31), 0);
   return 1_024 + Math.ceil((2 * bytes) / MIB / 256) * 256;
 }

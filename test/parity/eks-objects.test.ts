@@ -34,7 +34,7 @@ function cdkObjects(words: Words): Applied {
   const cluster = importedCluster(stack);
   const bucket = ModelBucket.fromBucket(stack, 'Models', s3.Bucket.fromBucketName(stack, 'Bucket', REPOSITORY));
   const group =
-    words.instanceTypes === undefined
+    instanceTypes === undefined
       ? undefined
       : new EksGpuNodeGroup(stack, 'L4', { cluster, capacity: Capacity.onDemand(words.instanceTypes) });
   new EksInferenceService(stack, 'Digits', {
@@ -66,6 +66,7 @@ async function pulumiObjects(words: Words, image: string): Promise<Applied> {
     },
     call: ({ inputs }) => inputs,
   });
+  const { instanceTypes, ...decisions } = words;
   const { InferenceService } = await import('slipway/pulumi');
   const { GpuInstanceGroup, ModelBucket: Bucket, WorkloadIdentity } = await import('slipway/pulumi/aws');
   const model = new Bucket('models').model('digits', { manifest });
@@ -75,12 +76,13 @@ async function pulumiObjects(words: Words, image: string): Promise<Applied> {
       : new GpuInstanceGroup('l4', {
           clusterName: 'prod',
           subnetIds: ['subnet-a'],
-          instanceTypes: words.instanceTypes,
+          instanceTypes: [...instanceTypes],
           maxSize: 4,
         });
   const identity = new WorkloadIdentity('digits', { clusterName: 'prod', namespace: 'inference', reads: [model] });
   const service = new InferenceService('digits', {
-    ...words,
+    ...decisions,
+    ...(instanceTypes === undefined ? {} : { instanceTypes: [...instanceTypes] }),
     namespace: 'inference',
     createNamespace: true,
     models: [model],

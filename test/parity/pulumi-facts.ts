@@ -18,12 +18,13 @@ export async function pulumiFacts({ spec, manifest }: ParityCase): Promise<Facts
   const { InferenceService } = await import('slipway/pulumi');
   const { ModelBucket, WorkloadIdentity } = await import('slipway/pulumi/aws');
 
-  const { models: _models, name, capacity: _ecsOnly, ...decisions } = spec;
+  const { models: _models, name, capacity: _ecsOnly, instanceTypes = [], ...decisions } = spec;
   const bucket = new ModelBucket('models');
   const model = bucket.model('digits', { manifest });
   const identity = new WorkloadIdentity(name, { clusterName: 'prod', namespace: 'inference', reads: [model] });
   const service = new InferenceService(name, {
     ...decisions,
+    instanceTypes: [...instanceTypes],
     namespace: 'inference',
     image: `registry.example.com/slipway@sha256:${'1'.repeat(64)}`,
     models: [model],

@@ -9,11 +9,11 @@ export interface EgressRule {
  * and the namespace, what the pod must reach to get its credentials, and variables of the cloud's own SDK.
  */
 export interface IdentityBinding<S = string> {
-  readonly serviceAccountAnnotations: Readonly<Record<string, string | S>>;
-  readonly podLabels: Readonly<Record<string, string>>;
-  readonly namespaceLabels: Readonly<Record<string, string>>;
-  readonly egress: readonly EgressRule[];
-  readonly environment: Readonly<Record<string, string | S>>;
+  readonly serviceAccountAnnotations: { readonly [key: string]: string | S };
+  readonly podLabels: { readonly [key: string]: string };
+  readonly namespaceLabels: { readonly [key: string]: string };
+  readonly egress: EgressRule[];
+  readonly environment: { readonly [key: string]: string | S };
 }
 
 export const NO_IDENTITY: IdentityBinding<never> = {

@@ -28,7 +28,7 @@ export type GpuAllocation = (typeof GpuAllocation)[keyof typeof GpuAllocation];
  * nobody writes a toleration by hand.
  */
 export interface Placement {
-  readonly nodeSelector: Readonly<Record<string, string>>;
+  readonly nodeSelector: { readonly [key: string]: string };
   readonly tolerations: Toleration[];
   readonly runtimeClassName?: string;
   /** Extended resource that stands for one GPU, or for one share of a GPU that several pods use. */
@@ -39,6 +39,8 @@ export interface Placement {
   readonly deviceClassName?: string;
   /** Pods that one GPU is offered to. @default 1: a GPU has one pod */
   readonly sharesPerGpu?: number;
+  /** Memory of one share, where shares are of a fixed size as with MIG. @default - the GPU's, divided by the shares */
+  readonly gpuMemoryMiB?: number;
   /** Types of the machines: a service is sized by them, unless its author names some. @default - unknown */
   readonly instanceTypes?: string[];
   /**

@@ -1,27 +1,24 @@
 import type { ContainerRefs } from '../environment';
 import type { IdentityBinding } from './identity-binding';
-import type { Placement } from './placement';
+import type { ModelMount } from './model-mounts';
+import type { KubernetesChoices, WakeOptions } from './options';
 
-/** What only deployment knows about a service on Kubernetes. */
-export interface KubernetesRefs<S> extends Omit<ContainerRefs<S>, 'cloudwatchMetrics' | 'clusterName'> {
+/** What only deployment knows about a service on Kubernetes, and what its author decides there alone. */
+export interface KubernetesRefs<S>
+  extends Omit<ContainerRefs<S>, 'cloudwatchMetrics' | 'clusterName'>, Omit<KubernetesChoices, 'clientNamespaces'> {
   readonly namespace: string | S;
   /** Image of the server, best by digest. */
   readonly image: string | S;
   /** Dimension of the saturation signal. */
   readonly clusterName: string | S;
-  /** @default - any node */
-  readonly placement?: Placement;
   /** @default - none; the network policy keeps pods from the credentials of their node */
   readonly identity?: IdentityBinding<S>;
-  /**
-   * Namespaces whose pods may call the service, by their `kubernetes.io/metadata.name`.
-   * @default - the service's own namespace
-   */
+  /** Namespaces whose pods may call the service. @default - the service's own */
   readonly clientNamespaces?: readonly string[];
-  /** Namespace of the Prometheus that scrapes the pods. @default 'monitoring' */
-  readonly monitoringNamespace?: string;
-  /** Where KEDA asks for the saturation signal. @default 'http://prometheus-operated.monitoring.svc:9090' */
-  readonly prometheusUrl?: string;
+  /** What models lie in that are not fetched, by model name. @default - every model is fetched */
+  readonly mounts?: Readonly<Record<string, ModelMount<S>>>;
+  /** @default - nothing starts a replica when there is none */
+  readonly wake?: WakeOptions<S>;
 }
 
 export const KUBERNETES_DEFAULTS = {

@@ -12,7 +12,11 @@ const common: InferenceServiceArgs = {
   minReplicas: 1,
   maxReplicas: 3,
 };
-const gpu = { executionProvider: 'cuda', instanceTypes: ['g6.xlarge'], metricsFrom: 'prometheus-adapter' } as const;
+const gpu: Partial<InferenceServiceArgs> = {
+  executionProvider: 'cuda',
+  instanceTypes: ['g6.xlarge'],
+  metricsFrom: 'prometheus-adapter',
+};
 const KINDS: Record<string, InferenceServiceArgs> = {
   cpu: common,
   cuda: { ...common, ...gpu },

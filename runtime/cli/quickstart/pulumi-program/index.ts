@@ -5,7 +5,7 @@ import { InferenceService } from 'slipway/pulumi';
 import { ImageRepository, ModelBucket, WorkloadIdentity } from 'slipway/pulumi/aws';
 
 // Left beside this program by the quickstart: the spec that it served on your machine, and the manifest of the model.
-const spec = JSON.parse(readFileSync('service.json', 'utf8')) as Omit<InferenceServiceSpec, 'models'>;
+const spec = JSON.parse(readFileSync('service.json', 'utf8')) as Omit<InferenceServiceSpec, 'models' | 'instanceTypes'>;
 const manifest = 'digits.manifest.json';
 
 const config = new pulumi.Config();
