@@ -12,6 +12,7 @@ const IMPORT_RULE = {
   'runtime/conformance': { folders: ['runtime/spec', 'runtime/onnx'], packages: ['node:', '@bufbuild/protobuf'] },
   'runtime/image': { folders: ['runtime/spec'], packages: ['node:'] },
   'runtime/worker': { folders: ['runtime/spec'], packages: ['node:', '@aws-sdk/client-s3', '@aws-sdk/client-sqs'] },
+  'runtime/canary': { folders: ['runtime/spec'], packages: ['node:'] },
   'runtime/smoke-test': {
     folders: ['runtime/spec', 'runtime/onnx', 'runtime/model/tolerance.ts'],
     packages: ['node:', '@aws-sdk/client-s3'],
@@ -43,7 +44,7 @@ const IMPORT_RULE = {
     packages: ['node:', '@pulumi/pulumi', '@grpc/grpc-js', 'google-protobuf'],
   },
   cdk: { folders: ['runtime/spec', 'runtime/onnx', 'runtime/image'], packages: ['node:', 'aws-cdk-lib', 'constructs'] },
-  pulumi: { folders: ['runtime/spec', 'runtime/onnx'], packages: ['node:', '@pulumi/'] },
+  pulumi: { folders: ['runtime/spec', 'runtime/onnx', 'runtime/image'], packages: ['node:', '@pulumi/'] },
 };
 const FOLDERS = [...Object.keys(IMPORT_RULE), 'runtime/cli', 'test', 'scripts'];
 

@@ -36,6 +36,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./model-publish.js')).modelPublish,
   },
   {
+    name: 'canary judge',
+    summary: 'say whether a canary does as well as what it may replace',
+    load: async () => (await import('./canary-judge.js')).canaryJudge,
+  },
+  {
     name: 'conformance',
     summary: 'hold a server against the protocols it speaks',
     load: async () => (await import('./conformance.js')).conformance,

@@ -54,4 +54,8 @@ export const LABELS = {
   pool: 'slipway.dev/pool',
   models: 'slipway.dev/models',
   contract: 'slipway.dev/contract',
+  /** Which canary a route leads to: changes with what the canary serves and with its share. */
+  canary: 'slipway.dev/canary',
+  /** What was found about the canary of a route. */
+  verdict: 'slipway.dev/verdict',
 } as const;
