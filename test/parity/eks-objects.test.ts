@@ -34,7 +34,7 @@ function cdkObjects(words: Words): Applied {
   const cluster = importedCluster(stack);
   const bucket = ModelBucket.fromBucket(stack, 'Models', s3.Bucket.fromBucketName(stack, 'Bucket', REPOSITORY));
   const group =
-    instanceTypes === undefined
+    words.instanceTypes === undefined
       ? undefined
       : new EksGpuNodeGroup(stack, 'L4', { cluster, capacity: Capacity.onDemand(words.instanceTypes) });
   new EksInferenceService(stack, 'Digits', {
@@ -71,7 +71,7 @@ async function pulumiObjects(words: Words, image: string): Promise<Applied> {
   const { GpuInstanceGroup, ModelBucket: Bucket, WorkloadIdentity } = await import('slipway/pulumi/aws');
   const model = new Bucket('models').model('digits', { manifest });
   const group =
-    words.instanceTypes === undefined
+    instanceTypes === undefined
       ? undefined
       : new GpuInstanceGroup('l4', {
           clusterName: 'prod',
