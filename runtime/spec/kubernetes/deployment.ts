@@ -33,7 +33,7 @@ export function renderDeployment<S>(
         // The revision of the models is part of the pod: another model is another rollout, and undoing one brings it back.
         metadata: { labels: { ...metadata.labels, ...identity.podLabels }, annotations: modelAnnotations(plan, refs) },
         spec: {
-          serviceAccountName: plan.name,
+          serviceAccountName: refs.serviceAccountName ?? plan.name,
           automountServiceAccountToken: false,
           // A Service called slipway-… would otherwise write variables that look like ours into every pod.
           enableServiceLinks: false,

@@ -17,7 +17,7 @@ export function renderNetworkPolicy<S>(
   refs: KubernetesRefs<S>,
   identity: IdentityBinding<S>,
 ): NetworkPolicyObject<S> {
-  const from = clients(refs.clientNamespaces);
+  const from = [...clients(refs.clientNamespaces), ...(refs.gatewayPeers ?? [])];
   const monitoring = refs.monitoringNamespace ?? KUBERNETES_DEFAULTS.monitoringNamespace;
   return {
     apiVersion: 'networking.k8s.io/v1',
@@ -57,6 +57,7 @@ function clients(namespaces: readonly string[] | undefined): NetworkPolicyPeer[]
   return namespaces === undefined ? [{ podSelector: {} }] : namespaces.map(namespace);
 }
 
-function namespace(name: string): NetworkPolicyPeer {
+/** Every pod of a namespace. */
+export function namespace(name: string): NetworkPolicyPeer {
   return { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': name } } };
 }

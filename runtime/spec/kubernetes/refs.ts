@@ -1,6 +1,7 @@
 import type { ContainerRefs } from '../environment';
 import type { IdentityBinding } from './identity-binding';
 import type { ModelMount } from './model-mounts';
+import type { NetworkPolicyPeer } from './objects';
 import type { KubernetesChoices, WakeOptions } from './options';
 
 /** What only deployment knows about a service on Kubernetes, and what its author decides there alone. */
@@ -13,6 +14,10 @@ export interface KubernetesRefs<S>
   readonly clusterName: string | S;
   /** @default - none; the network policy keeps pods from the credentials of their node */
   readonly identity?: IdentityBinding<S>;
+  /** @default - the name of the service; a canary runs as the service that it may replace */
+  readonly serviceAccountName?: string;
+  /** What passes requests on to the service, beside its clients. @default - nothing */
+  readonly gatewayPeers?: readonly NetworkPolicyPeer[];
   /** Namespaces whose pods may call the service. @default - the service's own */
   readonly clientNamespaces?: readonly string[];
   /** What models lie in that are not fetched, by model name. @default - every model is fetched */
