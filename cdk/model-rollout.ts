@@ -115,14 +115,14 @@ export class ModelRollout extends Construct implements iam.IGrantable {
 
   private createStateMachine(version: ModelVersion, props: ModelRolloutProps): sfn.StateMachine {
     const stack = Stack.of(this);
-    const { weightBytes, fileBytes } = version.facts;
+    const { weightBytes, fileBytes, executors } = version.facts;
     const definition = rolloutDefinition({
       partition: Aws.PARTITION,
       stackId: stack.stackId,
       bucketName: version.models.bucketName,
       model: version.name,
       parameter: this.parameter.logicalId,
-      maxWeightBytes: Math.ceil(weightBytes * ROOM_FOR_GROWTH),
+      maxWeightBytes: Math.ceil(weightBytes * (executors?.all ?? 1) * ROOM_FOR_GROWTH),
       maxFileBytes: Math.ceil(fileBytes * ROOM_FOR_GROWTH),
       timeoutSeconds: timeoutSeconds(props.timeout),
       ...(props.stackRole === undefined ? {} : { stackRoleArn: props.stackRole.roleArn }),

@@ -78,7 +78,7 @@ function readStates({ partition, bucketName, model, maxWeightBytes, maxFileBytes
         manifestBytes: expression("$number($substringAfter($states.result.ContentRange, '/'))"),
         digest: expression("$hash($states.result.Body, 'SHA-256')"),
         manifest: expression(
-          `($whole := $number($substringAfter($states.result.ContentRange, '/')) <= ${MAX_MANIFEST_BYTES}; $read := $parse($whole ? $states.result.Body : '{}'); {'schema': $read.schema, 'name': $read.name, 'version': $read.version, 'weightBytes': $read.facts.weightBytes, 'fileBytes': $read.facts.fileBytes})`,
+          `($whole := $number($substringAfter($states.result.ContentRange, '/')) <= ${MAX_MANIFEST_BYTES}; $read := $parse($whole ? $states.result.Body : '{}'); {'schema': $read.schema, 'name': $read.name, 'version': $read.version, 'weightBytes': $read.facts.weightBytes, 'executors': $exists($read.facts.executors) ? $read.facts.executors.all : 1, 'fileBytes': $read.facts.fileBytes})`,
         ),
       },
       Output: {},
@@ -92,7 +92,7 @@ function readStates({ partition, bucketName, model, maxWeightBytes, maxFileBytes
         'ManifestInvalid',
       ],
       [
-        `$not($manifest.weightBytes <= ${maxWeightBytes} and $manifest.fileBytes <= ${maxFileBytes})`,
+        `$not($manifest.weightBytes * $manifest.executors <= ${maxWeightBytes} and $manifest.fileBytes <= ${maxFileBytes})`,
         'ModelLargerThanPlanned',
       ],
     ]),
@@ -190,7 +190,7 @@ function endStates({ model, maxWeightBytes, maxFileBytes, stackRoleArn }: Rollou
     ),
     ModelLargerThanPlanned: fail(
       'ModelLargerThanPlanned',
-      `'${it}' & $version & ' has ' & $manifest.weightBytes & ' bytes of weights in files of ' & $manifest.fileBytes & ', the replicas were sized for ${maxWeightBytes} in ${maxFileBytes}: deploy this version from code, which plans its size'`,
+      `'${it}' & $version & ' has ' & $manifest.weightBytes & ' bytes of weights for each of ' & $manifest.executors & ' executors, in files of ' & $manifest.fileBytes & ', the replicas were sized for ${maxWeightBytes} in ${maxFileBytes}: deploy this version from code, which plans its size'`,
     ),
     StackNotUpdatable: fail('StackNotUpdatable', "'the stack is ' & $stack.status & ' and takes no update'"),
     ParameterMissing: fail(

@@ -178,7 +178,7 @@ describeWithAndWithoutFlags('BatchInferenceJob', (newStack) => {
 
   test('the worker understands its command line, and the server its environment', () => {
     const stack = newStack();
-    newJob(stack, { shards: 8, concurrency: 12, requestDeadlineSeconds: 20, maxBodyMiB: 16 });
+    newJob(stack, { shards: 8, concurrency: 12, requestDeadlineSeconds: 20, maxBodyMiB: 16, hooks: true });
     const [job] = propertiesOf(Template.fromStack(stack), JOB);
     const { Command, Environment } = job.ContainerProperties;
     expect(readOptions(Command, { AWS_BATCH_JOB_ARRAY_INDEX: '7' })).toMatchObject({
@@ -191,7 +191,10 @@ describeWithAndWithoutFlags('BatchInferenceJob', (newStack) => {
       requestDeadlineSeconds: 20,
       maxBodyBytes: 16 * 2 ** 20,
     });
-    const models = Environment.find(({ Name }: any) => Name === 'SLIPWAY_MODELS').Value;
+    const { SLIPWAY_MODELS: models, SLIPWAY_HOOKS: hooks } = Object.fromEntries(
+      Environment.map(({ Name, Value }: any) => [Name, Value]),
+    );
+    expect(hooks).toBe('true');
     expect(parseModelReferences(models)).toMatchObject([{ name: 'digits', version: 3 }]);
   });
 

@@ -396,6 +396,11 @@ describe('the state machine', () => {
         ),
       },
     ],
+    [
+      'the same weights for more executors',
+      (m) => (m.facts.executors = { all: 2, perGpu: 2, onCpu: 0, needGpu: false }),
+      { state: 'ModelLargerThanPlanned', cause: expect.stringContaining('bytes of weights for each of 2 executors') },
+    ],
     ['larger files', (m) => (m.facts.fileBytes = 400_000_000), { state: 'ModelLargerThanPlanned' }],
     [
       'more files than a state machine reads',

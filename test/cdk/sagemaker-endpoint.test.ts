@@ -7,7 +7,7 @@ import * as iam from 'aws-cdk-lib/aws-iam';
 import * as kms from 'aws-cdk-lib/aws-kms';
 import * as s3 from 'aws-cdk-lib/aws-s3';
 import * as sns from 'aws-cdk-lib/aws-sns';
-import { ENVIRONMENT, INSTANCE_CATALOG, parseModelReferences, readEnvironment } from 'slipway';
+import { ENVIRONMENT, instanceTypesOf, parseModelReferences, readEnvironment } from 'slipway';
 import {
   Model,
   ModelBucket,
@@ -110,6 +110,16 @@ describeWithAndWithoutFlags('SageMakerEndpoint', (newStack) => {
     for (const text of entries.flat()) expect(Buffer.byteLength(text)).toBeLessThanOrEqual(1_024);
     // Nothing else is told to SageMaker, so a variable more can never be one too many.
     expect(Object.values(ENVIRONMENT).length).toBeLessThanOrEqual(100);
+  });
+
+  test('published hooks run where the author says so', () => {
+    const told = (props: Partial<SageMakerEndpointProps>): unknown => {
+      const stack = newStack();
+      newEndpoint(stack, props);
+      return propertiesOf(Template.fromStack(stack), MODEL)[0].PrimaryContainer.Environment.SLIPWAY_HOOKS;
+    };
+    expect(told({ hooks: true })).toBe('true');
+    expect(told({})).toBeUndefined();
   });
 
   test('SageMaker waits for the whole startup budget, and sends requests to whoever is least busy', () => {
@@ -356,7 +366,7 @@ describeWithAndWithoutFlags('SageMakerEndpoint', (newStack) => {
 
 test('every GPU machine of the catalogue that is accepted is one that SageMaker rents out', () => {
   const rented = new Set<string>(Object.values(ProductionVariantInstanceType));
-  for (const type of Object.keys(INSTANCE_CATALOG)) {
+  for (const type of instanceTypesOf('aws')) {
     const deploy = () => newEndpoint(newStack(), { instanceType: `ml.${type}` });
     if (rented.has(`ml.${type}`)) expect(deploy).not.toThrow();
     else expect(deploy).toThrow('SAGEMAKER_INSTANCE');
