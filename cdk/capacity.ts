@@ -157,7 +157,7 @@ export abstract class Capacity {
     if (instanceTypes.length === 0) {
       throw new SpecError('NO_INSTANCE_FITS', 'instanceTypes', 'must name at least one type, got none');
     }
-    instanceTypes.forEach((type, i) => lookUpInstance(type, `instanceTypes[${i}]`));
+    instanceTypes.forEach((type, i) => lookUpInstance(type, `instanceTypes[${i}]`, 'aws'));
     this.instanceTypes = [...new Set(instanceTypes)];
   }
 }

@@ -54,7 +54,7 @@ export class EksGpuNodeGroup extends Construct {
     const capacity = props.capacity as MachineCapacity;
     assertCapacity(capacity);
     const diskSizeGiB = integer('diskSizeGiB', props.diskSizeGiB, 200, 30, 16_384);
-    const pool = planGpuPool(capacity.instanceTypes, props.pool ?? kebabCase(id), diskSizeGiB);
+    const pool = planGpuPool(capacity.instanceTypes, props.pool ?? kebabCase(id), diskSizeGiB, 'aws');
     this.placement = pool.placement;
     this.instanceTypes = capacity.instanceTypes;
     this.launchTemplate = this.createLaunchTemplate(capacity, diskSizeGiB);

@@ -63,7 +63,7 @@ export class KarpenterGpuPool extends Construct {
     const capacityTypes = capacityTypesOf(capacity);
     const name = props.pool ?? kebabCase(id);
     const diskSizeGiB = integer('diskSizeGiB', props.diskSizeGiB, 200, 30, 16_384);
-    const pool = planGpuPool(capacity.instanceTypes, name, diskSizeGiB);
+    const pool = planGpuPool(capacity.instanceTypes, name, diskSizeGiB, 'aws');
     const maxGpus = integer('maxGpus', props.maxGpus, pool.gpuCount, pool.gpuCount, 100_000);
     assertKubectl(props.cluster);
     this.placement = pool.placement;

@@ -121,7 +121,7 @@ interface NodeSize {
 }
 
 function sizeOfNode(instanceType: string, props: MultiNodeTrainingJobProps): NodeSize {
-  const machine = lookUpInstance(instanceType, 'instanceType');
+  const machine = lookUpInstance(instanceType, 'instanceType', 'aws');
   const gpuCount = props.gpuCount ?? machine.gpuCount;
   if (!(Number.isInteger(gpuCount) && gpuCount >= 1 && gpuCount <= machine.gpuCount)) {
     throw new SpecError(

@@ -76,7 +76,7 @@ export function lookUpMachine(instanceType: string, spec: SageMakerSpec): SageMa
     throw new SpecError('SAGEMAKER_INSTANCE', 'instanceType', `SageMaker has no '${instanceType}'; take another size`);
   }
   try {
-    return { instanceType, facts: lookUpInstance(ec2Type, 'instanceType') };
+    return { instanceType, facts: lookUpInstance(ec2Type, 'instanceType', 'aws') };
   } catch (error) {
     if (spec.executionProvider === 'cpu' && spec.vcpu !== undefined && spec.memoryMiB !== undefined) {
       return { instanceType };

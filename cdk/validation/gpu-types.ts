@@ -1,4 +1,4 @@
-import { INSTANCE_CATALOG, type InstanceFacts } from '../../runtime/spec';
+import { INSTANCE_CATALOG, instanceTypesOf, type InstanceFacts } from '../../runtime/spec';
 
 // GPU families of AWS that no replica of ours is planned for. Source: EC2's list of accelerated instance types, read
 // 2026-11-22.
@@ -7,7 +7,7 @@ const OTHER_FAMILIES = [
   ...['p2', 'p3', 'p3dn', 'p4de', 'p5e', 'p5en', 'p6-b200', 'p6-b300', 'p6e-gb200'],
 ];
 const CATALOG: Readonly<Record<string, InstanceFacts>> = INSTANCE_CATALOG;
-const FAMILIES = new Set([...Object.keys(CATALOG).map(familyOf), ...OTHER_FAMILIES]);
+const FAMILIES = new Set([...instanceTypesOf('aws').map(familyOf), ...OTHER_FAMILIES]);
 
 /** Whether machines of this type have GPUs, as their name says: `g6.xlarge`, `ml.p5.48xlarge`, `g6` or `g6.*`. */
 export function isGpuType(type: string): boolean {

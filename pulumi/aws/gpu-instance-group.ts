@@ -96,7 +96,7 @@ interface MachinePlan extends GpuPool {
 function planMachines(args: GpuInstanceGroupArgs, pool: string): MachinePlan {
   const { instanceTypes, minSize = 0, maxSize } = args;
   const diskSizeGiB = integer('diskSizeGiB', args.diskSizeGiB, 200, 30, 16_384);
-  const planned = planGpuPool(instanceTypes, pool, diskSizeGiB);
+  const planned = planGpuPool(instanceTypes, pool, diskSizeGiB, 'aws');
   if (!(Number.isSafeInteger(minSize) && Number.isSafeInteger(maxSize) && minSize >= 0 && maxSize >= 1)) {
     throw new SpecError(
       'NUMBER_INVALID',

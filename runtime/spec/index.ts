@@ -1,4 +1,4 @@
-export { CLOUDS, type Cloud } from './clouds';
+export { CLOUD_NAMES, CLOUDS, type Cloud } from './clouds';
 export { ELEMENT_BYTES, isDatatype, type Datatype } from './datatypes';
 export { DEFAULTS, MAX_OPSETS, SIZING } from './defaults';
 export {
@@ -48,6 +48,7 @@ export {
 } from './inference-service-spec';
 export {
   INSTANCE_CATALOG,
+  instanceTypesOf,
   lookUpInstance,
   type Architecture,
   type InstanceFacts,

@@ -10,7 +10,7 @@ import type {
   MachineFacts,
 } from './inference-service-spec';
 import type { ModelPlan } from './inference-service-plan';
-import { INSTANCE_CATALOG, lookUpInstance, type Architecture, type InstanceFacts } from './instance-catalog';
+import { instanceTypesOf, lookUpInstance, type Architecture, type InstanceFacts } from './instance-catalog';
 import { gpuShareMemoryMiB, gpuShareName, shareOf, sharesPerGpu } from './machine-share';
 import { rowBytes } from './model-facts';
 import { integer, number } from './numbers';
@@ -242,7 +242,8 @@ function planInstanceTypes(
     return named;
   }
   if (gpuCount === 0) return [];
-  const fitting = Object.keys(INSTANCE_CATALOG).find((type) =>
+  // Nobody has said whose machines they will be. AWS's have every common GPU, so one of those sizes the replica.
+  const fitting = instanceTypesOf('aws').find((type) =>
     fits(lookUpInstance(type, 'instanceTypes'), gpuCount, needs, machines),
   );
   if (fitting === undefined) {

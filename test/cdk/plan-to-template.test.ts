@@ -1,7 +1,7 @@
 import { Duration, Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
-import { INSTANCE_CATALOG, lookUpInstance, type InferenceServicePlan } from 'slipway';
+import { instanceTypesOf, lookUpInstance, type InferenceServicePlan } from 'slipway';
 import { Rollout, type ICapacity, type InferenceServiceProps } from 'slipway/cdk';
 import { describe, expect, test } from 'vitest';
 import { newCluster, newFargateService, newStack } from './support/stacks';
@@ -237,7 +237,7 @@ test('no place of the template is told two values', () => {
 });
 
 describe('on every type of machine', () => {
-  for (const type of Object.keys(INSTANCE_CATALOG)) {
+  for (const type of instanceTypesOf('aws')) {
     test(`a replica on ${type} is told the plan`, () => {
       const { gpuCount } = lookUpInstance(type, 'type');
       expectTold(deploy(type, gpuCount > 1 ? { gpuCount } : {}));

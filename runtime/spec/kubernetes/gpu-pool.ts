@@ -1,3 +1,4 @@
+import type { Cloud } from '../clouds';
 import { LABELS } from '../endpoints';
 import { SpecError } from '../errors';
 import { lookUpInstance, type InstanceFacts } from '../instance-catalog';
@@ -10,14 +11,15 @@ export interface GpuPool {
   readonly labels: Readonly<Record<string, string>>;
   /** For `placement` of a service. */
   readonly placement: Placement;
-  /** What the cluster autoscaler is told of an empty group, which shows it no machine to learn from: tag and value. */
-  readonly autoscalerHints: Readonly<
-    Record<'gpu' | 'disk' | 'pool' | 'accelerator' | 'taint', readonly [string, string]>
-  >;
+  /**
+   * On AWS, what the cluster autoscaler is told of an empty group, which shows it no machine to learn from: tag and value
+   * by what it is about. Elsewhere the cloud's own autoscaler reads the node pool, so there is nothing to tell.
+   */
+  readonly autoscalerHints: Readonly<Record<string, readonly [string, string]>>;
 }
 
 const GPU_RESOURCE = 'nvidia.com/gpu';
-// With it, the cluster autoscaler waits for the device plugin of a new machine instead of adding a second one.
+// With it, the cluster autoscaler of AWS waits for the device plugin of a new machine instead of adding a second one.
 const ACCELERATOR_LABEL = 'k8s.amazonaws.com/accelerator';
 const HINT = 'k8s.io/cluster-autoscaler/node-template';
 
@@ -25,10 +27,16 @@ const HINT = 'k8s.io/cluster-autoscaler/node-template';
  * @param instanceTypes All with the same number of GPUs; the first is tried first.
  * @param pool Value of the label `slipway.dev/pool` that places pods here.
  * @param diskSizeGiB What a node has for images and scratch space.
+ * @param cloud Whose types they must be.
  * @throws SpecError NO_INSTANCE_FITS without a type, UNKNOWN_INSTANCE_TYPE, GPU_COUNT when the types differ in GPUs.
  */
-export function planGpuPool(instanceTypes: readonly string[], pool: string, diskSizeGiB: number): GpuPool {
-  const facts = instanceTypes.map((type, i): InstanceFacts => lookUpInstance(type, `instanceTypes[${i}]`));
+export function planGpuPool(
+  instanceTypes: readonly string[],
+  pool: string,
+  diskSizeGiB: number,
+  cloud: Cloud,
+): GpuPool {
+  const facts = instanceTypes.map((type, i): InstanceFacts => lookUpInstance(type, `instanceTypes[${i}]`, cloud));
   const [first] = facts;
   if (first === undefined) throw new SpecError('NO_INSTANCE_FITS', 'instanceTypes', 'must name at least one, got none');
   const other = facts.findIndex(({ gpuCount }) => gpuCount !== first.gpuCount);
@@ -41,21 +49,32 @@ export function planGpuPool(instanceTypes: readonly string[], pool: string, disk
   }
   // A machine must not be labelled as another: of several GPU models the label says the maker alone.
   const accelerator = facts.every(({ gpu }) => gpu === first.gpu) ? `nvidia-${first.gpu.toLowerCase()}` : 'nvidia';
+  const onAws = cloud === 'aws';
   return {
     gpuCount: first.gpuCount,
-    labels: { [LABELS.pool]: pool, [ACCELERATOR_LABEL]: accelerator },
+    labels: { [LABELS.pool]: pool, ...(onAws ? { [ACCELERATOR_LABEL]: accelerator } : {}) },
     placement: {
       nodeSelector: { [LABELS.pool]: pool },
       tolerations: [{ ...GPU_TAINT, operator: 'Equal' }],
       gpuResourceName: GPU_RESOURCE,
+      instanceTypes: [...instanceTypes],
     },
-    autoscalerHints: {
-      gpu: [`${HINT}/resources/${GPU_RESOURCE}`, String(first.gpuCount)],
-      // Every replica asks for scratch space; without this hint an empty group seems to have none.
-      disk: [`${HINT}/resources/ephemeral-storage`, `${diskSizeGiB}Gi`],
-      pool: [`${HINT}/label/${LABELS.pool}`, pool],
-      accelerator: [`${HINT}/label/${ACCELERATOR_LABEL}`, accelerator],
-      taint: [`${HINT}/taint/${GPU_TAINT.key}`, `${GPU_TAINT.value}:${GPU_TAINT.effect}`],
-    },
+    autoscalerHints: onAws ? hintsFor(pool, first.gpuCount, accelerator, diskSizeGiB) : {},
+  };
+}
+
+function hintsFor(
+  pool: string,
+  gpuCount: number,
+  accelerator: string,
+  diskSizeGiB: number,
+): Record<'gpu' | 'disk' | 'pool' | 'accelerator' | 'taint', readonly [string, string]> {
+  return {
+    gpu: [`${HINT}/resources/${GPU_RESOURCE}`, String(gpuCount)],
+    // Every replica asks for scratch space; without this hint an empty group seems to have none.
+    disk: [`${HINT}/resources/ephemeral-storage`, `${diskSizeGiB}Gi`],
+    pool: [`${HINT}/label/${LABELS.pool}`, pool],
+    accelerator: [`${HINT}/label/${ACCELERATOR_LABEL}`, accelerator],
+    taint: [`${HINT}/taint/${GPU_TAINT.key}`, `${GPU_TAINT.value}:${GPU_TAINT.effect}`],
   };
 }
