@@ -1,10 +1,11 @@
 import * as pulumi from '@pulumi/pulumi';
+import { ImageError } from '../runtime/image/image-error';
 import { OnnxFileError } from '../runtime/onnx/onnx-file-error';
 import { SpecError } from '../runtime/spec';
 
 /** Something the author gave that cannot be deployed, said in one sentence; anything else is a defect. */
-export function isRefusal(error: unknown): error is SpecError | OnnxFileError {
-  return SpecError.is(error) || OnnxFileError.is(error);
+export function isRefusal(error: unknown): error is SpecError | OnnxFileError | ImageError {
+  return SpecError.is(error) || OnnxFileError.is(error) || ImageError.is(error);
 }
 
 /**

@@ -1,0 +1,7 @@
+export {
+  RuntimeImage,
+  RuntimeImagePlatform,
+  RuntimeImageVariant,
+  type RegistryCredentials,
+  type RuntimeImageArgs,
+} from './runtime-image';
