@@ -14,6 +14,7 @@ import { userDataAfterJoining, userDataBeforeJoining } from './machine-user-data
 import type { Machines, MachinesPlan } from './machines-plan';
 import { shareVolumeKey } from './volume-key';
 import { addWarmPool } from './warm-pool';
+import { wayOutOf } from './way-out';
 
 /** Machines of an Auto Scaling group; `capacity` is how they are bought. */
 export interface AutoScaledMachinesInput extends MachinesPlan {
@@ -128,7 +129,7 @@ function createAutoScalingGroup(
   });
   // A machine that cannot reach ECS does not join, and one that no longer can is drained by nobody: the way out is there
   // before the first machine and until after the last.
-  group.node.addDependency(subnets.internetConnectivityEstablished);
+  group.node.addDependency(wayOutOf(scope, cluster.vpc, vpcSubnets));
   // cfn-lint up to 1.51 does not know UpdatePolicy.AutoScalingInstanceRefresh yet.
   (group.node.defaultChild as CfnResource).addMetadata('cfn-lint', { config: { ignore_checks: ['E3016'] } });
   acknowledge(group, 'AS3', 'the capacity provider scales the group; notifications would tell nobody anything');

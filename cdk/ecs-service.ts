@@ -7,6 +7,7 @@ import type { InferenceServicePlan } from '../runtime/spec';
 import type { ICapacity } from './capacity';
 import type { Rollout } from './rollout';
 import { warnWhenRolloutHasNoRoom } from './service-machines';
+import { wayOutOf } from './way-out';
 
 export interface EcsServiceInput {
   readonly plan: InferenceServicePlan;
@@ -96,6 +97,6 @@ function commonOptions(input: EcsServiceInput) {
 // that cannot pull their image or fetch their model the rollout is given up. CloudFormation sees no order here by itself.
 function waitForWhatReplicasNeed(cfnService: ecs.CfnService, input: EcsServiceInput): void {
   const { cluster, vpcSubnets, taskDefinition, needs } = input;
-  const { internetConnectivityEstablished } = cluster.vpc.selectSubnets(vpcSubnets);
-  cfnService.node.addDependency(...needs, taskDefinition.obtainExecutionRole(), internetConnectivityEstablished);
+  const wayOut = wayOutOf(cfnService, cluster.vpc, vpcSubnets);
+  cfnService.node.addDependency(...needs, taskDefinition.obtainExecutionRole(), wayOut);
 }

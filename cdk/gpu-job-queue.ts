@@ -7,6 +7,7 @@ import { lookUpInstance, SpecError } from '../runtime/spec';
 import { integer } from '../runtime/spec/numbers';
 import { acknowledge } from './acknowledge';
 import type { Capacity, MachineCapacity } from './capacity';
+import { wayOutOf } from './way-out';
 
 export interface GpuJobQueueProps {
   readonly vpc: ec2.IVpc;
@@ -158,9 +159,10 @@ export class GpuJobQueue extends Construct implements ec2.IConnectable {
     spot: boolean,
     maxvCpus: number,
   ): batch.ManagedEc2EcsComputeEnvironment {
+    const vpcSubnets = props.vpcSubnets ?? { subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS };
     const environment = new batch.ManagedEc2EcsComputeEnvironment(this, id, {
       vpc: props.vpc,
-      vpcSubnets: props.vpcSubnets ?? { subnetType: ec2.SubnetType.PRIVATE_WITH_EGRESS },
+      vpcSubnets,
       securityGroups: [this.securityGroup],
       instanceRole: this.instanceRole,
       launchTemplate: this.launchTemplate,
@@ -180,6 +182,7 @@ export class GpuJobQueue extends Construct implements ec2.IConnectable {
       updateTimeout: Duration.minutes(30),
     });
     const cfnEnvironment = environment.node.defaultChild as batch.CfnComputeEnvironment;
+    cfnEnvironment.node.addDependency(wayOutOf(this, props.vpc, vpcSubnets));
     // Another launch template version is an update in place, by Batch's own role for it.
     cfnEnvironment.addPropertyOverride('ComputeResources.LaunchTemplate.Version', '$Latest');
     return environment;

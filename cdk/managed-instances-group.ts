@@ -7,6 +7,7 @@ import { acknowledge } from './acknowledge';
 import type { ManagedInstances } from './capacity';
 import { createMachineSecurityGroup } from './machine-security-group';
 import type { Machines, MachinesPlan } from './machines-plan';
+import { wayOutOf } from './way-out';
 
 export interface ManagedInstancesInput extends MachinesPlan {
   readonly capacity: ManagedInstances;
@@ -48,6 +49,8 @@ export function createManagedInstances(
     acknowledgeInstanceRole(provider);
   }
   if (infrastructureRole === undefined) acknowledgeInfrastructureRole(provider);
+  // A machine that cannot reach ECS does not join.
+  provider.node.defaultChild!.node.addDependency(wayOutOf(scope, cluster.vpc, vpcSubnets));
   cluster.addManagedInstancesCapacityProvider(provider);
   return { securityGroup, capacityProvider: provider };
 }

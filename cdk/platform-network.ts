@@ -4,6 +4,7 @@ import * as logs from 'aws-cdk-lib/aws-logs';
 import { Construct, type IConstruct } from 'constructs';
 import { SpecError, type Preset } from '../runtime/spec';
 import { integer } from '../runtime/spec/numbers';
+import { addPlaceOfEndpoints } from './way-out';
 
 /** AWS services that replicas and machines reach inside the VPC; S3 is always among them, its endpoint costs nothing. */
 export type EndpointSet = 'none' | 'minimal' | 'full';
@@ -103,6 +104,7 @@ export function createNetwork(scope: Construct, needs: NetworkNeeds, props: Plat
     vpcSubnets,
     ...(props.vpc === undefined ? { cidr } : {}),
   });
+  addPlaceOfEndpoints(vpc, endpoints);
   if (props.vpc === undefined) {
     ENDPOINTS[props.endpoints ?? (props.egress === 'nat' ? 'none' : 'minimal')].forEach((each) => endpoints.add(each));
   }

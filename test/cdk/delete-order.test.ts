@@ -1,11 +1,26 @@
-import type { Stack } from 'aws-cdk-lib';
+import { Stack, type App } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
+import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
-import { Capacity, type GpuInstanceGroup, type GpuInstanceGroupProps, type ICapacity } from 'slipway/cdk';
-import { expect, test } from 'vitest';
+import {
+  Capacity,
+  GpuJobQueue,
+  InferencePlatform,
+  type GpuInstanceGroup,
+  type GpuInstanceGroupProps,
+  type ICapacity,
+} from 'slipway/cdk';
+import { describe, expect, test } from 'vitest';
 import { needsOf, type Needs } from './support/delete-order';
 import { addGroup } from './support/machines';
-import { describeWithAndWithoutFlags, newCluster, newFargateService, resourcesOf, theOnly } from './support/stacks';
+import {
+  describeWithAndWithoutFlags,
+  newCluster,
+  newFargateService,
+  pinnedMachineImage,
+  resourcesOf,
+  theOnly,
+} from './support/stacks';
 
 // Nobody can delete a stack here. What can be shown is that CloudFormation is told the order: it deletes a resource once
 // everything that needs it is gone.
@@ -84,6 +99,83 @@ describeWithAndWithoutFlags('a delete that ends', (newStack) => {
     const policies = resourcesOf(template, 'AWS::IAM::Policy');
     expect(policies).toHaveLength(1);
     for (const { id } of [...routes, ...policies]) expectOrder(needs, group, id);
+  });
+
+  describe('in a network without a way out', () => {
+    const S3 = ec2.GatewayVpcEndpointAwsService.S3;
+    const ECR = ec2.InterfaceVpcEndpointAwsService.ECR;
+
+    /** A cluster whose machines and replicas reach AWS by endpoints alone, some of which are made last. */
+    function closedCluster(stack: Stack): { cluster: ecs.Cluster; addLate: () => void } {
+      const vpc = new ec2.Vpc(stack, 'Vpc', {
+        natGateways: 0,
+        subnetConfiguration: [{ name: 'Closed', subnetType: ec2.SubnetType.PRIVATE_ISOLATED }],
+        gatewayEndpoints: { S3: { service: S3 } },
+      });
+      return {
+        cluster: new ecs.Cluster(stack, 'Cluster', { vpc }),
+        addLate: () => void vpc.addInterfaceEndpoint('Ecr', { service: ECR }),
+      };
+    }
+
+    function expectToOutlive(template: Template, count: number, ...types: readonly string[]): void {
+      const needs = needsOf(template);
+      const endpoints = resourcesOf(template, 'AWS::EC2::VPCEndpoint');
+      expect(endpoints).toHaveLength(count);
+      for (const type of types) {
+        const { id } = theOnly(template, type);
+        for (const endpoint of endpoints) expectOrder(needs, id, endpoint.id);
+      }
+    }
+
+    const vpcSubnets = { subnetType: ec2.SubnetType.PRIVATE_ISOLATED };
+
+    test('replicas and machines start after the endpoints, and are gone before them', () => {
+      for (const capacity of [Capacity.onDemand(['g6.xlarge']), Capacity.managedInstances(['g6.xlarge'])]) {
+        const stack = newStack();
+        const { cluster, addLate } = closedCluster(stack);
+        const group = addGroup(stack, { cluster, capacity, vpcSubnets });
+        newFargateService(stack, { cluster, capacity: group, plaintextInsideVpc: true, vpcSubnets });
+        addLate();
+        const machines =
+          group.autoScalingGroup === undefined ? 'ECS::CapacityProvider' : 'AutoScaling::AutoScalingGroup';
+        expectToOutlive(Template.fromStack(stack), 2, 'AWS::ECS::Service', `AWS::${machines}`);
+      }
+    });
+
+    test('a job queue too', () => {
+      const stack = newStack();
+      const { cluster, addLate } = closedCluster(stack);
+      new GpuJobQueue(stack, 'Jobs', { vpc: cluster.vpc, vpcSubnets, capacity: Capacity.onDemand(['g6.xlarge']) });
+      addLate();
+      expectToOutlive(Template.fromStack(stack), 2, 'AWS::Batch::ComputeEnvironment');
+    });
+
+    test('a platform has them for its groups, and for services whether they share its listener or not', () => {
+      const stack = newStack();
+      const platform = new InferencePlatform(stack, 'Main', { plaintextInsideVpc: true });
+      platform.addGroup('l4', { instanceTypes: ['g6.xlarge'], machineImage: pinnedMachineImage() });
+      newFargateService(stack, {
+        cluster: platform.cluster,
+        vpcSubnets: platform.vpcSubnets,
+        capacity: platform.capacity('l4'),
+        plaintextInsideVpc: true,
+      });
+      platform.addEndpoint(ec2.InterfaceVpcEndpointAwsService.SECRETS_MANAGER);
+      expectToOutlive(Template.fromStack(stack), 8, 'AWS::ECS::Service', 'AWS::AutoScaling::AutoScalingGroup');
+    });
+
+    test('endpoints of another stack are the order of stacks', () => {
+      const stack = newStack();
+      const { cluster } = closedCluster(stack);
+      const other = new Stack(stack.node.root as App, 'Other');
+      newFargateService(other, { cluster, plaintextInsideVpc: true, vpcSubnets });
+      const { DependsOn } = theOnly(Template.fromStack(other), 'AWS::ECS::Service') as unknown as {
+        DependsOn: string[];
+      };
+      expect(JSON.stringify(DependsOn)).not.toContain('S3');
+      expect(other.dependencies).toContain(stack);
+    });
   });
 
   test('two groups of one cluster: a service waits for both', () => {

@@ -191,8 +191,8 @@ export const MUTANTS = [
   {
     name: 'replicas start before they may pull their image',
     file: 'cdk/ecs-service.ts',
-    find: 'cfnService.node.addDependency(...needs, taskDefinition.obtainExecutionRole(), internetConnectivityEstablished);',
-    replace: 'cfnService.node.addDependency(...needs, internetConnectivityEstablished);',
+    find: 'cfnService.node.addDependency(...needs, taskDefinition.obtainExecutionRole(), wayOut);',
+    replace: 'cfnService.node.addDependency(...needs, wayOut);',
     test: {
       file: INFERENCE,
       name: 'replicas start once they can pull the image, read the model and reach the network',
