@@ -168,7 +168,7 @@ describeWithAndWithoutFlags('a delete that ends', (newStack) => {
     test('endpoints of another stack are the order of stacks', () => {
       const stack = newStack();
       const { cluster } = closedCluster(stack);
-      const other = new Stack(stack.node.root as App, 'Other');
+      const other = new Stack(stack.node.root, 'Other');
       newFargateService(other, { cluster, plaintextInsideVpc: true, vpcSubnets });
       const { DependsOn } = theOnly(Template.fromStack(other), 'AWS::ECS::Service') as unknown as {
         DependsOn: string[];
