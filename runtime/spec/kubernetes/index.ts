@@ -1,6 +1,6 @@
 export { planGpuPool, type GpuPool } from './gpu-pool';
 export { NO_IDENTITY, type EgressRule, type IdentityBinding } from './identity-binding';
-export { MODELS_FOLDER, mountedFolder, type CsiVolume, type ModelMount, type ModelVolume } from './model-mounts';
+export { mountedFolder, type CsiVolume, type ModelMount, type ModelVolume } from './model-mounts';
 export type * from './objects';
 export {
   machinesOf,
@@ -25,4 +25,30 @@ export {
 export { namespaceLabels, podIdentityBinding, podIdentityConditions } from './pod-identity';
 export { KUBERNETES_DEFAULTS, type KubernetesRefs } from './refs';
 export { renderKubernetesObjects } from './render';
-export { wakeSourceOf } from './wake';
+export { interceptorService, wakeSourceOf } from './wake';
+export {
+  renderTraffic,
+  withGateway,
+  type TrackObjects,
+  type TrackRefs,
+  type TrafficObjects,
+  type TrafficRefs,
+} from './render-traffic';
+export type { GrpcRouteObject, HttpRouteObject } from './routes';
+export {
+  planTraffic,
+  type CanaryPlan,
+  type RoutePlan,
+  type TrackPlan,
+  type TrafficPlan,
+  type TrafficSpec,
+} from './traffic';
+export {
+  ServingEngine,
+  type CanaryChoices,
+  type GatewayOptions,
+  type RouteOptions,
+  type ShadowChoices,
+} from './traffic-options';
+export { VERDICT_MARGIN_SECONDS, type JobObject, type VerdictObjects } from './verdict';
+export { VERDICT_DEFAULTS, type VerdictOptions, type VerdictRules } from './verdict-rules';
