@@ -23,7 +23,7 @@ export default defineConfig({
       { find: /^slipway\/runtime$/, replacement: new URL('./runtime/index.ts', import.meta.url).pathname },
       { find: /^slipway\/testing$/, replacement: new URL('./runtime/testing/index.ts', import.meta.url).pathname },
       {
-        find: /^slipway\/(cdk|cdk\/validation|pulumi|pulumi\/(?:aws|gcp|azure|alibaba|tencent|image|policy))$/,
+        find: /^slipway\/(cdk|cdk\/validation|pulumi|pulumi\/(?:aws|gcp|azure|alibaba|tencent|image|plugin|policy))$/,
         replacement: new URL('./', import.meta.url).pathname + '$1/index.ts',
       },
     ],

@@ -1,0 +1,1 @@
+export { hostComponents } from './host';
