@@ -5,15 +5,32 @@ import { lookUpInstance, SpecError, type InferenceServicePlan } from '../runtime
 import type { ICapacity } from './capacity';
 import type { Rollout } from './rollout';
 
-/** @throws SpecError CLUSTER_MISMATCH when the machines join another cluster than the service's. */
+/**
+ * @throws SpecError CLUSTER_MISMATCH when the machines join another cluster than the service's, or are another app's and
+ * the cluster, made here, has none.
+ */
 export function assertCapacity(cluster: ecs.ICluster, capacity: ICapacity): void {
+  assertMachinesJoined(cluster, capacity);
   if (capacity.cluster === undefined || capacity.cluster === cluster) return;
-  const machines = Construct.isConstruct(capacity) ? `the machines of '${capacity.node.path}'` : 'the machines';
   throw new SpecError(
     'CLUSTER_MISMATCH',
     'cluster',
-    `got '${cluster.node.path}', but ${machines} join '${capacity.cluster.node.path}'`,
+    `got '${cluster.node.path}', but ${describeMachines(capacity)} join '${capacity.cluster.node.path}'`,
   );
+}
+
+// A cluster takes providers by a list of its own, which no other app can add to.
+function assertMachinesJoined(cluster: ecs.ICluster, capacity: ICapacity): void {
+  if (capacity.kind !== 'instances' || capacity.cluster !== undefined || cluster.hasEc2Capacity) return;
+  throw new SpecError(
+    'CLUSTER_MISMATCH',
+    'capacity',
+    `${describeMachines(capacity)} are another app's, and '${cluster.node.path}' has no machines; name the cluster that they joined with ecs.Cluster.fromClusterAttributes, or make a GpuInstanceGroup for this one`,
+  );
+}
+
+function describeMachines(capacity: ICapacity): string {
+  return Construct.isConstruct(capacity) ? `the machines of '${capacity.node.path}'` : 'the machines';
 }
 
 /**

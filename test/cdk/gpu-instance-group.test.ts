@@ -10,6 +10,7 @@ import { addGroup } from './support/machines';
 import {
   describeWithAndWithoutFlags,
   newCluster,
+  newFargateService,
   newGpuService,
   newStack,
   pinnedMachineImage,
@@ -335,6 +336,28 @@ test('a group of another app is a name and what replicas must fit', () => {
   expect(() =>
     GpuInstanceGroup.fromCapacityProvider(newStack(), 'Theirs', { capacityProviderName: 'l4', instanceTypes: ['l4'] }),
   ).toThrow("UNKNOWN_INSTANCE_TYPE instanceTypes[0]: got 'l4'");
+});
+
+test('machines of another app are of another cluster than one that has none', () => {
+  const land = (clusterOf: (stack: Stack) => ecs.ICluster): Stack => {
+    const stack = newStack();
+    const capacity = GpuInstanceGroup.fromCapacityProvider(stack, 'Theirs', {
+      capacityProviderName: 'l4',
+      instanceTypes: ['g6.xlarge'],
+    });
+    newFargateService(stack, { cluster: clusterOf(stack), capacity, plaintextInsideVpc: true });
+    return stack;
+  };
+  expect(() => land(newCluster)).toThrow(
+    "CLUSTER_MISMATCH capacity: the machines of 'Stack/Theirs' are another app's, and 'Stack/Cluster' has no machines; name the cluster that they joined with ecs.Cluster.fromClusterAttributes",
+  );
+  const joined = land((stack) =>
+    ecs.Cluster.fromClusterAttributes(stack, 'Joined', { clusterName: 'gpu', vpc: newCluster(stack).vpc }),
+  );
+  expect(theOnly(Template.fromStack(joined), 'AWS::ECS::Service').Properties).toMatchObject({
+    Cluster: 'gpu',
+    CapacityProviderStrategy: [{ CapacityProvider: 'l4', Weight: 1 }],
+  });
 });
 
 test('a group of another app may keep models, but for managed instances, which have no volumes of Docker', () => {
