@@ -1,5 +1,6 @@
-import { SpecError } from '../runtime/spec';
+import { SpecError, type GpuPool, type Placement } from '../runtime/spec';
 import { integer } from '../runtime/spec/numbers';
+import { podsPerGpu, type GpuSharingArgs } from './gpu-sharing';
 
 /** Size of a GPU instance group, as every cloud takes it. */
 export interface GroupSizeArgs {
@@ -49,4 +50,26 @@ export function onlyInstanceType(instanceTypes: readonly string[]): string {
     );
   }
   return first;
+}
+
+/**
+ * Where pods of the group's machines land, and what they ask for there. Parts of a GPU have a name of their own where the
+ * device plugin offers them so (`migResourceName`); otherwise every share is one `nvidia.com/gpu`.
+ */
+export function placementOf(
+  pool: GpuPool,
+  args: { readonly instanceTypes: readonly string[]; readonly sharing?: GpuSharingArgs },
+  maxSize: number,
+  migResourceName: (profile: string) => string = (profile) => `nvidia.com/mig-${profile}`,
+): Placement {
+  const { sharing } = args;
+  const sharesPerGpu = podsPerGpu(sharing);
+  const migProfile = sharing?.migProfile;
+  return {
+    ...pool.placement,
+    ...(migProfile === undefined ? {} : { gpuResourceName: migResourceName(migProfile) }),
+    ...(sharing === undefined ? {} : { sharesPerGpu }),
+    instanceTypes: [...args.instanceTypes],
+    maxGpus: maxSize * pool.gpuCount,
+  };
 }

@@ -1,7 +1,10 @@
 import { createHash } from 'node:crypto';
+import * as pulumi from '@pulumi/pulumi';
 import { readOnnxModel, type OnnxModelFile } from '../runtime/onnx/read-onnx-model';
 import { modelPrefix, type ModelSpec } from '../runtime/spec';
 import { assertModelName, assertModelVersion } from '../runtime/spec/model-repository';
+import { integer } from '../runtime/spec/numbers';
+import type { Model } from './model';
 
 /** What is said of a model that a bucket publishes from a file beside the program. */
 export interface ModelFileOptions {
@@ -47,4 +50,24 @@ function digestOf(files: readonly OnnxModelFile[]): string {
   if (others.length === 0) return only!.sha256;
   const list = files.map(({ path, sha256 }) => `${sha256}  ${path}\n`).join('');
   return createHash('sha256').update(list).digest('hex');
+}
+
+/**
+ * The model as a service takes it, once `put` has declared an object for every file. The folder is known when all of them
+ * are there, so that no replica starts before its model.
+ * @param root URI of the bucket, without a closing slash.
+ */
+export function publishModel(
+  { spec, prefix, files }: LocalModel,
+  root: pulumi.Output<string>,
+  put: (key: string, file: OnnxModelFile, label: string) => pulumi.CustomResource,
+): Model {
+  const objects = files.map((file) => put(`${prefix}${file.path}`, file, `${spec.name}-${spec.version}-${file.path}`));
+  const folder = pulumi.all([root, ...objects.map(({ id }) => id)]).apply(([known]) => `${known}/${prefix}`);
+  return { ...spec, location: { folder } };
+}
+
+/** Days that an overwritten or deleted object can still be brought back. @throws SpecError NUMBER_INVALID */
+export function noncurrentVersionDaysOf(given: number | undefined): number {
+  return integer('noncurrentVersionDays', given, 90, 1, 3650);
 }

@@ -1,15 +1,21 @@
-import * as aws from '@pulumi/aws';
+import * as autoscaling from '@pulumi/aws/autoscaling';
+import type * as ec2 from '@pulumi/aws/ec2';
+import * as eks from '@pulumi/aws/eks';
+import type * as iam from '@pulumi/aws/iam';
 import * as pulumi from '@pulumi/pulumi';
-import { GPU_TAINT, planGpuPool, SpecError, type GpuPool, type Placement } from '../../runtime/spec';
-import { integer } from '../../runtime/spec/numbers';
+import { GPU_TAINT, planGpuPool, type GpuPool, type Placement } from '../../runtime/spec';
+import { placementOf, planGroupSize, type GroupSize } from '../gpu-group';
+import type { GpuSharingArgs } from '../gpu-sharing';
 import { decideFor } from '../refusal';
+import type { ClusterFacts } from './cluster-facts';
+import { createNodeRole } from './iam-role';
+import { createNodeTemplate } from './node-template';
+import { tagged } from './tags';
 
 export interface GpuInstanceGroupArgs {
-  readonly clusterName: pulumi.Input<string>;
-  /** Private subnets; GPU stock differs between zones, so more zones start sooner. */
-  readonly subnetIds: pulumi.Input<pulumi.Input<string>[]>;
+  readonly cluster: ClusterFacts;
   /** GPU types that are good for the same pods: all with the same number of GPUs. The first is tried first. */
-  readonly instanceTypes: readonly string[];
+  readonly instanceTypes: string[];
   /**
    * Fewest machines. EKS refuses to raise it above the number at hand, which the autoscaler owns: start that many first,
    * by `aws eks update-nodegroup-config`, then run `pulumi up --refresh`. @default 0
@@ -21,10 +27,16 @@ export interface GpuInstanceGroupArgs {
   readonly spot?: boolean;
   /** Root volume, 30 to 16,384: images and the model cache. @default 200 */
   readonly diskSizeGiB?: number;
-  /** Role of the machines. @default - a role of its own with the three policies that EKS asks of every node */
-  readonly nodeRoleArn?: pulumi.Input<string>;
   /** Value of the label `slipway.dev/pool` that places pods here. @default - the component's name */
   readonly pool?: string;
+  /** Pods share GPUs; the device plugin of the cluster must be told the same. @default - a GPU has one pod */
+  readonly sharing?: GpuSharingArgs;
+  /** Role of the machines. @default - a role of its own with the three policies that EKS asks of every node */
+  readonly nodeRoleArn?: pulumi.Input<string>;
+  /** Permissions boundary of the role. @default - none */
+  readonly permissionsBoundaryArn?: pulumi.Input<string>;
+  /** Of everything made here, the machines and their disks included. @default - none */
+  readonly tags?: { readonly [key: string]: pulumi.Input<string> };
 }
 
 /**
@@ -35,34 +47,33 @@ export interface GpuInstanceGroupArgs {
  * the cluster autoscaler, and `eks-node-monitoring-agent`, without which a failed GPU is not noticed.
  *
  * @example
- * const l4 = new GpuInstanceGroup('l4', { clusterName, subnetIds, instanceTypes: ['g6.xlarge'], maxSize: 8 });
+ * const l4 = new GpuInstanceGroup('l4', { cluster: { name, subnetIds }, instanceTypes: ['g6.xlarge'], maxSize: 8 });
  * new InferenceService('resnet', { placement: l4.placement, … });
  */
 export class GpuInstanceGroup extends pulumi.ComponentResource {
-  readonly launchTemplate: aws.ec2.LaunchTemplate;
-  readonly nodeGroup: aws.eks.NodeGroup;
+  readonly launchTemplate: ec2.LaunchTemplate;
+  readonly nodeGroup: eks.NodeGroup;
   /** Undefined where `nodeRoleArn` was given. */
-  readonly nodeRole?: aws.iam.Role;
+  readonly nodeRole?: iam.Role;
   /** For `placement` of a service. */
   readonly placement: Placement;
 
   constructor(name: string, args: GpuInstanceGroupArgs, opts?: pulumi.ComponentResourceOptions) {
     super('slipway:aws:GpuInstanceGroup', name, args, opts);
-    const machine = decideFor(this, () => planMachines(args, args.pool ?? name));
+    const machines = decideFor(this, () => planMachines(args, args.pool ?? name));
     const child = { parent: this };
 
-    let attachments: readonly pulumi.Resource[] = [];
+    let attachments: iam.RolePolicyAttachment[] = [];
     if (args.nodeRoleArn === undefined) {
-      this.nodeRole = createNodeRole(name, this);
-      attachments = attachNodePolicies(name, this.nodeRole, this);
+      ({ role: this.nodeRole, attachments } = createNodeRole(name, args, this));
     }
-    this.launchTemplate = createLaunchTemplate(name, machine.diskSizeGiB, this);
-    this.nodeGroup = new aws.eks.NodeGroup(
+    this.launchTemplate = createNodeTemplate(name, machines.diskSizeGiB, args.tags, this);
+    this.nodeGroup = new eks.NodeGroup(
       name,
       {
-        clusterName: args.clusterName,
+        clusterName: args.cluster.name,
         nodeRoleArn: args.nodeRoleArn ?? this.nodeRole!.arn,
-        subnetIds: args.subnetIds,
+        subnetIds: args.cluster.subnetIds,
         amiType: 'AL2023_x86_64_NVIDIA',
         capacityType: args.spot === true ? 'SPOT' : 'ON_DEMAND',
         instanceTypes: [...args.instanceTypes],
@@ -70,110 +81,47 @@ export class GpuInstanceGroup extends pulumi.ComponentResource {
           id: this.launchTemplate.id,
           version: pulumi.interpolate`${this.launchTemplate.latestVersion}`,
         },
-        scalingConfig: { minSize: machine.minSize, maxSize: args.maxSize, desiredSize: machine.minSize },
+        scalingConfig: { minSize: machines.minSize, maxSize: args.maxSize, desiredSize: machines.minSize },
         updateConfig: { maxUnavailable: 1 },
         nodeRepairConfig: { enabled: true },
-        labels: machine.labels,
+        labels: machines.labels,
         taints: [{ key: GPU_TAINT.key, value: GPU_TAINT.value, effect: 'NO_SCHEDULE' }],
+        ...tagged(args.tags),
       },
       // The autoscaler owns the number of machines; writing it again would stop some under load.
-      { ...child, ignoreChanges: ['scalingConfig.desiredSize'], dependsOn: [...attachments] },
+      { ...child, ignoreChanges: ['scalingConfig.desiredSize'], dependsOn: attachments },
     );
-    tagAutoScalingGroup(name, this.nodeGroup, machine, this);
+    tagAutoScalingGroup(name, this.nodeGroup, machines, this);
 
-    this.placement = machine.placement;
+    this.placement = machines.placement;
     this.registerOutputs({ nodeGroupName: this.nodeGroup.nodeGroupName });
   }
 }
 
-const NODE_POLICIES = ['AmazonEKSWorkerNodePolicy', 'AmazonEKS_CNI_Policy', 'AmazonEC2ContainerRegistryPullOnly'];
-
-interface MachinePlan extends GpuPool {
-  readonly minSize: number;
-  readonly diskSizeGiB: number;
-}
+type MachinePlan = GpuPool & GroupSize;
 
 function planMachines(args: GpuInstanceGroupArgs, pool: string): MachinePlan {
-  const { instanceTypes, minSize = 0, maxSize } = args;
-  const diskSizeGiB = integer('diskSizeGiB', args.diskSizeGiB, 200, 30, 16_384);
-  const planned = planGpuPool(instanceTypes, pool, diskSizeGiB, 'aws');
-  if (!(Number.isSafeInteger(minSize) && Number.isSafeInteger(maxSize) && minSize >= 0 && maxSize >= 1)) {
-    throw new SpecError(
-      'NUMBER_INVALID',
-      'maxSize',
-      `minSize must be a whole number from 0 up and maxSize from 1 up, got ${minSize} and ${maxSize}`,
-    );
-  }
-  if (maxSize < minSize) {
-    throw new SpecError('REPLICA_RANGE', 'maxSize', `must be at least minSize (${minSize}), got ${maxSize}`);
-  }
-  return { ...planned, minSize, diskSizeGiB };
+  const size = planGroupSize(args);
+  const planned = planGpuPool(args.instanceTypes, pool, size.diskSizeGiB, 'aws');
+  const placement = placementOf(planned, args, size.maxSize);
+  const { gpuResourceName, sharesPerGpu = 1 } = placement;
+  // An empty group seems to have what its hints say: the GPUs as the device plugin offers them.
+  const gpu = [`${RESOURCE_HINT}/${gpuResourceName}`, String(planned.gpuCount * sharesPerGpu)] as const;
+  return { ...planned, ...size, placement, autoscalerHints: { ...planned.autoscalerHints, gpu } };
 }
 
-function createNodeRole(name: string, parent: pulumi.ComponentResource): aws.iam.Role {
-  const assumeRolePolicy = JSON.stringify({
-    Version: '2012-10-17',
-    Statement: [{ Effect: 'Allow', Principal: { Service: 'ec2.amazonaws.com' }, Action: 'sts:AssumeRole' }],
-  });
-  return new aws.iam.Role(name, { assumeRolePolicy }, { parent });
-}
-
-function attachNodePolicies(
-  name: string,
-  role: aws.iam.Role,
-  parent: pulumi.ComponentResource,
-): readonly aws.iam.RolePolicyAttachment[] {
-  const { partition } = aws.getPartitionOutput({}, { parent });
-  return NODE_POLICIES.map(
-    (policy) =>
-      new aws.iam.RolePolicyAttachment(
-        `${name}-${policy}`,
-        { role: role.name, policyArn: pulumi.interpolate`arn:${partition}:iam::aws:policy/${policy}` },
-        { parent },
-      ),
-  );
-}
-
-function createLaunchTemplate(
-  name: string,
-  diskSizeGiB: number,
-  parent: pulumi.ComponentResource,
-): aws.ec2.LaunchTemplate {
-  return new aws.ec2.LaunchTemplate(
-    name,
-    {
-      updateDefaultVersion: true,
-      // One hop ends at the machine: a pod that asks for the machine's credentials gets no answer.
-      metadataOptions: { httpEndpoint: 'enabled', httpTokens: 'required', httpPutResponseHopLimit: 1 },
-      blockDeviceMappings: [
-        {
-          deviceName: '/dev/xvda',
-          ebs: {
-            volumeSize: diskSizeGiB,
-            volumeType: 'gp3',
-            // Images and models are read whole at a start: the throughput is what the startup budget hangs on.
-            throughput: 500,
-            iops: 6000,
-            encrypted: 'true',
-            deleteOnTermination: 'true',
-          },
-        },
-      ],
-    },
-    { parent },
-  );
-}
+const RESOURCE_HINT = 'k8s.io/cluster-autoscaler/node-template/resources';
 
 /** The tags by which the cluster autoscaler knows what a machine of an empty group would look like. */
 function tagAutoScalingGroup(
   name: string,
-  nodeGroup: aws.eks.NodeGroup,
+  nodeGroup: eks.NodeGroup,
   { autoscalerHints }: MachinePlan,
   parent: pulumi.ComponentResource,
 ): void {
   const autoscalingGroupName = nodeGroup.resources.apply((resources) => resources[0]!.autoscalingGroups[0]!.name);
   for (const [hint, [key, value]] of Object.entries(autoscalerHints)) {
-    new aws.autoscaling.Tag(
+    new autoscaling.Tag(
       `${name}-${hint}`,
       { autoscalingGroupName, tag: { key, value, propagateAtLaunch: false } },
       { parent },

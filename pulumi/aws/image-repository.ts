@@ -1,15 +1,20 @@
-import * as aws from '@pulumi/aws';
+import * as ecr from '@pulumi/aws/ecr';
 import * as pulumi from '@pulumi/pulumi';
-import { SpecError } from '../../runtime/spec';
+import { imageByDigest, untaggedDaysOf } from '../image-by-digest';
 import { decideFor } from '../refusal';
+import { tagged } from './tags';
 
 export interface ImageRepositoryArgs {
-  /** @default - AES-256 with a key that ECR manages */
-  readonly kmsKeyArn?: pulumi.Input<string>;
-  /** Days until an image that no tag names is deleted. @default 14 */
+  /** ARN of the KMS key that encrypts images. @default - AES-256 with a key that ECR manages */
+  readonly encryptionKey?: pulumi.Input<string>;
+  /** Days until an image that no tag names is deleted, 1 to 3,650. @default 14 */
   readonly untaggedDays?: number;
   /** Whether the repository and its images outlive this component. False deletes them with it. @default true */
   readonly keepOnDelete?: boolean;
+  /** URI of a repository that is already there: nothing is made, and nothing of it is changed. @default - makes one */
+  readonly existing?: pulumi.Input<string>;
+  /** @default - none */
+  readonly tags?: { readonly [key: string]: pulumi.Input<string> };
 }
 
 /**
@@ -17,34 +22,20 @@ export interface ImageRepositoryArgs {
  * the repository is kept when the component goes. `slipway image push <uri>` pushes to it and prints the digest.
  */
 export class ImageRepository extends pulumi.ComponentResource {
-  readonly repository: aws.ecr.Repository;
+  /** Undefined where `existing` was given. */
+  readonly repository?: ecr.Repository;
   /** Where to push: `<account>.dkr.ecr.<region>.amazonaws.com/<name>`. */
   readonly uri: pulumi.Output<string>;
 
   constructor(name: string, args: ImageRepositoryArgs = {}, opts?: pulumi.ComponentResourceOptions) {
     super('slipway:aws:ImageRepository', name, args, opts);
-    const keep = args.keepOnDelete ?? true;
-    const child = { parent: this, retainOnDelete: keep };
-    this.repository = new aws.ecr.Repository(
-      name,
-      {
-        imageTagMutability: 'IMMUTABLE',
-        imageScanningConfiguration: { scanOnPush: true },
-        encryptionConfigurations: [
-          args.kmsKeyArn === undefined
-            ? { encryptionType: 'AES256' }
-            : { encryptionType: 'KMS', kmsKey: args.kmsKeyArn },
-        ],
-        forceDelete: !keep,
-      },
-      child,
-    );
-    new aws.ecr.LifecyclePolicy(
-      name,
-      { repository: this.repository.name, policy: expireUntagged(args.untaggedDays ?? 14) },
-      child,
-    );
-    this.uri = this.repository.repositoryUrl;
+    const untaggedDays = decideFor(this, () => untaggedDaysOf(args.untaggedDays));
+    if (args.existing === undefined) {
+      this.repository = createRepository(name, args, untaggedDays, this);
+      this.uri = this.repository.repositoryUrl;
+    } else {
+      this.uri = pulumi.output(args.existing);
+    }
     this.registerOutputs({ uri: this.uri });
   }
 
@@ -54,17 +45,35 @@ export class ImageRepository extends pulumi.ComponentResource {
    * @throws pulumi.ResourceError for anything else: a tag may be pushed again, a digest is one image for ever.
    */
   imageByDigest(digest: string): pulumi.Output<string> {
-    decideFor(this, () => {
-      if (!/^sha256:[0-9a-f]{64}$/.test(digest)) {
-        throw new SpecError(
-          'IMAGE_NOT_PINNED',
-          'digest',
-          `must be 'sha256:' and 64 lower-case hexadecimal digits, got '${digest}'; slipway image push prints it behind the @`,
-        );
-      }
-    });
-    return pulumi.interpolate`${this.uri}@${digest}`;
+    return imageByDigest(this, this.uri, digest);
   }
+}
+
+function createRepository(
+  name: string,
+  args: ImageRepositoryArgs,
+  untaggedDays: number,
+  parent: pulumi.ComponentResource,
+): ecr.Repository {
+  const keep = args.keepOnDelete ?? true;
+  const child = { parent, retainOnDelete: keep };
+  const repository = new ecr.Repository(
+    name,
+    {
+      imageTagMutability: 'IMMUTABLE',
+      imageScanningConfiguration: { scanOnPush: true },
+      encryptionConfigurations: [
+        args.encryptionKey === undefined
+          ? { encryptionType: 'AES256' }
+          : { encryptionType: 'KMS', kmsKey: args.encryptionKey },
+      ],
+      forceDelete: !keep,
+      ...tagged(args.tags),
+    },
+    child,
+  );
+  new ecr.LifecyclePolicy(name, { repository: repository.name, policy: expireUntagged(untaggedDays) }, child);
+  return repository;
 }
 
 function expireUntagged(countNumber: number): string {

@@ -1,12 +1,19 @@
-import * as aws from '@pulumi/aws';
+import { getPartitionOutput } from '@pulumi/aws/getPartition';
+import { getRegionOutput } from '@pulumi/aws/getRegion';
+import * as s3 from '@pulumi/aws/s3';
 import * as pulumi from '@pulumi/pulumi';
 import type { ModelSource } from '../../runtime/onnx/resolve-model';
 import { locateModel, type Model } from '../model';
+import { noncurrentVersionDaysOf, publishModel, readLocalModel, type ModelFileOptions } from '../model-from-file';
 import { decideFor } from '../refusal';
+import { createBucket } from './create-bucket';
 
 export interface ModelBucketArgs {
-  /** Key that encrypts the objects; whoever reads a model needs it too. @default - a key that S3 manages (SSE-S3) */
-  readonly kmsKeyArn?: pulumi.Input<string>;
+  /**
+   * ARN of the KMS key that encrypts the objects; whoever reads a model needs it too.
+   * @default - a key that S3 manages (SSE-S3)
+   */
+  readonly encryptionKey?: pulumi.Input<string>;
   /** Days until an overwritten or deleted object is gone for good; the newest three of its versions stay. @default 90 */
   readonly noncurrentVersionDays?: number;
   /**
@@ -14,6 +21,16 @@ export interface ModelBucketArgs {
    * @default true
    */
   readonly keepOnDelete?: boolean;
+  /** A bucket that is already there: nothing of it is changed. @default - makes one */
+  readonly existing?: ExistingBucketArgs;
+  /** Of the bucket; objects have none. @default - none */
+  readonly tags?: { readonly [key: string]: pulumi.Input<string> };
+}
+
+export interface ExistingBucketArgs {
+  readonly name: pulumi.Input<string>;
+  /** @default - the provider's */
+  readonly region?: pulumi.Input<string>;
 }
 
 /** A model in a model bucket: what a service serves and what an identity may read. */
@@ -23,10 +40,10 @@ export interface BucketModel extends Model {
 
 /** What a reader's permissions name. */
 export interface BucketFacts {
-  readonly arn: pulumi.Output<string>;
-  readonly region: pulumi.Output<string>;
+  readonly arn: pulumi.Input<string>;
+  readonly region: pulumi.Input<string>;
   /** Undefined where S3 manages the key. */
-  readonly kmsKeyArn?: pulumi.Output<string>;
+  readonly kmsKeyArn?: pulumi.Input<string>;
 }
 
 /**
@@ -38,49 +55,30 @@ export interface BucketFacts {
  * const digits = models.model('digits', { manifest: 'models/digits/manifest.json' });
  */
 export class ModelBucket extends pulumi.ComponentResource {
-  readonly bucket: aws.s3.Bucket;
+  /** Undefined where `existing` was given. */
+  readonly bucket?: s3.Bucket;
   readonly facts: BucketFacts;
   /** Root of the model repository: `s3://<bucket>`; the target of `slipway model publish`. */
   readonly uri: pulumi.Output<string>;
+  readonly #name: string;
+  readonly #bucketName: pulumi.Output<string>;
+  readonly #isKept: boolean;
 
   constructor(name: string, args: ModelBucketArgs = {}, opts?: pulumi.ComponentResourceOptions) {
     super('slipway:aws:ModelBucket', name, args, opts);
-    const keep = args.keepOnDelete ?? true;
-    // What protects the bucket is kept with it: a bucket left behind without its policy would be open to plain HTTP.
-    const child = { parent: this, retainOnDelete: keep };
-
-    this.bucket = new aws.s3.Bucket(name, { forceDestroy: !keep }, child);
-    const bucket = this.bucket.id;
-    const closed = new aws.s3.BucketPublicAccessBlock(
-      name,
-      { bucket, blockPublicAcls: true, blockPublicPolicy: true, ignorePublicAcls: true, restrictPublicBuckets: true },
-      child,
-    );
-    new aws.s3.BucketOwnershipControls(name, { bucket, rule: { objectOwnership: 'BucketOwnerEnforced' } }, child);
-    const versioning = new aws.s3.BucketVersioning(
-      name,
-      { bucket, versioningConfiguration: { status: 'Enabled' } },
-      child,
-    );
-    new aws.s3.BucketServerSideEncryptionConfiguration(
-      name,
-      { bucket, rules: [encryptionRule(args.kmsKeyArn)] },
-      child,
-    );
-    new aws.s3.BucketLifecycleConfiguration(
-      name,
-      { bucket, rules: [cleanUpRule(args.noncurrentVersionDays ?? 90)] },
-      { ...child, dependsOn: versioning },
-    );
-    // S3 refuses to change the policy and the access block of one bucket at the same time.
-    new aws.s3.BucketPolicy(name, { bucket, policy: tlsOnly(this.bucket.arn) }, { ...child, dependsOn: closed });
-
-    this.facts = {
-      arn: this.bucket.arn,
-      region: this.bucket.region,
-      ...(args.kmsKeyArn === undefined ? {} : { kmsKeyArn: pulumi.output(args.kmsKeyArn) }),
-    };
-    this.uri = pulumi.interpolate`s3://${this.bucket.id}`;
+    const noncurrentDays = decideFor(this, () => noncurrentVersionDaysOf(args.noncurrentVersionDays));
+    this.#name = name;
+    this.#isKept = args.keepOnDelete ?? true;
+    const key = args.encryptionKey === undefined ? {} : { kmsKeyArn: args.encryptionKey };
+    if (args.existing === undefined) {
+      this.bucket = createBucket(name, args, noncurrentDays, this);
+      this.#bucketName = this.bucket.id;
+      this.facts = { arn: this.bucket.arn, region: this.bucket.region, ...key };
+    } else {
+      this.#bucketName = pulumi.output(args.existing.name);
+      this.facts = { ...factsOf(args.existing, this), ...key };
+    }
+    this.uri = pulumi.interpolate`s3://${this.#bucketName}`;
     this.registerOutputs({ uri: this.uri });
   }
 
@@ -91,35 +89,40 @@ export class ModelBucket extends pulumi.ComponentResource {
   model(name: string, source: ModelSource): BucketModel {
     return { ...decideFor(this, () => locateModel(this.uri, name, source)), bucket: this.facts };
   }
+
+  /**
+   * Publishes an ONNX file, and the external data it names, below `<model>/sha256-<digest>/`: other bytes are other
+   * objects, so replicas that run keep theirs until the new ones are ready.
+   * @param path of the `.onnx` file, relative to the working folder
+   * @throws pulumi.ResourceError when the file cannot be read or is no ONNX model.
+   */
+  modelFromFile(name: string, path: string, options: ModelFileOptions = {}): BucketModel {
+    const local = decideFor(this, () => readLocalModel(name, path, options));
+    const child = { parent: this, retainOnDelete: this.#isKept };
+    const model = publishModel(
+      local,
+      this.uri,
+      (key, { localPath }, label) =>
+        new s3.BucketObjectv2(
+          `${this.#name}-${label}`,
+          {
+            bucket: this.#bucketName,
+            key,
+            source: new pulumi.asset.FileAsset(localPath),
+            checksumAlgorithm: 'SHA256',
+            contentType: 'application/octet-stream',
+          },
+          child,
+        ),
+    );
+    return { ...model, bucket: this.facts };
+  }
 }
 
-function encryptionRule(kmsKeyArn: pulumi.Input<string> | undefined) {
-  return kmsKeyArn === undefined
-    ? { applyServerSideEncryptionByDefault: { sseAlgorithm: 'AES256' } }
-    : {
-        applyServerSideEncryptionByDefault: { sseAlgorithm: 'aws:kms', kmsMasterKeyId: kmsKeyArn },
-        bucketKeyEnabled: true,
-      };
-}
-
-function cleanUpRule(noncurrentDays: number) {
+function factsOf({ name, region }: ExistingBucketArgs, parent: pulumi.ComponentResource): BucketFacts {
+  const { partition } = getPartitionOutput({}, { parent });
   return {
-    id: 'clean-up',
-    status: 'Enabled',
-    filter: { prefix: '' },
-    noncurrentVersionExpiration: { noncurrentDays, newerNoncurrentVersions: 3 },
-    abortIncompleteMultipartUpload: { daysAfterInitiation: 7 },
+    arn: pulumi.interpolate`arn:${partition}:s3:::${name}`,
+    region: region ?? getRegionOutput({}, { parent }).region,
   };
-}
-
-function tlsOnly(bucketArn: pulumi.Output<string>): pulumi.Output<string> {
-  const resources = [bucketArn, pulumi.interpolate`${bucketArn}/*`];
-  const deny = { Effect: 'Deny', Principal: '*', Action: 's3:*', Resource: resources };
-  return pulumi.jsonStringify({
-    Version: '2012-10-17',
-    Statement: [
-      { Sid: 'DenyPlainHttp', ...deny, Condition: { Bool: { 'aws:SecureTransport': 'false' } } },
-      { Sid: 'DenyOldTls', ...deny, Condition: { NumericLessThan: { 's3:TlsVersion': '1.2' } } },
-    ],
-  });
 }

@@ -9,15 +9,15 @@ import {
   READ_OBJECT_ACTIONS,
   SpecError,
 } from '../../runtime/spec';
-import type { ServiceIdentity } from '../inference-service';
+import type { ServiceIdentity } from '../index';
 import { decideFor } from '../refusal';
-import type { ClusterFacts } from './cluster-facts';
+import type { NamedCluster } from './cluster-facts';
 import { createRole } from './iam-role';
 import type { BucketFacts } from './model-bucket';
 import { tagged } from './tags';
 
 export interface WorkloadIdentityArgs {
-  readonly cluster: ClusterFacts;
+  readonly cluster: NamedCluster;
   readonly namespace: pulumi.Input<string>;
   /** Service account of the pods: the name of their service. @default - the component's name */
   readonly serviceAccountName?: string;

@@ -69,17 +69,17 @@ async function pulumiObjects(words: Words, image: string): Promise<Applied> {
   const { instanceTypes, ...decisions } = words;
   const { InferenceService } = await import('slipway/pulumi');
   const { GpuInstanceGroup, ModelBucket: Bucket, WorkloadIdentity } = await import('slipway/pulumi/aws');
+  const cluster = { name: 'prod', subnetIds: ['subnet-a'] };
   const model = new Bucket('models').model('digits', { manifest });
   const group =
     instanceTypes === undefined
       ? undefined
       : new GpuInstanceGroup('l4', {
-          clusterName: 'prod',
-          subnetIds: ['subnet-a'],
+          cluster,
           instanceTypes: [...instanceTypes],
           maxSize: 4,
         });
-  const identity = new WorkloadIdentity('digits', { clusterName: 'prod', namespace: 'inference', reads: [model] });
+  const identity = new WorkloadIdentity('digits', { cluster, namespace: 'inference', reads: [model] });
   const service = new InferenceService('digits', {
     ...decisions,
     ...(instanceTypes === undefined ? {} : { instanceTypes: [...instanceTypes] }),
@@ -90,7 +90,7 @@ async function pulumiObjects(words: Words, image: string): Promise<Applied> {
     identity: identity.binding,
     ...(group === undefined ? {} : { placement: group.placement }),
   });
-  await new Promise((resolve) => pulumi.all([service.url, identity.association.id]).apply(resolve));
+  await new Promise((resolve) => pulumi.all([service.url, identity.association!.id]).apply(resolve));
   const objects = declared.filter(({ type }) => type.startsWith('kubernetes:')).map(({ inputs }) => inputs);
   return {
     objects: Object.fromEntries(objects.map((object) => [object['kind'], object])),

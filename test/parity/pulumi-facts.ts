@@ -21,7 +21,11 @@ export async function pulumiFacts({ spec, manifest }: ParityCase): Promise<Facts
   const { models: _models, name, capacity: _ecsOnly, instanceTypes = [], ...decisions } = spec;
   const bucket = new ModelBucket('models');
   const model = bucket.model('digits', { manifest });
-  const identity = new WorkloadIdentity(name, { clusterName: 'prod', namespace: 'inference', reads: [model] });
+  const identity = new WorkloadIdentity(name, {
+    cluster: { name: 'prod' },
+    namespace: 'inference',
+    reads: [model],
+  });
   const service = new InferenceService(name, {
     ...decisions,
     instanceTypes: [...instanceTypes],
@@ -30,7 +34,7 @@ export async function pulumiFacts({ spec, manifest }: ParityCase): Promise<Facts
     models: [model],
     identity: identity.binding,
   });
-  await new Promise((resolve) => pulumi.all([service.url, identity.association.id]).apply(resolve));
+  await new Promise((resolve) => pulumi.all([service.url, identity.association!.id]).apply(resolve));
 
   const only = (type: string): any => {
     const found = declared.filter((resource) => resource.type === type);

@@ -12,8 +12,12 @@ export function awsState({ type, name, inputs }: DeclaredResource): ResourceStat
 }
 
 /** Answers the lookups that our components make. */
-export const awsInvoke: OnInvoke = ({ token }) =>
-  token === 'aws:index/getPartition:getPartition' ? { partition: PARTITION } : undefined;
+export const awsInvoke: OnInvoke = ({ token }) => LOOKUPS[token];
+
+const LOOKUPS: Readonly<Record<string, Properties>> = {
+  'aws:index/getPartition:getPartition': { partition: PARTITION },
+  'aws:index/getRegion:getRegion': { region: REGION },
+};
 
 const COMPUTED: Readonly<Record<string, (name: string, inputs: Properties) => ResourceState>> = {
   'aws:s3/bucket:Bucket': (name) => ({
@@ -26,6 +30,15 @@ const COMPUTED: Readonly<Record<string, (name: string, inputs: Properties) => Re
   }),
   'aws:iam/role:Role': (name) => ({ id: name, state: { name, arn: arn('iam', '', ACCOUNT, `role/${name}`) } }),
   'aws:ec2/launchTemplate:LaunchTemplate': (name) => ({ id: `lt-${name}`, state: { latestVersion: 1 } }),
+  'aws:kms/key:Key': (name) => ({ id: name, state: { arn: arn('kms', REGION, ACCOUNT, `key/${name}`) } }),
+  'aws:eks/cluster:Cluster': (_, { name }) => ({
+    id: name as string,
+    state: {
+      arn: arn('eks', REGION, ACCOUNT, `cluster/${name as string}`),
+      endpoint: 'https://abc.gr7.cn-north-1.eks.amazonaws.com.cn',
+      certificateAuthority: { data: 'Y2VydGlmaWNhdGU=' },
+    },
+  }),
   'aws:eks/nodeGroup:NodeGroup': (name, { clusterName }) => ({
     id: `${clusterName as string}:${name}`,
     state: { nodeGroupName: name, resources: [{ autoscalingGroups: [{ name: `eks-${name}` }] }] },

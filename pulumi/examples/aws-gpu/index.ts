@@ -3,15 +3,14 @@ import { InferenceService } from 'slipway/pulumi';
 import { GpuInstanceGroup, ImageRepository, ModelBucket, WorkloadIdentity } from 'slipway/pulumi/aws';
 
 const config = new pulumi.Config();
-const clusterName = config.require('clusterName');
+const cluster = { name: config.require('clusterName'), subnetIds: config.requireObject<string[]>('subnetIds') };
 const namespace = 'inference';
 const instanceTypes = ['g4dn.xlarge', 'g4dn.2xlarge'];
 
 const images = new ImageRepository('slipway');
 const models = new ModelBucket('models');
 const gpu = new GpuInstanceGroup('gpu', {
-  clusterName,
-  subnetIds: config.requireObject<string[]>('subnetIds'),
+  cluster,
   instanceTypes,
   maxSize: 4,
 });
@@ -29,7 +28,7 @@ export const url = imageDigest === undefined ? undefined : serveDigits(imageDige
 
 function serveDigits(digest: string): pulumi.Output<string> {
   const digits = models.model('digits', { manifest: 'digits.manifest.json' });
-  const identity = new WorkloadIdentity('digits', { clusterName, namespace, reads: [digits] });
+  const identity = new WorkloadIdentity('digits', { cluster, namespace, reads: [digits] });
   const service = new InferenceService('digits', {
     namespace,
     createNamespace: true,

@@ -2,20 +2,19 @@ import { InferenceService } from '../../../pulumi';
 import { GpuInstanceGroup, ImageRepository, ModelBucket, WorkloadIdentity } from '../../../pulumi/aws';
 import { digitsFacts } from './digits-facts';
 
-const clusterName = 'platform';
+const cluster = { name: 'platform', subnetIds: ['subnet-a', 'subnet-b'] };
 const namespace = 'inference';
 
 const images = new ImageRepository('images');
 const models = new ModelBucket('models');
 const t4 = new GpuInstanceGroup('t4', {
-  clusterName,
-  subnetIds: ['subnet-a', 'subnet-b'],
+  cluster,
   instanceTypes: ['g4dn.xlarge', 'g4dn.2xlarge'],
   maxSize: 4,
   spot: true,
 });
 const digits = models.model('digits', { version: 3, facts: digitsFacts });
-const identity = new WorkloadIdentity('digits', { clusterName, namespace, reads: [digits] });
+const identity = new WorkloadIdentity('digits', { cluster, namespace, reads: [digits] });
 const service = new InferenceService('digits', {
   namespace,
   createNamespace: true,
@@ -33,4 +32,4 @@ const service = new InferenceService('digits', {
 export const url = service.url;
 export const bucket = models.uri;
 export const repository = images.uri;
-export const roleArn = identity.role.arn;
+export const roleArn = identity.roleArn;

@@ -10,6 +10,7 @@ import {
 import { digitsFacts, digitsModel } from './digits-facts';
 
 const digits = modelAt('s3://models', 'digits', { version: 1, facts: digitsFacts });
+const cluster = { name: 'c', subnetIds: ['subnet-a'] };
 const image = 'registry.example.com/slipway:1';
 
 /** Each makes one mistake; the configuration says which one to run. */
@@ -19,10 +20,10 @@ const mistakes: Record<string, () => unknown> = {
   'no facts': () => service({ models: [modelAt('s3://models', 'digits', { version: 1 })] }),
   'identity of another account': () => {
     const reads = [new ModelBucket('models').model('digits', { version: 1, facts: digitsFacts })];
-    const { binding } = new WorkloadIdentity('other', { clusterName: 'c', namespace: 'inference', reads });
+    const { binding } = new WorkloadIdentity('other', { cluster, namespace: 'inference', reads });
     return service({ models: reads, identity: binding });
   },
-  'nothing to read': () => new WorkloadIdentity('digits', { clusterName: 'c', namespace: 'inference', reads: [] }),
+  'nothing to read': () => new WorkloadIdentity('digits', { cluster, namespace: 'inference', reads: [] }),
   'tag instead of digest': () => new ImageRepository('images').imageByDigest('latest'),
   'unknown instance type': () => group(['g9.xlarge']),
   'mixed GPU counts': () => group(['g6.xlarge', 'g6.12xlarge']),
@@ -39,5 +40,5 @@ function service(args: Partial<InferenceServiceArgs>): InferenceService {
 }
 
 function group(instanceTypes: string[], args: Partial<GpuInstanceGroupArgs> = {}): GpuInstanceGroup {
-  return new GpuInstanceGroup('gpu', { clusterName: 'c', subnetIds: ['subnet-a'], instanceTypes, maxSize: 2, ...args });
+  return new GpuInstanceGroup('gpu', { cluster, instanceTypes, maxSize: 2, ...args });
 }

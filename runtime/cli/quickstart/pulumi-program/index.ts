@@ -21,7 +21,7 @@ function serve(digest: string): InferenceService {
   const clusterName = config.require('clusterName');
   const namespace = 'inference';
   const digits = bucket.model('digits', { manifest });
-  const identity = new WorkloadIdentity(spec.name, { clusterName, namespace, reads: [digits] });
+  const identity = new WorkloadIdentity(spec.name, { cluster: { name: clusterName }, namespace, reads: [digits] });
   return new InferenceService(spec.name, {
     ...spec,
     models: [digits],

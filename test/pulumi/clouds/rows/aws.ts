@@ -1,0 +1,143 @@
+import { propertyAt, type Properties } from 'slipway/testing';
+import { awsInvoke, awsState } from '../../../support/pulumi-aws';
+import type { CloudUnderTest } from '../cloud-under-test';
+import { only, typesOf } from '../reading';
+
+export const aws: CloudUnderTest = {
+  cloud: 'aws',
+  onResource: awsState,
+  onInvoke: awsInvoke,
+  lacks: [],
+  package: 'aws',
+  untaggable: [
+    'aws:autoscaling/tag:Tag',
+    'aws:ecr/lifecyclePolicy:LifecyclePolicy',
+    'aws:eks/accessPolicyAssociation:AccessPolicyAssociation',
+    'aws:iam/rolePolicy:RolePolicy',
+    'aws:iam/rolePolicyAttachment:RolePolicyAttachment',
+    'aws:s3/bucketLifecycleConfiguration:BucketLifecycleConfiguration',
+    'aws:s3/bucketOwnershipControls:BucketOwnershipControls',
+    'aws:s3/bucketPolicy:BucketPolicy',
+    'aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock',
+    'aws:s3/bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration',
+    'aws:s3/bucketVersioning:BucketVersioning',
+    // An object takes ten tags, the author may have fifty.
+    'aws:s3/bucketObjectv2:BucketObjectv2',
+  ],
+  tagsOf: ({ inputs }) => inputs['tags'] as Properties | undefined,
+
+  nodePool(children) {
+    const { inputs, ignoreChanges } = only(children, 'aws:eks/nodeGroup:NodeGroup');
+    const template = only(children, 'aws:ec2/launchTemplate:LaunchTemplate').inputs;
+    return {
+      labels: inputs['labels'] as Record<string, string>,
+      taints: (inputs['taints'] as unknown as { key: string; value: string; effect: string }[]).map((taint) => ({
+        ...taint,
+        effect: EFFECTS[taint.effect]!,
+      })),
+      minSize: propertyAt(inputs, 'scalingConfig.minSize') as number,
+      maxSize: propertyAt(inputs, 'scalingConfig.maxSize') as number,
+      isSpot: inputs['capacityType'] === 'SPOT',
+      diskSizeGiB: propertyAt(template, 'blockDeviceMappings[0].ebs.volumeSize') as number,
+      ignored: ignoreChanges,
+      closesMetadata:
+        propertyAt(template, 'metadataOptions.httpTokens') === 'required' &&
+        propertyAt(template, 'metadataOptions.httpPutResponseHopLimit') === 1,
+      encryptsDisks: propertyAt(template, 'blockDeviceMappings[0].ebs.encrypted') === 'true',
+    };
+  },
+  countProperties: ['scalingConfig.desiredSize'],
+
+  repository(children) {
+    const { inputs } = only(children, 'aws:ecr/repository:Repository');
+    const { rules } = JSON.parse(only(children, 'aws:ecr/lifecyclePolicy:LifecyclePolicy').inputs['policy'] as string);
+    const untagged = rules.find(
+      (rule: any) => rule.selection.tagStatus === 'untagged' && rule.action.type === 'expire',
+    );
+    return {
+      hasImmutableTags: inputs['imageTagMutability'] === 'IMMUTABLE',
+      scansImages: propertyAt(inputs, 'imageScanningConfiguration.scanOnPush') === true,
+      untaggedDays: untagged?.selection.countNumber,
+      encryptionKey: propertyAt(inputs, 'encryptionConfigurations[0].kmsKey'),
+    };
+  },
+
+  bucket(children) {
+    const child = (type: string) => only(children, `aws:s3/${type}`).inputs;
+    const block = child('bucketPublicAccessBlock:BucketPublicAccessBlock');
+    const encryption = child('bucketServerSideEncryptionConfiguration:BucketServerSideEncryptionConfiguration');
+    const atRest = propertyAt(encryption, 'rules[0].applyServerSideEncryptionByDefault') as Properties;
+    const lifecycle = child('bucketLifecycleConfiguration:BucketLifecycleConfiguration');
+    const { Statement } = JSON.parse(child('bucketPolicy:BucketPolicy')['policy'] as string);
+    return {
+      isClosedToPublic:
+        ['blockPublicAcls', 'blockPublicPolicy', 'ignorePublicAcls', 'restrictPublicBuckets'].every(
+          (switched) => block[switched] === true,
+        ) &&
+        propertyAt(child('bucketOwnershipControls:BucketOwnershipControls'), 'rule.objectOwnership') ===
+          'BucketOwnerEnforced',
+      isEncrypted: ['AES256', 'aws:kms'].includes(atRest['sseAlgorithm'] as string),
+      encryptionKey: atRest['kmsMasterKeyId'],
+      isTlsOnly: Statement.some(
+        ({ Effect, Principal, Action, Condition }: any) =>
+          Effect === 'Deny' &&
+          Principal === '*' &&
+          Action === 's3:*' &&
+          Condition.Bool?.['aws:SecureTransport'] === 'false',
+      ),
+      isVersioned:
+        propertyAt(child('bucketVersioning:BucketVersioning'), 'versioningConfiguration.status') === 'Enabled',
+      noncurrentVersionDays: propertyAt(lifecycle, 'rules[0].noncurrentVersionExpiration.noncurrentDays') as number,
+      deletesObjects: child('bucket:Bucket')['forceDestroy'] === true,
+    };
+  },
+  objectKeys: (children) =>
+    typesOf(children, 'aws:s3/bucketObjectv2:BucketObjectv2').map(({ inputs }) => inputs['key'] as string),
+
+  identity(children) {
+    const policies = typesOf(children, 'aws:iam/rolePolicy:RolePolicy').map(({ inputs }) => inputs['policy'] as string);
+    const statements: any[] = policies.flatMap((policy) => JSON.parse(policy).Statement);
+    const ofBucket = statements.filter(({ Action }) => [Action].flat().some((action) => action.startsWith('s3:')));
+    const actions = ofBucket.flatMap(({ Action }) => Action as string[]);
+    const association = only(children, 'aws:eks/podIdentityAssociation:PodIdentityAssociation').inputs;
+    const role = only(children, 'aws:iam/role:Role').inputs;
+    const [trust] = JSON.parse(role['assumeRolePolicy'] as string).Statement;
+    const trusted = trust.Condition.StringEquals;
+    return {
+      prefixes: ofBucket
+        .flatMap(({ Resource }) => Resource as string[])
+        .map((arn) => arn.replace(/^[^/]*\/(.*)\*$/, '$1')),
+      mayList: actions.some((action) => /List|\*/.test(action)),
+      mayWrite: actions.some((action) => !/^s3:Get/.test(action)),
+      namespace: same(association['namespace'] as string, trusted['aws:RequestTag/kubernetes-namespace']),
+      serviceAccount: same(
+        association['serviceAccount'] as string,
+        trusted['aws:RequestTag/kubernetes-service-account'],
+      ),
+    };
+  },
+  egress: ['169.254.170.23/32:80'],
+  bucketUri: (name) => (name === 'existing' ? 's3://team-models/' : `s3://${name}-1a2b3c/`),
+
+  cluster(children) {
+    const { inputs } = only(children, 'aws:eks/cluster:Cluster');
+    const addons = typesOf(children, 'aws:eks/addon:Addon').map((addon) => addon.inputs);
+    const cni = addons.find(({ addonName }) => addonName === 'vpc-cni')!;
+    return {
+      hasPrivateEndpoint: propertyAt(inputs, 'vpcConfig.endpointPrivateAccess') === true,
+      hasPublicEndpoint: propertyAt(inputs, 'vpcConfig.endpointPublicAccess') !== false,
+      encryptsSecrets: (propertyAt(inputs, 'encryptionConfig.resources') as string[]).includes('secrets'),
+      hasWorkloadIdentity: addons.some(({ addonName }) => addonName === 'eks-pod-identity-agent'),
+      logsControlPlane: (inputs['enabledClusterLogTypes'] as string[]).includes('audit'),
+      isProtectedFromDeletion: inputs['deletionProtection'] === true,
+      enforcesNetworkPolicies: JSON.parse(cni['configurationValues'] as string).enableNetworkPolicy === 'true',
+    };
+  },
+};
+
+const EFFECTS: Readonly<Record<string, string>> = { NO_SCHEDULE: 'NoSchedule', NO_EXECUTE: 'NoExecute' };
+
+function same(one: string, other: string): string {
+  if (one !== other) throw new Error(`the association names '${one}', and the role trusts '${other}'`);
+  return one;
+}
