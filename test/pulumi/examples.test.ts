@@ -49,7 +49,9 @@ beforeAll(() => {
 afterAll(() => rmSync(projects, { recursive: true, force: true }));
 
 test('every example is run here', () => {
-  const programs = readdirSync(examples).filter((name) => existsSync(path.join(examples, name, 'Pulumi.yaml')));
+  const programs = readdirSync(examples).filter(
+    (name) => existsSync(path.join(examples, name, 'index.ts')) && existsSync(path.join(examples, name, 'Pulumi.yaml')),
+  );
   expect(programs.sort()).toEqual(Object.keys(CONFIG).sort());
 });
 
