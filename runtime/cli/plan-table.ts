@@ -3,20 +3,31 @@ import type { InferenceServicePlan } from '../spec/inference-service-plan';
 import type { InferenceServiceSpec } from '../spec/inference-service-spec';
 import type { ProbePlan } from '../spec/lifecycle';
 import { isBatchable } from '../spec/model-facts';
+import type { PriceOverrides } from '../spec/prices';
+import { costRows } from './cost-rows';
 import { formatBytes } from './model-table';
 import { formatTable } from './text-table';
 
 /** What is decided, its value, and where the value comes from. */
 type Row = readonly [what: string, value: string, from: string];
 
-/** A plan as a table that a person can read; every number says where it comes from. */
-export function renderPlan(spec: InferenceServiceSpec, plan: InferenceServicePlan, width: number): string {
+/**
+ * A plan as a table that a person can read; every number says where it comes from.
+ * @param prices What is paid instead of the list's prices.
+ */
+export function renderPlan(
+  spec: InferenceServiceSpec,
+  plan: InferenceServicePlan,
+  width: number,
+  prices: PriceOverrides = {},
+): string {
   const sections: readonly [title: string, rows: readonly Row[]][] = [
     ['Replica', replicaRows(spec, plan)],
     ['Start', startRows(spec, plan)],
     ['Requests', requestRows(spec, plan)],
     ['Stop', stopRows(spec, plan)],
     ['Scaling', scalingRows(spec, plan)],
+    ['Cost', costRows(plan, prices)],
   ];
   const head: Row = [`Plan of ${plan.name}`, 'value', 'from'];
   return formatTable([head, ...sections.flatMap(([title, rows]) => [[title], ...rows.map(indent)])], width);

@@ -3,7 +3,15 @@ import type { Command } from './command';
 /** `slipway plan`: everything that is decided about a service, with the reason of every number. */
 export const plan: Command = {
   arguments: [{ name: 'spec file', description: 'an InferenceServiceSpec as YAML or JSON' }],
-  options: { json: { type: 'boolean', description: 'print the whole plan as JSON instead of a table' } },
+  options: {
+    json: { type: 'boolean', description: 'print the whole plan as JSON instead of a table' },
+    price: {
+      type: 'string',
+      value: 'type=USD',
+      multiple: true,
+      description: 'what an hour of a machine really costs, instead of the list price: g6.xlarge=0.61',
+    },
+  },
   details:
     'A model in the file is { manifest: path }, with the manifest that slipway model publish wrote, or ' +
     '{ file: path/model.onnx }, or { name, version } when nothing else is known. Paths are relative to the spec file.',
@@ -11,10 +19,12 @@ export const plan: Command = {
     const { planInferenceService } = await import('../spec/inference-service-plan.js');
     const { readSpecFile } = await import('./spec-file.js');
     const { renderPlan } = await import('./plan-table.js');
+    const { readPrices } = await import('./price-options.js');
+    const prices = readPrices(given.texts('price'));
     const spec = readSpecFile(given.argument('spec file'));
     const decided = planInferenceService(spec);
     terminal.out(
-      given.flag('json') ? JSON.stringify(decided, undefined, 2) : renderPlan(spec, decided, terminal.width),
+      given.flag('json') ? JSON.stringify(decided, undefined, 2) : renderPlan(spec, decided, terminal.width, prices),
     );
   },
 };

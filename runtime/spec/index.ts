@@ -1,4 +1,16 @@
 export { CLOUD_NAMES, CLOUDS, type Cloud } from './clouds';
+export {
+  describeCost,
+  describePrices,
+  describeUnknownCost,
+  formatUsd,
+  isKnownCost,
+  planCost,
+  planServiceCost,
+  type Cost,
+  type MachineNumbers,
+  type UnknownCost,
+} from './cost';
 export { ELEMENT_BYTES, isDatatype, type Datatype } from './datatypes';
 export { DEFAULTS, MAX_OPSETS, SIZING } from './defaults';
 export {
@@ -104,5 +116,13 @@ export {
 } from './model-repository';
 export { assertPinnedImage } from './pinned-image';
 export { READ_OBJECT_ACTIONS, type ModelPermission } from './permissions';
+export {
+  assertPrices,
+  PRICE_TABLES,
+  type InstancePrice,
+  type PriceOverrides,
+  type PriceRange,
+  type PriceTable,
+} from './prices';
 export { kubernetesMetricsSource, type ScalingPlan } from './scaling';
 export type { ResourcesPlan } from './sizing';

@@ -47,6 +47,48 @@ test('plan says which numbers the author gave', async () => {
   expect(stdout).toMatch(/max replicas +12 +4 × min replicas/);
 });
 
+test('plan says what the machines cost, by the list or by the prices that are given', async () => {
+  const file = write('cost.yaml', {
+    name: 'reader',
+    models: [{ file: DIGITS, name: 'digits' }],
+    instanceTypes: ['g6.xlarge'],
+  });
+  const { stdout } = await slipway('plan', file);
+  expect(stdout.slice(stdout.indexOf('Cost'))).toMatchInlineSnapshot(`
+    "Cost
+      at min replicas        1.61 USD an hour          machines alone; list of us-east-1 of 2026-02-09
+        on spot              0.80 to 0.88 USD an hour  where spot machines are to be had
+      at max replicas        6.44 USD an hour          the same
+        on spot              3.21 to 3.51 USD an hour  where spot machines are to be had
+      idle                   38.63 USD a day           24 hours at min replicas
+      scale to zero          saves 38.63 USD a day     a day without requests, were min replicas 0
+    "
+  `);
+  const paid = (await slipway('plan', file, '--price', 'g6.xlarge=0.5')).stdout;
+  expect(paid).toMatch(/at max replicas +4\.00 USD an hour/);
+  expect(paid).toContain('prices as given');
+});
+
+test('plan makes no price up', async () => {
+  const models = [{ file: DIGITS, name: 'digits' }];
+  const file = write('tencent.yaml', { name: 'reader', models, instanceTypes: ['GN7.2XLARGE32'] });
+  expect((await slipway('plan', file)).stdout).toMatch(
+    /machines +no price known +no price known for GN7\.2XLARGE32; say --price/,
+  );
+  expect((await slipway('plan', file, '--price', 'GN7.2XLARGE32=0.5')).stdout).toMatch(/idle +24\.00 USD a day/);
+});
+
+test.each([
+  ['g6.xlarge', "error: --price must be an instance type and USD an hour, as in g6.xlarge=0.61, got 'g6.xlarge'\n"],
+  [
+    'g6.xlarge=-1',
+    "error: --price must be an instance type and USD an hour, as in g6.xlarge=0.61, got 'g6.xlarge=-1'\n",
+  ],
+  ['g6.tiny=1', "error: UNKNOWN_INSTANCE_TYPE --price: got 'g6.tiny', known: g6.xlarge"],
+])('plan refuses --price %s', async (price, sentence) => {
+  expect((await slipway('plan', specFile, '--price', price)).stderr).toContain(sentence);
+});
+
 test('plan --json prints the plan itself', async () => {
   const { facts, files } = readOnnxModel(DIGITS);
   const listed = files.map(({ path: name, bytes, sha256 }) => ({ path: name, bytes, sha256 }));

@@ -1,0 +1,31 @@
+import * as pulumi from '@pulumi/pulumi';
+import { assertPrices, describeCost, SpecError, type MachineNumbers, type PriceOverrides } from '../runtime/spec';
+import { decideFor } from './refusal';
+
+/**
+ * Says at preview what a group of machines costs by the list, in one line under the component. Prices that are paid
+ * instead stand in the stack's configuration: `pulumi config set --path 'slipway:prices["g6.xlarge"]' 0.61`, USD an hour.
+ * Call it before the first child, for a price that is none is refused.
+ */
+export function logCost(group: pulumi.ComponentResource, machines: MachineNumbers): void {
+  if (!pulumi.runtime.isDryRun()) return;
+  const line = decideFor(group, () => describeCost(machines, configuredPrices()));
+  void pulumi.log.info(line, group);
+}
+
+function configuredPrices(): PriceOverrides {
+  const given = new pulumi.Config('slipway').getObject<unknown>('prices') ?? {};
+  if (typeof given !== 'object' || Array.isArray(given)) {
+    throw new SpecError(
+      'NUMBER_INVALID',
+      'slipway:prices',
+      `must be USD an hour by instance type, got ${JSON.stringify(given).slice(0, 100)}`,
+    );
+  }
+  // `pulumi config set --path` writes whole numbers as numbers and others as texts.
+  const prices = Object.fromEntries(
+    Object.entries(given).map(([type, price]: [string, unknown]) => [type, price === '' ? NaN : Number(price)]),
+  );
+  assertPrices(prices, 'slipway:prices');
+  return prices;
+}
