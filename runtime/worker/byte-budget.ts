@@ -8,13 +8,27 @@ export class ByteBudget {
 
   constructor(private readonly capacity: number) {}
 
+  /** Whether somebody waits for room. */
+  get isContested(): boolean {
+    return this.waiting.length > 0;
+  }
+
+  /** @returns what gives the room back, or undefined where whoever asks would have to wait. */
+  tryTake(bytes: number): (() => void) | undefined {
+    if (this.isContested || !this.fits(bytes)) return undefined;
+    this.used += bytes;
+    return this.held(bytes);
+  }
+
   /** @returns what gives the room back; calling it twice does nothing more. */
   async take(bytes: number): Promise<() => void> {
-    if (this.waiting.length > 0 || !this.fits(bytes)) {
-      await new Promise<void>((go) => this.waiting.push({ bytes, go }));
-    } else {
-      this.used += bytes;
-    }
+    const release = this.tryTake(bytes);
+    if (release !== undefined) return release;
+    await new Promise<void>((go) => this.waiting.push({ bytes, go }));
+    return this.held(bytes);
+  }
+
+  private held(bytes: number): () => void {
     let isHeld = true;
     return () => {
       if (!isHeld) return;

@@ -1,6 +1,6 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { ByteBudget } from './byte-budget';
-import { ObjectError, type ObjectStore } from './object-store';
+import { ObjectError, type FoundObject, type ObjectStore } from './object-store';
 import type { InferenceAnswer, InferenceRequest, ServerClient } from './server-client';
 
 /** One inference, from where its input lies to where its result goes. */
@@ -101,20 +101,41 @@ async function readInput(task: InferenceTask, tools: InferenceTools): Promise<In
       refusal: { status: 413, reason: `the input has ${found.bytes} bytes, at most ${maxBodyBytes} are taken` },
     };
   }
-  const release = await inputs.take(found.bytes);
+  const { object, release } = await withRoom(found, input.uri, tools);
   try {
-    const headerLength = task.inferenceHeaderLength ?? found.inferenceHeaderLength;
+    const headerLength = task.inferenceHeaderLength ?? object.inferenceHeaderLength;
     const fallback = headerLength === undefined ? 'application/json' : 'application/octet-stream';
-    const body = await found.read();
+    const body = await object.read();
     return {
       release,
       request: {
         ...target,
         body,
-        contentType: task.contentType ?? found.contentType ?? fallback,
+        contentType: task.contentType ?? object.contentType ?? fallback,
         ...(headerLength === undefined ? {} : { inferenceHeaderLength: headerLength }),
       },
     };
+  } catch (error) {
+    release();
+    throw new TryAgainError(`the input cannot be read: ${messageOf(error)}`);
+  }
+}
+
+// Nobody keeps a connection open that is not read from for minutes, so who waits for room asks for the object again.
+async function withRoom(
+  found: FoundObject,
+  uri: string,
+  { store, inputs }: InferenceTools,
+): Promise<{ readonly object: FoundObject; readonly release: () => void }> {
+  const room = inputs.tryTake(found.bytes);
+  if (room !== undefined) return { object: found, release: room };
+  found.discard();
+  const release = await inputs.take(found.bytes);
+  try {
+    const object = await store.open(uri);
+    if (object.bytes <= found.bytes) return { object, release };
+    object.discard();
+    throw new Error('it grew while it waited');
   } catch (error) {
     release();
     throw new TryAgainError(`the input cannot be read: ${messageOf(error)}`);

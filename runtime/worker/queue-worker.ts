@@ -48,7 +48,8 @@ export class QueueWorker {
     while (!signal.aborted) {
       // A replica that cannot answer leaves messages to others.
       await tools.server.waitUntilReady(signal);
-      const free = concurrency - this.inFlight.size;
+      // What would only wait for memory is better off in the queue, where other replicas find it.
+      const free = tools.inputs.isContested ? 0 : concurrency - this.inFlight.size;
       if (free < 1) await this.somethingEnds();
       if (free < 1 || signal.aborted) continue;
       try {

@@ -1,5 +1,42 @@
 export const MUTANTS = [
   {
+    name: 'hooks of a model are decided by nobody',
+    file: 'runtime/spec/models.ts',
+    find: '  assertHooksDecided(spec);\n',
+    replace: '',
+    test: { file: 'test/spec/inference-service-plan.test.ts', name: 'hooks that nobody asked for' },
+  },
+  {
+    name: 'published hooks run unasked',
+    file: 'runtime/spec/inference-service-plan.ts',
+    find: 'hooks: spec.hooks ?? false,',
+    replace: 'hooks: spec.hooks ?? true,',
+    test: {
+      file: 'test/spec/inference-service-plan.test.ts',
+      name: 'runs published hooks where its author says so, and tells the server nothing else',
+    },
+  },
+  {
+    name: 'executors of a published configuration have no memory',
+    file: 'runtime/spec/sizing.ts',
+    find: 'facts.executors ?? {',
+    replace: 'undefined ?? {',
+    test: {
+      file: 'test/spec/inference-service-plan.test.ts',
+      name: 'has memory for every executor that the published configuration asks for',
+    },
+  },
+  {
+    name: 'a rollout counts the weights of one executor',
+    file: 'cdk/rollout-definition.ts',
+    find: '$manifest.weightBytes * $manifest.executors <=',
+    replace: '$manifest.weightBytes <=',
+    test: {
+      file: 'test/cdk/model-rollout.test.ts',
+      name: 'a manifest of the same weights for more executors is refused before anything is updated',
+    },
+  },
+  {
     name: 'the model bucket may be made public',
     file: 'cdk/model-bucket.ts',
     find: '      blockPublicAccess: s3.BlockPublicAccess.BLOCK_ALL,\n',

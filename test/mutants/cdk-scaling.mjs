@@ -64,6 +64,36 @@ export const MUTANTS = [
     },
   },
   {
+    name: 'who waits for memory keeps a connection open until S3 cuts it, which costs a message its deliveries',
+    file: 'runtime/worker/infer-and-store.ts',
+    find: '  found.discard();\n  const release',
+    replace: '  const release',
+    test: {
+      file: 'test/worker/waiting-inputs.test.ts',
+      name: 'who waits for memory holds no connection that would be cut off meanwhile, and reads the input when there is room',
+    },
+  },
+  {
+    name: 'a replica hoards messages that only wait for memory',
+    file: 'runtime/worker/queue-worker.ts',
+    find: 'tools.inputs.isContested ? 0 : concurrency',
+    replace: 'concurrency',
+    test: {
+      file: 'test/worker/waiting-inputs.test.ts',
+      name: 'while messages wait for memory no more are received, for other replicas may have room',
+    },
+  },
+  {
+    name: 'an input that grew takes memory that it did not ask for',
+    file: 'runtime/worker/infer-and-store.ts',
+    find: 'if (object.bytes <= found.bytes) return { object, release };',
+    replace: 'return { object, release };',
+    test: {
+      file: 'test/worker/waiting-inputs.test.ts',
+      name: 'an input that grew while it waited takes no more memory than it asked for: it is tried again',
+    },
+  },
+  {
     name: 'other queues put their dead letters among the requests',
     file: 'cdk/async-queue.ts',
     find: '    redriveAllowPolicy: { redrivePermission: sqs.RedrivePermission.DENY_ALL },\n',
