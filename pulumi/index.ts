@@ -11,3 +11,4 @@ export {
   type ModelVolumeArgs,
 } from './model';
 export type { ServiceIdentity } from './service-identity';
+export type { CanaryArgs, ShadowArgs } from './traffic';

@@ -28,7 +28,7 @@ export { renderKubernetesObjects } from './render';
 export { interceptorService, wakeSourceOf } from './wake';
 export {
   renderTraffic,
-  withGateway,
+  withTraffic,
   type TrackObjects,
   type TrackRefs,
   type TrafficObjects,

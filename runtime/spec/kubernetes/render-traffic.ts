@@ -35,9 +35,16 @@ export interface TrafficObjects<S> {
   readonly verdict?: VerdictObjects<S>;
 }
 
-/** What the objects of the service itself have to know of its route. */
-export function withGateway<S>(refs: KubernetesRefs<S>, { route }: TrafficPlan): KubernetesRefs<S> {
-  return route === undefined ? refs : { ...refs, gatewayPeers: gatewayPeers(route) };
+/** What the objects of every track have to know: who passes requests on, and that a judge needs both tracks' metrics. */
+export function withTraffic<S>(refs: KubernetesRefs<S>, { route, canary }: TrafficPlan): KubernetesRefs<S> {
+  if (route === undefined) return refs;
+  const { monitoring } = refs;
+  return {
+    ...refs,
+    gatewayPeers: gatewayPeers(route),
+    // Where nothing was said of monitoring, and nothing else needs it, it is what a judge reads.
+    ...(canary?.verdict === undefined || monitoring !== undefined ? {} : { monitoring: {} }),
+  };
 }
 
 /**
@@ -77,7 +84,7 @@ function refsOf<S>(
   traffic: TrafficPlan,
   track: TrackRefs<S>,
 ): KubernetesRefs<S> {
-  return { ...withGateway({ ...refs, ...track }, traffic), serviceAccountName: name, clientNamespaces: [] };
+  return { ...withTraffic({ ...refs, ...track }, traffic), serviceAccountName: name, clientNamespaces: [] };
 }
 
 /** Changes with what the canary serves, with its share, and with what is asked of it. */

@@ -55,6 +55,13 @@ const MAX_NAME = 50;
  */
 export function planTraffic(spec: EngineServiceSpec, stable: InferenceServicePlan, traffic: TrafficSpec): TrafficPlan {
   const route = traffic.route === undefined ? undefined : planRoute(traffic.route, stable);
+  if (route !== undefined && spec.wakeSource === 'interceptor') {
+    throw new SpecError(
+      'ROUTE_INVALID',
+      'route',
+      'leads past the interceptor that wakes the service, so requests would find no replica; leave route out and lead a route of your own to the interceptor of KEDA, or wake by schedule or queue',
+    );
+  }
   const canary = traffic.canary === undefined ? undefined : planCanary(spec, stable, traffic.canary);
   const shadow = traffic.shadow === undefined ? undefined : planShadow(spec, stable, traffic.shadow);
   if (route === undefined && (canary ?? shadow) !== undefined) {
