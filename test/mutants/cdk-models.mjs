@@ -115,7 +115,7 @@ export const MUTANTS = [
   {
     name: 'a model is rolled out that does not fit',
     file: 'cdk/rollout-definition.ts',
-    find: '$manifest.weightBytes <= ${maxWeightBytes} and ',
+    find: '$manifest.weightBytes * $manifest.executors <= ${maxWeightBytes} and ',
     replace: '',
     test: { file: 'test/cdk/model-rollout.test.ts', name: 'a manifest of more weights is refused' },
   },
