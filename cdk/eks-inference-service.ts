@@ -1,8 +1,10 @@
+import { Annotations } from 'aws-cdk-lib';
 import type { CfnPodIdentityAssociation } from 'aws-cdk-lib/aws-eks';
 import * as eks from 'aws-cdk-lib/aws-eks-v2';
 import type * as iam from 'aws-cdk-lib/aws-iam';
 import { Construct } from 'constructs';
 import {
+  machinesOf,
   namespaceLabels,
   PLAIN,
   planInferenceService,
@@ -47,15 +49,24 @@ export interface EksInferenceServiceProps extends Omit<InferenceServiceSpec, 'na
 }
 
 type ObjectName = keyof ServiceObjects<string>;
+/** Some objects only some services have. */
+type Manifests = {
+  readonly [Name in ObjectName]: Extract<ServiceObjects<string>[Name], undefined> | eks.KubernetesManifest;
+};
 
 /** Ids of the manifests; they are public API, like every construct's. */
 const MANIFEST_IDS: Readonly<Record<ObjectName, string>> = {
   serviceAccount: 'ServiceAccount',
   networkPolicy: 'NetworkPolicy',
+  gpuClaim: 'GpuClaim',
   deployment: 'Deployment',
   service: 'Service',
   podDisruptionBudget: 'PodDisruptionBudget',
   autoscaler: 'Autoscaler',
+  interceptorRoute: 'InterceptorRoute',
+  serviceMonitor: 'ServiceMonitor',
+  prometheusRule: 'PrometheusRule',
+  dashboard: 'Dashboard',
 };
 
 /**
@@ -78,13 +89,20 @@ export class EksInferenceService extends Construct {
   readonly role: iam.Role;
   readonly podIdentity: CfnPodIdentityAssociation;
   readonly objects: ServiceObjects<string>;
-  readonly manifests: Readonly<Record<ObjectName, eks.KubernetesManifest>>;
+  readonly manifests: Manifests;
   readonly namespaceManifest?: eks.KubernetesManifest;
 
   constructor(scope: Construct, id: string, props: EksInferenceServiceProps) {
     super(scope, id);
     const name = props.serviceName ?? kebabCase(id);
-    this.plan = planInferenceService({ ...props, name, models: props.models.map(({ spec }) => spec) });
+    const machines = machinesOf(props.placement);
+    this.plan = planInferenceService({
+      ...props,
+      name,
+      models: props.models.map(({ spec }) => spec),
+      ...(machines === undefined ? {} : { machines }),
+    });
+    for (const warning of this.plan.warnings) Annotations.of(this).addWarningV2('slipway:service.pool', warning);
     assertKubectl(props.cluster);
     const { role, association, locations, binding } = createPodIdentity(this, { ...props, serviceAccountName: name });
     this.role = role;
@@ -113,17 +131,17 @@ export class EksInferenceService extends Construct {
     this.url = `http://${name}.${props.namespace}.svc:${this.plan.ports.http}`;
   }
 
-  private applyAll(cluster: eks.ICluster): Readonly<Record<ObjectName, eks.KubernetesManifest>> {
-    const entries = Object.entries(MANIFEST_IDS) as [ObjectName, string][];
-    const manifests = Object.fromEntries(
-      entries.map(([name, id]) => [name, this.apply(cluster, id, this.objects[name])]),
-    ) as Record<ObjectName, eks.KubernetesManifest>;
-    for (const manifest of Object.values(manifests)) {
+  private applyAll(cluster: eks.ICluster): Manifests {
+    const entries = Object.entries(this.objects) as [ObjectName, object][];
+    const applied = entries.map(([name, object]) => [name, this.apply(cluster, MANIFEST_IDS[name], object)] as const);
+    for (const [, manifest] of applied) {
       if (this.namespaceManifest !== undefined) manifest.node.addDependency(this.namespaceManifest);
     }
+    const manifests = Object.fromEntries(applied) as Record<string, eks.KubernetesManifest> as Manifests;
     // A pod without its account is refused, one without its policy would be open for a moment, and one that starts before
     // its identity is there is denied its model.
     manifests.deployment.node.addDependency(manifests.serviceAccount, manifests.networkPolicy, this.podIdentity);
+    if (manifests.gpuClaim !== undefined) manifests.deployment.node.addDependency(manifests.gpuClaim);
     manifests.autoscaler.node.addDependency(manifests.deployment);
     return manifests;
   }

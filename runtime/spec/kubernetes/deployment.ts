@@ -3,7 +3,9 @@ import { containerEnvironment } from '../environment';
 import { modelAnnotations, type InferenceServicePlan } from '../inference-service-plan';
 import type { ProbePlan } from '../lifecycle';
 import type { IdentityBinding } from './identity-binding';
+import { claimsGpu, GPU_CLAIM } from './gpu-claim';
 import { objectMetadata, podSelector } from './metadata';
+import { mountModels, type MountedModels } from './model-mounts';
 import type { ContainerObject, DeploymentObject, HttpProbe } from './objects';
 import { ANYWHERE, type Placement } from './placement';
 import { decimalQuantity, memoryQuantity } from './quantity';
@@ -16,7 +18,11 @@ export function renderDeployment<S>(
 ): DeploymentObject<S> {
   const placement = refs.placement ?? ANYWHERE;
   const metadata = objectMetadata(plan, refs);
-  const tolerations = plan.resources.gpuCount > 0 ? placement.tolerations.map((toleration) => ({ ...toleration })) : [];
+  // A place that the author named is tolerated as it is; anywhere else, only pods with a GPU go past its taint.
+  const isPlaced = refs.placement !== undefined || plan.resources.gpuCount > 0;
+  const tolerations = isPlaced ? placement.tolerations.map((toleration) => ({ ...toleration })) : [];
+  const mounted = mountModels(plan, refs.mounts);
+  const { priorityClassName, imagePullSecrets = [] } = refs;
   return {
     apiVersion: 'apps/v1',
     kind: 'Deployment',
@@ -38,6 +44,8 @@ export function renderDeployment<S>(
           // A Service called slipway-… would otherwise write variables that look like ours into every pod.
           enableServiceLinks: false,
           terminationGracePeriodSeconds: plan.lifecycle.stopTimeoutSeconds,
+          ...(priorityClassName === undefined ? {} : { priorityClassName }),
+          ...(imagePullSecrets.length === 0 ? {} : { imagePullSecrets: imagePullSecrets.map((name) => ({ name })) }),
           ...(placement.runtimeClassName === undefined ? {} : { runtimeClassName: placement.runtimeClassName }),
           ...(Object.keys(placement.nodeSelector).length === 0 ? {} : { nodeSelector: { ...placement.nodeSelector } }),
           ...(tolerations.length === 0 ? {} : { tolerations }),
@@ -59,8 +67,14 @@ export function renderDeployment<S>(
             fsGroupChangePolicy: 'OnRootMismatch',
             seccompProfile: { type: 'RuntimeDefault' },
           },
-          containers: [serverContainer(plan, refs, identity, placement)],
-          volumes: [{ name: 'tmp', emptyDir: { sizeLimit: memoryQuantity(plan.resources.ephemeralStorageMiB) } }],
+          ...(claimsGpu(plan, placement)
+            ? { resourceClaims: [{ name: GPU_CLAIM, resourceClaimTemplateName: plan.name }] }
+            : {}),
+          containers: [serverContainer(plan, refs, identity, placement, mounted)],
+          volumes: [
+            { name: 'tmp', emptyDir: { sizeLimit: memoryQuantity(plan.resources.ephemeralStorageMiB) } },
+            ...mounted.volumes,
+          ],
         },
       },
     },
@@ -72,6 +86,7 @@ function serverContainer<S>(
   refs: KubernetesRefs<S>,
   identity: IdentityBinding<S>,
   placement: Placement,
+  mounted: MountedModels<S>,
 ): ContainerObject<S> {
   const environment = { ...containerEnvironment(plan, { ...refs, cloudwatchMetrics: false }), ...identity.environment };
   const resources = resourceList(plan, placement);
@@ -86,7 +101,11 @@ function serverContainer<S>(
     ],
     env: Object.entries(environment).map(([name, value]) => ({ name, value })),
     // Requests equal limits: the plan's thread count is the CPU quota, and the pod is the last to be evicted.
-    resources: { requests: resources, limits: { ...resources } },
+    resources: {
+      requests: resources,
+      limits: { ...resources },
+      ...(claimsGpu(plan, placement) ? { claims: [{ name: GPU_CLAIM }] } : {}),
+    },
     startupProbe: httpProbe(plan.lifecycle.startupProbe),
     readinessProbe: httpProbe(plan.lifecycle.readinessProbe),
     livenessProbe: httpProbe(plan.lifecycle.livenessProbe),
@@ -96,7 +115,7 @@ function serverContainer<S>(
       runAsNonRoot: true,
       capabilities: { drop: ['ALL'] },
     },
-    volumeMounts: [{ name: 'tmp', mountPath: '/tmp' }],
+    volumeMounts: [{ name: 'tmp', mountPath: '/tmp' }, ...mounted.volumeMounts],
   };
 }
 
@@ -106,7 +125,7 @@ function resourceList(plan: InferenceServicePlan, placement: Placement): Record<
     cpu: decimalQuantity(vcpu),
     memory: memoryQuantity(memoryMiB),
     'ephemeral-storage': memoryQuantity(ephemeralStorageMiB),
-    ...(gpuCount > 0 ? { [placement.gpuResourceName]: String(gpuCount) } : {}),
+    ...(gpuCount > 0 && !claimsGpu(plan, placement) ? { [placement.gpuResourceName]: String(gpuCount) } : {}),
   };
 }
 

@@ -3,6 +3,7 @@ import type { IdentityBinding } from './identity-binding';
 import { objectMetadata, podSelector } from './metadata';
 import type { NetworkPolicyObject, NetworkPolicyPeer } from './objects';
 import { KUBERNETES_DEFAULTS, type KubernetesRefs } from './refs';
+import { interceptorNamespace } from './wake';
 
 /** Where NodeLocal DNSCache listens on every node, by its own default. */
 const NODE_LOCAL_DNS = '169.254.20.10/32';
@@ -17,7 +18,12 @@ export function renderNetworkPolicy<S>(
   refs: KubernetesRefs<S>,
   identity: IdentityBinding<S>,
 ): NetworkPolicyObject<S> {
-  const from = [...clients(refs.clientNamespaces), ...(refs.gatewayPeers ?? [])];
+  const interceptor = refs.wake?.interceptor;
+  const from = [
+    ...clients(refs.clientNamespaces),
+    ...(interceptor === undefined ? [] : [namespace(interceptorNamespace(interceptor))]),
+    ...(refs.gatewayPeers ?? []),
+  ];
   const monitoring = refs.monitoringNamespace ?? KUBERNETES_DEFAULTS.monitoringNamespace;
   return {
     apiVersion: 'networking.k8s.io/v1',
@@ -42,8 +48,11 @@ export function renderNetworkPolicy<S>(
             { protocol: 'TCP', port: 53 },
           ],
         },
-        // The bucket has no fixed addresses, so the port is the narrowest thing that can be said.
-        { ports: [{ protocol: 'TCP', port: 443 }] },
+        // The bucket has no fixed addresses, so the port is the narrowest thing that can be said. What is mounted is
+        // brought by the node.
+        ...(plan.models.some(({ delivery }) => delivery === 'fetch')
+          ? [{ ports: [{ protocol: 'TCP' as const, port: 443 }] }]
+          : []),
         ...identity.egress.map(({ cidr, port }) => ({
           to: [{ ipBlock: { cidr } }],
           ports: [{ protocol: 'TCP' as const, port }],

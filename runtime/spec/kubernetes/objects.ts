@@ -2,10 +2,18 @@
 export interface ServiceObjects<S> {
   readonly serviceAccount: ServiceAccountObject<S>;
   readonly networkPolicy: NetworkPolicyObject<S>;
+  /** With Dynamic Resource Allocation: what every pod claims. */
+  readonly gpuClaim?: ResourceClaimTemplateObject<S>;
   readonly deployment: DeploymentObject<S>;
   readonly service: ServiceObject<S>;
   readonly podDisruptionBudget: PodDisruptionBudgetObject<S>;
   readonly autoscaler: AutoscalerObject<S>;
+  /** Where an interceptor wakes the service. */
+  readonly interceptorRoute?: InterceptorRouteObject<S>;
+  readonly serviceMonitor?: ServiceMonitorObject<S>;
+  readonly prometheusRule?: PrometheusRuleObject<S>;
+  /** A dashboard of Grafana. */
+  readonly dashboard?: ConfigMapObject<S>;
 }
 
 type Text<S> = string | S;
@@ -38,7 +46,11 @@ export interface ContainerObject<S> {
   imagePullPolicy: 'IfNotPresent';
   ports: { name: string; containerPort: number; protocol: 'TCP' }[];
   env: { name: string; value: Text<S> }[];
-  resources: { requests: Record<string, string>; limits: Record<string, string> };
+  resources: {
+    requests: Record<string, string>;
+    limits: Record<string, string>;
+    claims?: { name: string }[];
+  };
   startupProbe: HttpProbe;
   readinessProbe: HttpProbe;
   livenessProbe: HttpProbe;
@@ -48,14 +60,23 @@ export interface ContainerObject<S> {
     runAsNonRoot: true;
     capabilities: { drop: string[] };
   };
-  volumeMounts: { name: string; mountPath: string }[];
+  volumeMounts: { name: string; mountPath: string; readOnly?: true }[];
 }
+
+export type VolumeObject<S> = { name: string } & (
+  | { emptyDir: { sizeLimit: string } }
+  | { image: { reference: Text<S>; pullPolicy: 'IfNotPresent' } }
+  | { persistentVolumeClaim: { claimName: Text<S>; readOnly: true } }
+  | { csi: { driver: string; readOnly: true; volumeAttributes?: TextMap<S> } }
+);
 
 export interface PodSpecObject<S> {
   serviceAccountName: string;
   automountServiceAccountToken: false;
   enableServiceLinks: false;
   terminationGracePeriodSeconds: number;
+  priorityClassName?: string;
+  imagePullSecrets?: { name: string }[];
   runtimeClassName?: string;
   nodeSelector?: Record<string, string>;
   tolerations?: { key: string; operator: string; value?: string; effect: string }[];
@@ -74,8 +95,9 @@ export interface PodSpecObject<S> {
     fsGroupChangePolicy: 'OnRootMismatch';
     seccompProfile: { type: 'RuntimeDefault' };
   };
+  resourceClaims?: { name: string; resourceClaimTemplateName: string }[];
   containers: ContainerObject<S>[];
-  volumes: { name: string; emptyDir: { sizeLimit: string } }[];
+  volumes: VolumeObject<S>[];
 }
 
 /** `replicas` is left out: the autoscaler owns it, and a written value would fight it on every update. */
@@ -157,12 +179,92 @@ export interface ScaledObject<S> {
     scaleTargetRef: { apiVersion: 'apps/v1'; kind: 'Deployment'; name: string };
     pollingInterval: number;
     initialCooldownPeriod: number;
+    /** Seconds without anything to do after which the last replica goes; only where there may be none. */
+    cooldownPeriod?: number;
     minReplicaCount: number;
     maxReplicaCount: number;
     fallback: { failureThreshold: number; replicas: number; behavior: 'currentReplicasIfHigher' };
     advanced: { horizontalPodAutoscalerConfig: { behavior: Record<string, unknown> } };
-    triggers: { type: 'prometheus'; metricType: 'AverageValue'; metadata: TextMap<S> }[];
+    triggers: ScaledObjectTrigger<S>[];
   };
 }
 
+export interface ScaledObjectTrigger<S> {
+  type: string;
+  metricType?: 'AverageValue' | 'Utilization';
+  metadata: TextMap<S>;
+  authenticationRef?: { name: string };
+}
+
 export type AutoscalerObject<S> = HorizontalPodAutoscalerObject<S> | ScaledObject<S>;
+
+export interface ResourceClaimTemplateObject<S> {
+  apiVersion: 'resource.k8s.io/v1';
+  kind: 'ResourceClaimTemplate';
+  metadata: ObjectMetadata<S>;
+  spec: {
+    spec: {
+      devices: {
+        requests: {
+          name: string;
+          exactly: {
+            deviceClassName: string;
+            allocationMode: 'ExactCount';
+            count: number;
+            selectors?: { cel: { expression: string } }[];
+          };
+        }[];
+      };
+    };
+  };
+}
+
+export interface InterceptorRouteObject<S> {
+  apiVersion: 'http.keda.sh/v1beta1';
+  kind: 'InterceptorRoute';
+  metadata: ObjectMetadata<S>;
+  spec: {
+    target: { service: string; port: number };
+    rules: { hosts: string[] }[];
+    scalingMetric: { concurrency: { targetValue: number } };
+    coldStart: {
+      placeholder: { response: { statusCode: number; headers: Record<string, string>; body: string } };
+    };
+    timeouts: { request: string; responseHeader: string };
+  };
+}
+
+export interface ServiceMonitorObject<S> {
+  apiVersion: 'monitoring.coreos.com/v1';
+  kind: 'ServiceMonitor';
+  metadata: ObjectMetadata<S>;
+  spec: {
+    selector: { matchLabels: Record<string, string> };
+    endpoints: { port: string; path: string; interval: string; scrapeTimeout: string }[];
+  };
+}
+
+export interface PrometheusRuleObject<S> {
+  apiVersion: 'monitoring.coreos.com/v1';
+  kind: 'PrometheusRule';
+  metadata: ObjectMetadata<S>;
+  spec: {
+    groups: {
+      name: string;
+      rules: {
+        alert: string;
+        expr: Text<S>;
+        for: string;
+        labels: Record<string, string>;
+        annotations: Record<string, string>;
+      }[];
+    }[];
+  };
+}
+
+export interface ConfigMapObject<S> {
+  apiVersion: 'v1';
+  kind: 'ConfigMap';
+  metadata: ObjectMetadata<S>;
+  data: TextMap<S>;
+}
