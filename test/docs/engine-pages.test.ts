@@ -10,11 +10,15 @@ const withoutIndent = (text: string): string =>
     .map((line) => line.trim())
     .join('\n');
 
-const pages = readdirSync(join(root, 'docs/cdk')).map((name) => `docs/cdk/${name}`);
+const pages = ['docs/cdk', 'docs/pulumi'].flatMap((folder) =>
+  readdirSync(join(root, folder)).map((name) => `${folder}/${name}`),
+);
 
 describe.each(pages)('%s', (page) => {
   test('every code block is part of a file that the tests run', () => {
-    for (const [, , file, code] of read(page).matchAll(/(<!-- excerpt of (\S+) -->\n)?```ts\n([\s\S]*?)```/g)) {
+    for (const [, , file, code] of read(page).matchAll(
+      /(<!-- excerpt of (\S+) -->\n)?```(?:ts|yaml|json)\n([\s\S]*?)```/g,
+    )) {
       expect(file, `names no file: ${code}`).toBeDefined();
       const isPart = withoutIndent(read(file!)).includes(withoutIndent(code!.trimEnd()));
       expect(isPart, `${file} has no such lines:\n${code}`).toBe(true);
