@@ -106,18 +106,15 @@ export class SmokeTest extends Construct {
         resources: [this.logGroup.logGroupArn],
       }),
     );
-    // Lambda makes the function's network interfaces by its role, before there is anything to name.
+    // Lambda makes the function's network interfaces by its role, before there is anything to name. The function itself
+    // must not: its requests, and they alone, say which function they come from.
+    role.addToPolicy(new iam.PolicyStatement({ actions: [...NETWORK_ACTIONS], resources: ['*'] }));
     role.addToPolicy(
       new iam.PolicyStatement({
-        actions: [
-          'ec2:CreateNetworkInterface',
-          'ec2:DescribeNetworkInterfaces',
-          'ec2:DescribeSubnets',
-          'ec2:DeleteNetworkInterface',
-          'ec2:AssignPrivateIpAddresses',
-          'ec2:UnassignPrivateIpAddresses',
-        ],
+        effect: iam.Effect.DENY,
+        actions: [...NETWORK_ACTIONS],
         resources: ['*'],
+        conditions: { Null: { 'lambda:SourceFunctionArn': 'false' } },
       }),
     );
     acknowledge(
@@ -140,6 +137,16 @@ export class SmokeTest extends Construct {
     return role;
   }
 }
+
+// https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html
+const NETWORK_ACTIONS = [
+  'ec2:CreateNetworkInterface',
+  'ec2:DescribeNetworkInterfaces',
+  'ec2:DescribeSubnets',
+  'ec2:DeleteNetworkInterface',
+  'ec2:AssignPrivateIpAddresses',
+  'ec2:UnassignPrivateIpAddresses',
+];
 
 /** What the function must know of each model: where its manifest lies, and, where files lie apart, its golden files. */
 function describeModels({ plan, locations, options }: SmokeTestProps): string {

@@ -85,6 +85,22 @@ describeWithAndWithoutFlags('a smoke test', (newStack) => {
     ).toEqual([]);
   });
 
+  test('makes no network interfaces by the right that Lambda needs to make its own', () => {
+    const { template } = serve(newStack(), { rollout: canary() });
+    const statements = resourcesOf(template, 'AWS::IAM::Policy').flatMap(
+      ({ Properties }) => Properties.PolicyDocument.Statement,
+    );
+    const [allowed, denied, ...others] = statements.filter(({ Action }: any) => String(Action).includes('ec2:'));
+    expect(others).toEqual([]);
+    expect(allowed).toMatchObject({ Effect: 'Allow', Resource: '*' });
+    expect(denied).toEqual({
+      Action: allowed.Action,
+      Effect: 'Deny',
+      Resource: '*',
+      Condition: { Null: { 'lambda:SourceFunctionArn': 'false' } },
+    });
+  });
+
   test('runs inside the VPC, where replicas run, and as long as its author lets it', () => {
     const { template } = serve(newStack(), { rollout: canary({ timeout: Duration.minutes(2) }) });
     const { VpcConfig, Timeout, Runtime } = theOnly(template, 'AWS::Lambda::Function').Properties;

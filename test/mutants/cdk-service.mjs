@@ -241,6 +241,13 @@ export const MUTANTS = [
     test: { file: INFERENCE, name: `on GPU machines ${SCRATCH}` },
   },
   {
+    name: 'the smoke test may make network interfaces',
+    file: 'cdk/smoke-test.ts',
+    find: "conditions: { Null: { 'lambda:SourceFunctionArn': 'false' } },",
+    replace: "conditions: { Null: { 'lambda:SourceFunctionArn': 'true' } },",
+    test: { file: SMOKE, name: 'makes no network interfaces by the right that Lambda needs to make its own' },
+  },
+  {
     name: 'services of one name in two stacks share the models of a machine',
     file: 'cdk/task-definition.ts',
     find: "  return Fn.join('-', ['slipway-models', name, uniqueId]);",
