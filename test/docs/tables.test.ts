@@ -11,6 +11,7 @@ import {
   PROTOCOLS,
   UNAUTHORIZED_REASONS,
 } from '../../runtime/spec/metric-names';
+import { POLICY_RULES } from '../../pulumi/policy';
 import { identityModel } from '../support/onnx-models';
 import { plainRepository } from '../server/harness/model-repository';
 import { startServer } from '../server/harness/running-server';
@@ -144,5 +145,16 @@ test('docs/operations.md has every metric of CloudWatch with its unit, in the or
   const rows = tableOf('docs/operations.md', '| in CloudWatch | unit | of the ten seconds |');
   expect(rows.map(([name, unit]) => [words(name!)[0], unit])).toEqual(
     CLOUDWATCH_METRICS.map(({ name, unit }) => [name, unit]),
+  );
+});
+
+test('docs/pulumi/policy.md has every policy, its level and its setting', () => {
+  const rows = tableOf('docs/pulumi/policy.md', '| policy | level | what must hold |');
+  expect(rows).toEqual(
+    POLICY_RULES.map(({ id, level, description, setting }) => [
+      `\`${id}\``,
+      level,
+      `${description}${setting === undefined ? '' : ` Setting: \`${setting}\`.`}`,
+    ]),
   );
 });

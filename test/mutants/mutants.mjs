@@ -1,10 +1,10 @@
 // Each entry breaks one promise: `file` with its only `find` replaced by `replace`, and the test that must turn red.
 // `build: 'libraries'` has the libraries compiled again first, which programs load; the server is bundled by its tests.
-// The AWS CDK's are beside this file, in cdk-<area>.mjs.
+// Those of the engines are beside this file, in cdk-<area>.mjs and pulumi-<area>.mjs.
 import { readdirSync } from 'node:fs';
 
-const areas = readdirSync(new URL('.', import.meta.url)).filter((name) => /^cdk-.*\.mjs$/.test(name));
-const ofCdk = await Promise.all(areas.sort().map(async (name) => (await import(`./${name}`)).MUTANTS));
+const areas = readdirSync(new URL('.', import.meta.url)).filter((name) => /^(cdk|pulumi)-.*\.mjs$/.test(name));
+const ofEngines = await Promise.all(areas.sort().map(async (name) => (await import(`./${name}`)).MUTANTS));
 
 export const MUTANTS = [
   {
@@ -353,5 +353,5 @@ export const MUTANTS = [
     test: { file: 'test/server/admin.test.ts', name: 'in a deployment models are neither loaded nor unloaded' },
   },
 
-  ...ofCdk.flat(),
+  ...ofEngines.flat(),
 ];

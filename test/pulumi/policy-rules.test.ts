@@ -196,7 +196,20 @@ const CASES: Readonly<Record<string, Case>> = {
         [resource('azure-native:storage:StorageAccount', { allowBlobPublicAccess: false })],
         'allowSharedKeyAccess is left out',
       ],
-      [[resource('alicloud:oss/bucket:Bucket', {})], 'has no BucketPublicAccessBlock'],
+      [
+        [
+          ...withCompanion(
+            'alicloud:oss/bucket:Bucket',
+            {},
+            'alicloud:oss/bucketPublicAccessBlock:BucketPublicAccessBlock',
+            {
+              blockPublicAccess: true,
+            },
+          ),
+          resource('alicloud:oss/bucket:Bucket', {}, { urn: 'urn:another' }),
+        ],
+        'has no BucketPublicAccessBlock',
+      ],
       [[resource('tencentcloud:index/cosBucket:CosBucket', { acl: 'public-read' })], 'acl is "public-read"'],
     ],
   },
