@@ -1,8 +1,9 @@
 import { Stack } from 'aws-cdk-lib';
-import { InferencePlatform } from 'slipway/cdk';
+import { InferencePlatform, InferenceService, Model } from 'slipway/cdk';
 import { expect, test } from 'vitest';
 import { idsOf } from '../support/construct-ids';
-import { newApp, newGpuPlatform } from '../support/platforms';
+import { newApp, newGpuPlatform, newPlatform } from '../support/platforms';
+import { DIGITS, imageByDigest } from '../support/stacks';
 
 test('the ids of a platform', () => {
   const platform = newGpuPlatform(newApp());
@@ -61,4 +62,22 @@ test('the ids of a platform that was joined', () => {
       "Listener",
     ]
   `);
+});
+
+test('the ids by which a service without a load balancer is found, and of the group that a caller finds', () => {
+  const { facts } = newPlatform(undefined, { namespace: 'inference' });
+  const team = new Stack(newApp(), 'Team');
+  const platform = InferencePlatform.fromFacts(team, 'Platform', facts);
+  const service = new InferenceService(team, 'Digits', {
+    platform,
+    loadBalancer: false,
+    serviceConnect: {},
+    image: imageByDigest(team),
+    models: [Model.fromAsset(DIGITS)],
+  });
+  expect(idsOf(service.node.findChild('Parameters'))).toEqual(['connect-url', 'security-group', 'ecs-service']);
+  const caller = new Stack(newApp(), 'Caller');
+  const joined = InferencePlatform.fromFacts(caller, 'Platform', facts);
+  InferenceService.fromPlatform(caller, 'Digits', joined, 'digits', { loadBalancer: false });
+  expect(idsOf(caller)).toEqual(expect.arrayContaining(['Platform', 'DigitsSecurityGroup', 'Digits']));
 });
