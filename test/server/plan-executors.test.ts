@@ -64,7 +64,8 @@ test('a deployment is told of as many executors as are started, and of those on 
   ]) {
     const started = plan(text, { SLIPWAY_EXECUTION_PROVIDER: 'cuda' });
     const onGpu = started.filter(({ executionProvider }) => executionProvider !== 'cpu');
-    const ofDevice = (device: number): number => onGpu.filter(({ cudaDevice }) => cudaDevice === device).length;
+    const ofDevice = (device: number | undefined): number =>
+      onGpu.filter(({ cudaDevice }) => cudaDevice === device).length;
     expect(executorsOf(configured(text))).toEqual({
       all: started.length,
       perGpu: Math.max(...onGpu.map(({ cudaDevice }) => ofDevice(cudaDevice))),

@@ -46,7 +46,9 @@ describe('a plan', () => {
     const told = (hooks: boolean): string | undefined => {
       const plan = planInferenceService({ ...CPU_SPEC, models, hooks });
       const at = { resnet50: { folder: 's3://team-models/resnet50/3/' } };
-      return containerEnvironment(plan, { ...PLAIN, models: at, clusterName: 'c' })['SLIPWAY_HOOKS'];
+      return containerEnvironment(plan, { ...PLAIN, models: at, clusterName: 'c', cloudwatchMetrics: false })[
+        'SLIPWAY_HOOKS'
+      ];
     };
     expect(told(true)).toBe('true');
     expect(told(false)).toBeUndefined();
