@@ -2,11 +2,35 @@ import { defineConfig } from 'vitest/config';
 
 const isLong = process.env['TEST_LONG'] === '1';
 
+const ALWAYS_OUT = ['**/node_modules/**', ...(isLong ? [] : ['test/**/*.long.test.ts'])];
+// They run the CDK's command line, an emulator of AWS or servers.
+const CDK_WITH_PROGRAMS = [
+  'test/cdk/deploy-*.test.ts',
+  'test/cdk/digits-example.test.ts',
+  'test/cdk/failed-rollout.test.ts',
+];
+
 export default defineConfig({
   test: {
     // Long tests take minutes each: npm run test:long.
-    include: isLong ? ['test/**/*.long.test.ts'] : ['test/**/*.test.ts'],
-    exclude: ['**/node_modules/**', ...(isLong ? [] : ['test/**/*.long.test.ts'])],
+    projects: isLong
+      ? [{ extends: true, test: { name: 'long', include: ['test/**/*.long.test.ts'], exclude: ALWAYS_OUT } }]
+      : [
+          // Loading aws-cdk-lib takes a second, and these files leave nothing behind: all share what is loaded.
+          {
+            extends: true,
+            test: {
+              name: 'cdk',
+              include: ['test/cdk/**/*.test.ts'],
+              exclude: [...ALWAYS_OUT, ...CDK_WITH_PROGRAMS],
+              isolate: false,
+            },
+          },
+          {
+            extends: true,
+            test: { name: 'rest', include: ['test/!(cdk)/**/*.test.ts', ...CDK_WITH_PROGRAMS], exclude: ALWAYS_OUT },
+          },
+        ],
     environment: 'node',
     testTimeout: 60_000,
     hookTimeout: 120_000,
