@@ -272,7 +272,7 @@ function assertInstanceFits(
     throw new SpecError(
       'GPU_MEMORY',
       path,
-      `the models need ${needs.neededGpuMemoryMiB} MiB of GPU memory, ${gpuShareName(instance, machines)} of ${type} has ${gpuMemoryMiB}`,
+      `${needs.who} need ${needs.neededGpuMemoryMiB} MiB of GPU memory, ${gpuShareName(instance, machines)} of ${type} has ${gpuMemoryMiB}`,
     );
   }
   const share = shareOf(instance, gpuCount, machines);
@@ -280,7 +280,7 @@ function assertInstanceFits(
     throw new SpecError(
       'MEMORY',
       path,
-      `the models need ${needs.neededMemoryMiB} MiB, a replica's share of ${type} is ${share.memoryMiB}`,
+      `${needs.who} need ${needs.neededMemoryMiB} MiB, a replica's share of ${type} is ${share.memoryMiB}`,
     );
   }
 }
