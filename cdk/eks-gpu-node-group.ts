@@ -55,10 +55,11 @@ export class EksGpuNodeGroup extends Construct {
     assertCapacity(capacity);
     const diskSizeGiB = integer('diskSizeGiB', props.diskSizeGiB, 200, 30, 16_384);
     const pool = planGpuPool(capacity.instanceTypes, props.pool ?? kebabCase(id), diskSizeGiB, 'aws');
-    this.placement = pool.placement;
+    const size = planSize(props);
+    this.placement = { ...pool.placement, maxGpus: size.maxSize * pool.gpuCount };
     this.instanceTypes = capacity.instanceTypes;
     this.launchTemplate = this.createLaunchTemplate(capacity, diskSizeGiB);
-    this.nodegroup = this.createNodegroup(props, capacity, pool);
+    this.nodegroup = this.createNodegroup(props, capacity, pool, size);
   }
 
   private createLaunchTemplate(capacity: MachineCapacity, diskSizeGiB: number): ec2.LaunchTemplate {
@@ -91,8 +92,12 @@ export class EksGpuNodeGroup extends Construct {
     return launchTemplate;
   }
 
-  private createNodegroup(props: EksGpuNodeGroupProps, capacity: MachineCapacity, pool: GpuPool): eks.Nodegroup {
-    const { minSize, maxSize } = planSize(props);
+  private createNodegroup(
+    props: EksGpuNodeGroupProps,
+    capacity: MachineCapacity,
+    pool: GpuPool,
+    { minSize, maxSize }: GroupSize,
+  ): eks.Nodegroup {
     const nodegroup = new eks.Nodegroup(this, 'NodeGroup', {
       cluster: props.cluster,
       // Always said: what the CDK chooses by the type is without a driver for new families, or an image that has ended.
@@ -157,7 +162,12 @@ function assertCapacity(capacity: MachineCapacity): void {
   }
 }
 
-function planSize(props: EksGpuNodeGroupProps): { minSize: number; maxSize: number } {
+interface GroupSize {
+  readonly minSize: number;
+  readonly maxSize: number;
+}
+
+function planSize(props: EksGpuNodeGroupProps): GroupSize {
   const minSize = integer('minSize', props.minSize, 0, 0, 10_000);
   const maxSize = integer('maxSize', props.maxSize, Math.max(minSize, 4), 1, 10_000);
   if (maxSize < minSize) {

@@ -66,7 +66,7 @@ export class KarpenterGpuPool extends Construct {
     const pool = planGpuPool(capacity.instanceTypes, name, diskSizeGiB, 'aws');
     const maxGpus = integer('maxGpus', props.maxGpus, pool.gpuCount, pool.gpuCount, 100_000);
     assertKubectl(props.cluster);
-    this.placement = pool.placement;
+    this.placement = { ...pool.placement, maxGpus };
     this.instanceTypes = capacity.instanceTypes;
     this.nodeRole = props.nodeRole ?? this.createNodeRole(props.cluster);
     this.nodeClass = this.apply(props.cluster, 'NodeClass', this.renderNodeClass(name, props, diskSizeGiB));

@@ -15,6 +15,7 @@ export {
 } from './options';
 export {
   ANYWHERE,
+  anyOf,
   GPU_TAINT,
   GpuAllocation,
   TaintEffect,
@@ -26,6 +27,14 @@ export { namespaceLabels, podIdentityBinding, podIdentityConditions } from './po
 export { KUBERNETES_DEFAULTS, type KubernetesRefs } from './refs';
 export { renderKubernetesObjects } from './render';
 export { interceptorService, wakeSourceOf } from './wake';
+export {
+  assertKserveCan,
+  kserveHost,
+  renderKserveObjects,
+  type KserveInferenceServiceObject,
+  type KserveObjects,
+  type ServingRuntimeObject,
+} from './kserve';
 export {
   renderTraffic,
   withTraffic,

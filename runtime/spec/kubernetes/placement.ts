@@ -1,3 +1,5 @@
+import { SpecError } from '../errors';
+
 // Choices that stand in arguments of components are objects of constants: TypeScript users write the plain text, and
 // Pulumi's schema, which knows no unions of literals, gets an enumeration.
 
@@ -59,3 +61,53 @@ export const ANYWHERE: Placement = {
   tolerations: [{ key: GPU_TAINT.key, operator: 'Exists', effect: 'NoSchedule' }],
   gpuResourceName: 'nvidia.com/gpu',
 };
+
+/**
+ * Any of several groups of machines: on-demand ones and spot ones beside them, or several types where a cloud takes one for
+ * each group. Which of them grows is the cluster autoscaler's to decide.
+ *
+ * @example
+ * new InferenceService('resnet', { placement: anyOf(base.placement, spot.placement), … });
+ *
+ * @throws SpecError PLACEMENT_CONFLICT unless the groups share their pool and offer GPUs in the same way: a pod names one
+ * label and one resource.
+ */
+export function anyOf(first: Placement, ...others: Placement[]): Placement {
+  for (const [i, other] of others.entries()) {
+    for (const field of ['nodeSelector', ...SAME] as const) {
+      const [expected, got] = [canonical(first[field]), canonical(other[field])];
+      if (expected === got) continue;
+      throw new SpecError(
+        'PLACEMENT_CONFLICT',
+        `placements[${i + 1}].${field}`,
+        `must be ${expected} as in the first, got ${got}; make the groups with the same 'pool' and the same sharing`,
+      );
+    }
+  }
+  const all = [first, ...others];
+  const tolerations = new Map(all.flatMap((one) => one.tolerations).map((one) => [canonical(one), one]));
+  const types = all.flatMap(({ instanceTypes = [] }) => instanceTypes);
+  const gpus = all.map(({ maxGpus }) => maxGpus);
+  const { instanceTypes: _types, maxGpus: _gpus, ...same } = first;
+  return {
+    ...same,
+    tolerations: [...tolerations.values()],
+    // Where one group does not say it, nobody knows it of all.
+    ...(all.some(({ instanceTypes = [] }) => instanceTypes.length === 0) ? {} : { instanceTypes: [...new Set(types)] }),
+    ...(gpus.includes(undefined) ? {} : { maxGpus: gpus.reduce<number>((sum, one) => sum + one!, 0) }),
+  };
+}
+
+const SAME = [
+  'runtimeClassName',
+  'gpuResourceName',
+  'gpuAllocation',
+  'deviceClassName',
+  'sharesPerGpu',
+  'gpuMemoryMiB',
+] as const;
+
+function canonical(value: object | string | number | undefined): string {
+  if (typeof value !== 'object') return value === undefined ? 'none' : `'${value}'`;
+  return JSON.stringify(Object.fromEntries(Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))));
+}
