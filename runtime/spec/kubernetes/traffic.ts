@@ -3,7 +3,7 @@ import { poolReplicas } from '../gpu-pool-size';
 import { planInferenceService, type InferenceServicePlan } from '../inference-service-plan';
 import type { EngineServiceSpec, ModelSpec } from '../inference-service-spec';
 import { integer } from '../numbers';
-import type { CanaryChoices, GatewayOptions, RouteOptions, ShadowChoices } from './traffic-options';
+import type { CanaryChoices, GatewayOptions, RouteOptions, ServingEngine, ShadowChoices } from './traffic-options';
 import { planVerdict, type VerdictRules } from './verdict-rules';
 
 /** What the author of a service decides about its requests, with the models of each further track. */
@@ -53,7 +53,12 @@ const MAX_NAME = 50;
  * @throws SpecError ROUTE_MISSING for a share of requests that nothing hands out, ROUTE_INVALID, NAME_INVALID where there is
  * no room for a track's name, NUMBER_INVALID, POOL_TOO_SMALL, and as `planInferenceService` does.
  */
-export function planTraffic(spec: EngineServiceSpec, stable: InferenceServicePlan, traffic: TrafficSpec): TrafficPlan {
+export function planTraffic(
+  spec: EngineServiceSpec,
+  stable: InferenceServicePlan,
+  traffic: TrafficSpec,
+  engine: ServingEngine = 'deployment',
+): TrafficPlan {
   const route = traffic.route === undefined ? undefined : planRoute(traffic.route, stable);
   if (route !== undefined && spec.wakeSource === 'interceptor') {
     throw new SpecError(
@@ -64,7 +69,8 @@ export function planTraffic(spec: EngineServiceSpec, stable: InferenceServicePla
   }
   const canary = traffic.canary === undefined ? undefined : planCanary(spec, stable, traffic.canary);
   const shadow = traffic.shadow === undefined ? undefined : planShadow(spec, stable, traffic.shadow);
-  if (route === undefined && (canary ?? shadow) !== undefined) {
+  // KServe hands requests out by itself.
+  if (engine === 'deployment' && route === undefined && (canary ?? shadow) !== undefined) {
     throw new SpecError(
       'ROUTE_MISSING',
       canary === undefined ? 'shadow' : 'canary',
