@@ -5,13 +5,18 @@ import {
   namespaceLabels,
   NO_IDENTITY,
   planInferenceService,
+  planTraffic,
   renderKubernetesObjects,
+  renderTraffic,
   SpecError,
   wakeSourceOf,
+  withTraffic,
   type AutoscalerObject,
   type InferenceServicePlan,
   type InterceptorWake,
   type KubernetesChoices,
+  type KubernetesRefs,
+  type RouteOptions,
   type ScheduleWake,
   type ServiceChoices,
   type ServiceObjects,
@@ -21,6 +26,7 @@ import { lateString, lateStrings, OUTPUTS } from './late-bound';
 import { completeModel, type Model, type ModelArgs } from './model';
 import { decideFor } from './refusal';
 import { bindingOf, type ServiceIdentity } from './service-identity';
+import { declareTraffic, DERIVED, trackRefs, type CanaryArgs, type ShadowArgs } from './traffic';
 
 /** The words of the spec, flat, and what only Kubernetes and this engine know. */
 export interface InferenceServiceArgs extends ServiceChoices, KubernetesChoices {
@@ -49,6 +55,12 @@ export interface InferenceServiceArgs extends ServiceChoices, KubernetesChoices 
   readonly clusterName?: pulumi.Input<string>;
   /** What starts the first replica where minReplicas is 0. @default - nothing, so minReplicas is at least 1 */
   readonly wake?: WakeArgs;
+  /** How requests come from outside the cluster: by a Gateway. @default - only from inside, to the Service */
+  readonly route?: RouteOptions;
+  /** A second set of replicas with other models, that takes a share of the requests of the route. @default - none */
+  readonly canary?: CanaryArgs;
+  /** Replicas with other models that are sent copies of the requests of the route. @default - none */
+  readonly shadow?: ShadowArgs;
 }
 
 /** What starts a replica when there is none; exactly one of them. */
@@ -85,19 +97,23 @@ export interface QueueWakeArgs {
  * export const url = digits.url;
  */
 export class InferenceService extends pulumi.ComponentResource {
-  /** Address inside the cluster, known once the service is available. */
+  /** Address for clients, known once the service is available: of the route where there is one, else inside the cluster. */
   readonly url: pulumi.Output<string>;
   readonly namespace?: k8s.core.v1.Namespace;
   readonly serviceAccount: k8s.core.v1.ServiceAccount;
   readonly networkPolicy: k8s.networking.v1.NetworkPolicy;
+  /** With Dynamic Resource Allocation: what every pod claims. */
+  readonly gpuClaim?: k8s.resource.v1.ResourceClaimTemplate;
   readonly deployment: k8s.apps.v1.Deployment;
   readonly service: k8s.core.v1.Service;
   readonly podDisruptionBudget: k8s.policy.v1.PodDisruptionBudget;
+  /** A dashboard of Grafana, where `monitoring` is on. */
+  readonly dashboard?: k8s.core.v1.ConfigMap;
 
   constructor(name: string, args: InferenceServiceArgs, opts?: pulumi.ComponentResourceOptions) {
     super('slipway:index:InferenceService', name, args, opts);
-    const { plan, objects } = decideFor(this, () => decide(name, args));
-    for (const warning of plan.warnings) void pulumi.log.warn(warning, this);
+    const { plan, objects, traffic, further } = decideFor(this, () => decide(name, args));
+    for (const warning of [...plan.warnings, ...traffic.warnings]) void pulumi.log.warn(warning, this);
     if (args.createNamespace === true) this.namespace = createNamespace(name, args, this);
 
     const child = { parent: this, dependsOn: this.namespace === undefined ? [] : [this.namespace] };
@@ -110,19 +126,33 @@ export class InferenceService extends pulumi.ComponentResource {
 
     this.serviceAccount = new k8s.core.v1.ServiceAccount(name, objects.serviceAccount, child);
     this.networkPolicy = new k8s.networking.v1.NetworkPolicy(name, objects.networkPolicy, child);
+    const { gpuClaim, dashboard } = objects;
+    if (gpuClaim !== undefined) this.gpuClaim = new k8s.resource.v1.ResourceClaimTemplate(name, gpuClaim, child);
     this.deployment = new k8s.apps.v1.Deployment(name, objects.deployment, {
       ...child,
       customTimeouts: { ...customTimeouts, delete: drained },
       // A pod without its account is refused, and one without its policy would be open for a moment.
-      dependsOn: [...child.dependsOn, this.serviceAccount, this.networkPolicy],
+      dependsOn: [
+        ...child.dependsOn,
+        this.serviceAccount,
+        this.networkPolicy,
+        ...(this.gpuClaim === undefined ? [] : [this.gpuClaim]),
+      ],
     });
     this.service = new k8s.core.v1.Service(name, objects.service, { ...child, customTimeouts });
     this.podDisruptionBudget = new k8s.policy.v1.PodDisruptionBudget(name, objects.podDisruptionBudget, child);
-    PARTS.set(this, { plan, autoscaler: createAutoscaler(name, objects.autoscaler, child) });
+    if (dashboard !== undefined) this.dashboard = new k8s.core.v1.ConfigMap(name, dashboard, child);
+    PARTS.set(this, {
+      plan,
+      autoscaler: createAutoscaler(name, objects.autoscaler, child),
+      ...createCustom(name, objects, child),
+    });
+
+    const routes = declareTraffic(name, further, traffic, [this.deployment, this.service], child);
 
     this.url = pulumi
-      .all([this.service.metadata, this.deployment.id])
-      .apply(([service]) => `http://${service.name}.${service.namespace}.svc:${plan.ports.http}`);
+      .all([this.service.metadata, this.deployment.id, pulumi.all(routes.map(({ id }) => id))])
+      .apply(([service]) => traffic.route?.url ?? `http://${service.name}.${service.namespace}.svc:${plan.ports.http}`);
     this.registerOutputs({ url: this.url });
   }
 
@@ -135,29 +165,52 @@ export class InferenceService extends pulumi.ComponentResource {
   get autoscaler(): k8s.autoscaling.v2.HorizontalPodAutoscaler | k8s.apiextensions.CustomResource {
     return PARTS.get(this)!.autoscaler;
   }
+
+  /** Where an interceptor wakes the service: what it does with the requests. */
+  get interceptorRoute(): k8s.apiextensions.CustomResource | undefined {
+    return PARTS.get(this)!.interceptorRoute;
+  }
+
+  /** Where `monitoring` is on: what Prometheus scrapes. */
+  get serviceMonitor(): k8s.apiextensions.CustomResource | undefined {
+    return PARTS.get(this)!.serviceMonitor;
+  }
+
+  /** Where `monitoring` is on and has alarms. */
+  get prometheusRule(): k8s.apiextensions.CustomResource | undefined {
+    return PARTS.get(this)!.prometheusRule;
+  }
 }
 
+type CustomPart = 'interceptorRoute' | 'serviceMonitor' | 'prometheusRule';
+
 /** What the class may not have as fields: every one of them, private ones too, is an output of Pulumi's schema. */
-const PARTS = new WeakMap<InferenceService, Pick<InferenceService, 'plan' | 'autoscaler'>>();
+interface Parts extends Partial<Record<CustomPart, k8s.apiextensions.CustomResource>> {
+  readonly plan: InferenceServicePlan;
+  readonly autoscaler: k8s.autoscaling.v2.HorizontalPodAutoscaler | k8s.apiextensions.CustomResource;
+}
+
+const PARTS = new WeakMap<InferenceService, Parts>();
 
 const PROVIDER_TIMEOUT_SECONDS = 600;
 
 /** Everything that can be refused, before the first child is declared. */
 function decide(name: string, args: InferenceServiceArgs) {
   const serviceName = args.serviceName ?? name;
-  const models = args.models.map((model, i) => completeModel(model, `models[${i}]`));
+  const models = completeModels(args.models, 'models');
   const { instanceTypes, placement } = args;
   const wake = args.wake === undefined ? undefined : wakeOf(args.wake);
   const machines = machinesOf(placement);
   const wakeSource = wakeSourceOf(wake);
-  const plan = planInferenceService({
+  const spec = {
     ...args,
     name: serviceName,
     models,
     ...(instanceTypes === undefined ? {} : { instanceTypes }),
     ...(machines === undefined ? {} : { machines }),
     ...(wakeSource === undefined ? {} : { wakeSource }),
-  });
+  };
+  const plan = planInferenceService(spec);
   const account = args.identity?.serviceAccountName;
   if (account !== undefined && account !== serviceName) {
     throw new SpecError(
@@ -166,7 +219,28 @@ function decide(name: string, args: InferenceServiceArgs) {
       `is bound to service account '${account}', but pods of this service run as '${serviceName}'; make the identity for '${serviceName}'`,
     );
   }
-  return { plan, objects: render(plan, args, models, wake) };
+  const canary = args.canary && { ...args.canary, models: completeModels(args.canary.models, 'canary.models') };
+  const shadow = args.shadow && { ...args.shadow, models: completeModels(args.shadow.models, 'shadow.models') };
+  const traffic = planTraffic(spec, plan, {
+    ...(args.route === undefined ? {} : { route: args.route }),
+    ...(canary === undefined ? {} : { canary }),
+    ...(shadow === undefined ? {} : { shadow }),
+  });
+  const refs = withTraffic(refsOf(args, models, wake), traffic);
+  return {
+    plan,
+    traffic,
+    objects: renderKubernetesObjects(plan, refs),
+    further: renderTraffic(plan, refs, traffic, {
+      ...DERIVED,
+      ...(canary === undefined ? {} : { canary: trackRefs(canary.models, canary.image) }),
+      ...(shadow === undefined ? {} : { shadow: trackRefs(shadow.models, shadow.image) }),
+    }),
+  };
+}
+
+function completeModels(models: readonly ModelArgs[], path: string): readonly Model[] {
+  return models.map((model, i) => completeModel(model, `${path}[${i}]`));
 }
 
 function wakeOf({ interceptor, schedule, queue }: WakeArgs): WakeOptions<pulumi.Output<string>> {
@@ -177,24 +251,21 @@ function wakeOf({ interceptor, schedule, queue }: WakeArgs): WakeOptions<pulumi.
   };
 }
 
-function render(
-  plan: InferenceServicePlan,
+function refsOf(
   { namespace, image, clusterName, identity, wake: _wake, ...choices }: InferenceServiceArgs,
   models: readonly Model[],
   wake: WakeOptions<pulumi.Output<string>> | undefined,
-): ServiceObjects<pulumi.Output<string>> {
-  const mounted = models.flatMap(({ name, mount }) => (mount === undefined ? [] : [[name, mount] as const]));
-  return renderKubernetesObjects<pulumi.Output<string>>(plan, {
+): KubernetesRefs<pulumi.Output<string>> {
+  return {
     ...choices,
     ...OUTPUTS,
-    models: Object.fromEntries(models.map(({ name, location }) => [name, location])),
-    mounts: Object.fromEntries(mounted),
+    ...trackRefs(models, image),
     namespace: lateString(namespace),
     image: lateString(image),
     clusterName: lateString(clusterName ?? 'kubernetes'),
     ...(identity === undefined ? {} : { identity: bindingOf(identity) }),
     ...(wake === undefined ? {} : { wake }),
-  });
+  };
 }
 
 function createNamespace(
@@ -215,4 +286,18 @@ function createAutoscaler(
   // The rendered object is complete; its metrics are of several shapes, which the renderer types as plain records.
   const spec = object.spec as object as k8s.types.input.autoscaling.v2.HorizontalPodAutoscalerSpec;
   return new k8s.autoscaling.v2.HorizontalPodAutoscaler(name, { ...object, spec }, opts);
+}
+
+function createCustom(
+  name: string,
+  objects: Pick<ServiceObjects<pulumi.Output<string>>, CustomPart>,
+  opts: pulumi.CustomResourceOptions,
+): Partial<Record<CustomPart, k8s.apiextensions.CustomResource>> {
+  const parts = ['interceptorRoute', 'serviceMonitor', 'prometheusRule'] as const;
+  return Object.fromEntries(
+    parts.flatMap((part) => {
+      const object = objects[part];
+      return object === undefined ? [] : [[part, new k8s.apiextensions.CustomResource(name, object, opts)]];
+    }),
+  );
 }
