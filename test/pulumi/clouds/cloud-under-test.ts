@@ -2,7 +2,8 @@ import type { Cloud } from '../../../runtime/spec';
 import type { OnInvoke, OnResource, PulumiRecording, RecordedResource } from 'slipway/testing';
 
 /** A property that a cloud does not have, in the words of the table in docs/pulumi/clouds.md. */
-export type Lacking = 'immutable tags' | 'image scan' | 'untagged clean-up' | 'public access block' | 'TLS switch';
+export type Lacking =
+  'immutable tags' | 'image scan' | 'untagged clean-up' | 'public access block' | 'TLS switch' | 'closed metadata';
 
 /**
  * One row of the contract: how the suite reads, in a recording, the facts that hold on every cloud. A row only reads: it
@@ -36,6 +37,8 @@ export interface CloudUnderTest {
     readonly closesMetadata: boolean;
     readonly encryptsDisks: boolean;
   };
+  /** Taints that the cloud puts on spot machines, besides ours. @default - none */
+  readonly spotTaints?: readonly { readonly key: string; readonly value: string; readonly effect: string }[];
   /** What `ignored` must hold, so that an `up` never writes the number of machines again. */
   readonly countProperties: readonly string[];
 

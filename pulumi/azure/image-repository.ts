@@ -1,0 +1,169 @@
+import { Registry } from '@pulumi/azure-native/containerregistry';
+import * as pulumi from '@pulumi/pulumi';
+import { SpecError } from '../../runtime/spec';
+import { integer } from '../../runtime/spec/numbers';
+import { imageByDigest } from '../image-by-digest';
+import { decideFor } from '../refusal';
+import type { ClusterFacts } from './cluster-facts';
+import { checkKeyId, useKey } from './encryption-key';
+import { globalName } from './global-name';
+import { assignRole } from './role-assignment';
+
+export const RegistrySku = {
+  /** Deletes untagged images, takes a key of one's own, and private endpoints. */
+  Premium: 'Premium',
+  Standard: 'Standard',
+} as const;
+export type RegistrySku = (typeof RegistrySku)[keyof typeof RegistrySku];
+
+export interface ImageRepositoryArgs {
+  readonly resourceGroupName: pulumi.Input<string>;
+  /**
+   * Clusters whose machines may pull: each needs `kubeletPrincipalId` in its facts.
+   * @default - none by this component; without the role AcrPull, pods cannot start
+   */
+  readonly pulledBy?: ClusterFacts[];
+  /** @default 'Premium' */
+  readonly sku?: RegistrySku;
+  /**
+   * Id of the Key Vault key that encrypts images, as `keyvault.Key` gives it; Premium alone.
+   * @default - a key that Azure manages
+   */
+  readonly encryptionKey?: pulumi.Input<string>;
+  /** Days until an image that no tag names is deleted, 1 to 365; Premium alone. @default 14 */
+  readonly untaggedDays?: number;
+  /** Whether the registry and its images outlive this component. False deletes them with it. @default true */
+  readonly keepOnDelete?: boolean;
+  /** URI of a repository that is already there: nothing is made, and nothing of it is changed. @default - makes one */
+  readonly existing?: pulumi.Input<string>;
+  /**
+   * Name of the registry, which all of Azure shares: 5 to 50 letters and digits.
+   * @default - the component's name and a digest of where it is
+   */
+  readonly registryName?: pulumi.Input<string>;
+  /** @default - none */
+  readonly tags?: { readonly [key: string]: pulumi.Input<string> };
+}
+
+/**
+ * A registry for the server's image: no admin user, nothing for strangers, untagged images deleted, and kept when the
+ * component goes. `slipway image push <uri>` pushes to it and prints the digest, after `az acr login`.
+ *
+ * Azure has no immutable tags and scans images only where Defender for Containers is on for the subscription; services
+ * name images by digest, which nobody can move.
+ */
+export class ImageRepository extends pulumi.ComponentResource {
+  /** Undefined where `existing` was given. */
+  readonly registry?: Registry;
+  /** Where to push: `<registry>.azurecr.io/<component>`. Known when the clusters of `pulledBy` may pull. */
+  readonly uri: pulumi.Output<string>;
+
+  constructor(name: string, args: ImageRepositoryArgs, opts?: pulumi.ComponentResourceOptions) {
+    super('slipway:azure:ImageRepository', name, args, opts);
+    const { pullers, untaggedDays } = decideFor(this, () => {
+      checkKeyId(args.encryptionKey);
+      return { pullers: pullersOf(args), untaggedDays: retentionOf(args) };
+    });
+    if (args.existing === undefined) {
+      const child = { parent: this, retainOnDelete: args.keepOnDelete ?? true };
+      const registry = createRegistry(name, args, untaggedDays, child);
+      const grants = pullers.map((principalId, i) =>
+        assignRole(`${name}-pull-${i}`, { role: 'acrPull', scope: registry.id, principalId }, { parent: this }),
+      );
+      this.registry = registry;
+      this.uri = pulumi
+        .all([registry.loginServer, ...grants.map(({ id }) => id)])
+        .apply(([server]) => `${server}/${repositoryNameOf(name)}`);
+    } else {
+      this.uri = pulumi.output(args.existing);
+    }
+    this.registerOutputs({ uri: this.uri });
+  }
+
+  /**
+   * URI of one image, for `image` of a service.
+   * @param digest as `slipway image push` printed it: `sha256:` and 64 hexadecimal digits
+   * @throws pulumi.ResourceError for anything else: a tag may be pushed again, a digest is one image for ever.
+   */
+  imageByDigest(digest: string): pulumi.Output<string> {
+    return imageByDigest(this, this.uri, digest);
+  }
+}
+
+function createRegistry(
+  name: string,
+  args: ImageRepositoryArgs,
+  untaggedDays: number | undefined,
+  child: pulumi.CustomResourceOptions & { readonly parent: pulumi.ComponentResource },
+): Registry {
+  const { resourceGroupName, encryptionKey, tags } = args;
+  const key = encryptionKey === undefined ? undefined : useKey(name, encryptionKey, resourceGroupName, tags, child);
+  return new Registry(
+    name,
+    {
+      resourceGroupName,
+      registryName: args.registryName ?? globalName(name, resourceGroupName, child.parent),
+      sku: { name: args.sku ?? RegistrySku.Premium },
+      adminUserEnabled: false,
+      anonymousPullEnabled: false,
+      ...(untaggedDays === undefined
+        ? {}
+        : { policies: { retentionPolicy: { status: 'enabled', days: untaggedDays } } }),
+      ...(key === undefined
+        ? {}
+        : {
+            identity: {
+              type: 'UserAssigned',
+              userAssignedIdentities: key.identity.id.apply((id) => ({ [id]: {} })),
+            },
+            encryption: {
+              status: 'enabled',
+              keyVaultProperties: { keyIdentifier: key.keyUri, identity: key.identity.clientId },
+            },
+          }),
+      tags,
+    },
+    { ...child, dependsOn: key === undefined ? [] : [key.grant] },
+  );
+}
+
+function pullersOf({ pulledBy = [], existing }: ImageRepositoryArgs): readonly pulumi.Input<string>[] {
+  if (existing !== undefined && pulledBy.length > 0) {
+    throw new SpecError(
+      'CLUSTER_MISMATCH',
+      'pulledBy',
+      'goes with a registry that is made here; of an existing one, give the machines the role AcrPull: az aks update --attach-acr',
+    );
+  }
+  return pulledBy.map(({ kubeletPrincipalId }, i) => {
+    if (kubeletPrincipalId !== undefined) return kubeletPrincipalId;
+    throw new SpecError(
+      'CLUSTER_MISMATCH',
+      `pulledBy[${i}].kubeletPrincipalId`,
+      'must be given, for machines pull by that identity; az aks show --query identityProfile.kubeletidentity.objectId prints it',
+    );
+  });
+}
+
+/** Days of the retention policy, which Azure has up to a year and for Premium alone. */
+function retentionOf({
+  sku = RegistrySku.Premium,
+  untaggedDays,
+  encryptionKey,
+}: ImageRepositoryArgs): number | undefined {
+  const days = integer('untaggedDays', untaggedDays, 14, 1, 365);
+  if (sku === RegistrySku.Premium) return days;
+  const premium = Object.entries({ untaggedDays, encryptionKey }).find(([, given]) => given !== undefined);
+  if (premium !== undefined) {
+    throw new SpecError('REGISTRY_SKU', premium[0], `is for sku 'Premium' alone, got it with '${sku}'`);
+  }
+  return undefined;
+}
+
+/** Repositories of a registry are lower-case. */
+function repositoryNameOf(name: string): string {
+  return name
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, '-')
+    .replace(/^-|-$/g, '');
+}
