@@ -1,16 +1,28 @@
 import * as pulumi from '@pulumi/pulumi';
-import { assertPrices, describeCost, SpecError, type MachineNumbers, type PriceOverrides } from '../runtime/spec';
+import { assertPrices, describeCost, SpecError, type PriceOverrides } from '../runtime/spec';
 import { decideFor } from './refusal';
+
+/** What the `GpuInstanceGroup` of every cloud is told of its machines. */
+export interface CostedGroupArgs {
+  readonly instanceTypes: readonly string[];
+  readonly minSize?: number;
+  readonly maxSize: number;
+  readonly spot?: boolean;
+}
 
 /**
  * Says at preview what a group of machines costs by the list, in one line under the component. Prices that are paid
  * instead stand in the stack's configuration: `pulumi config set --path 'slipway:prices["g6.xlarge"]' 0.61`, USD an hour.
- * Call it before the first child, for a price that is none is refused.
+ * Call it after the group's arguments were checked and before its first child: a price that is none is refused.
  */
-export function logCost(group: pulumi.ComponentResource, machines: MachineNumbers): void {
+export function logCost(group: pulumi.ComponentResource, args: CostedGroupArgs): void {
   if (!pulumi.runtime.isDryRun()) return;
-  const line = decideFor(group, () => describeCost(machines, configuredPrices()));
-  void pulumi.log.info(line, group);
+  const { instanceTypes, minSize: minMachines = 0, maxSize: maxMachines, spot = false } = args;
+  const machines = { instanceTypes, minMachines, maxMachines, spot };
+  void pulumi.log.info(
+    decideFor(group, () => describeCost(machines, configuredPrices())),
+    group,
+  );
 }
 
 function configuredPrices(): PriceOverrides {

@@ -4,6 +4,7 @@ import * as eks from '@pulumi/aws/eks';
 import type * as iam from '@pulumi/aws/iam';
 import * as pulumi from '@pulumi/pulumi';
 import { GPU_TAINT, planGpuPool, type GpuPool, type Placement } from '../../runtime/spec';
+import { logCost } from '../cost-line';
 import { placementOf, planGroupSize, type GroupSize } from '../gpu-group';
 import type { GpuSharingArgs } from '../gpu-sharing';
 import { decideFor } from '../refusal';
@@ -61,6 +62,7 @@ export class GpuInstanceGroup extends pulumi.ComponentResource {
   constructor(name: string, args: GpuInstanceGroupArgs, opts?: pulumi.ComponentResourceOptions) {
     super('slipway:aws:GpuInstanceGroup', name, args, opts);
     const machines = decideFor(this, () => planMachines(args, args.pool ?? name));
+    logCost(this, args);
     const child = { parent: this };
 
     let attachments: iam.RolePolicyAttachment[] = [];

@@ -209,6 +209,11 @@ describe('refuses', () => {
     ['no type', () => Capacity.onDemand([]), 'NO_INSTANCE_FITS instanceTypes: must name at least one type, got none'],
     ['an unknown type', () => Capacity.spotFirst(['g6.huge']), "UNKNOWN_INSTANCE_TYPE instanceTypes[0]: got 'g6.huge'"],
     [
+      'a type of another cloud',
+      () => Capacity.onDemand(['g2-standard-4']),
+      "UNKNOWN_INSTANCE_TYPE instanceTypes[0]: got 'g2-standard-4', a type of Google Cloud, known of AWS: families g6, g6e",
+    ],
+    [
       'a share on demand that leaves no spot',
       () => Capacity.spotFirst(['g6.xlarge'], { onDemandPercentage: 100 }),
       'NUMBER_INVALID onDemandPercentage: must be a number from 0 to 99, got 100',
