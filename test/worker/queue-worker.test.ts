@@ -161,6 +161,24 @@ test('a request that is at fault itself has its reason for a result, and does no
   });
 });
 
+test('a message whose answer does not come in time has no result, and is put aside after its last delivery', async (context) => {
+  const { bucket, url, deadLetterUrl, work } = await setUp(context, {
+    models: { slow: slowModel() },
+    settings: { requestDeadlineSeconds: 0.3 },
+    maxReceives: 1,
+    visibilitySeconds: 2,
+  });
+  const json = { inputs: [{ name: 'iterations', shape: [1, 1], datatype: 'INT64', data: [15_000] }] };
+  await cloud.send(url, { id: 'n', model: 'slow', input: { json } });
+  const { log } = await work();
+  await until('it is put aside', async () => (await cloud.counts(deadLetterUrl)).waiting === 1);
+  expect(await cloud.keys(bucket, 'results/')).toEqual([]);
+  expect(log.find(({ msg }) => msg === 'a message was not answered')).toMatchObject({
+    deliveries: 1,
+    reason: 'the server answered 504',
+  });
+});
+
 test('binary tensors go in and out, by a message or by what the object says of itself, and whole numbers lose nothing', async (context) => {
   const { bucket, url, work } = await setUp(context, {
     models: { addone: addOneModel(), same: identityModel({ datatype: 'INT64', shape: [1] }) },
