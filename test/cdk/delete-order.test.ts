@@ -165,16 +165,25 @@ describeWithAndWithoutFlags('a delete that ends', (newStack) => {
       expectToOutlive(Template.fromStack(stack), 8, 'AWS::ECS::Service', 'AWS::AutoScaling::AutoScalingGroup');
     });
 
-    test('endpoints of another stack are the order of stacks', () => {
+    test('nobody waits for the endpoints that another stack makes: that one may wait for us', () => {
       const stack = newStack();
-      const { cluster } = closedCluster(stack);
-      const other = new Stack(stack.node.root, 'Other');
-      newFargateService(other, { cluster, plaintextInsideVpc: true, vpcSubnets });
-      const { DependsOn } = theOnly(Template.fromStack(other), 'AWS::ECS::Service') as unknown as {
-        DependsOn: string[];
-      };
-      expect(JSON.stringify(DependsOn)).not.toContain('S3');
-      expect(other.dependencies).toContain(stack);
+      const vpc = ec2.Vpc.fromVpcAttributes(stack, 'Vpc', {
+        vpcId: 'vpc-1',
+        vpcCidrBlock: '10.0.0.0/16',
+        availabilityZones: ['a', 'b'],
+        isolatedSubnetIds: ['subnet-1', 'subnet-2'],
+        isolatedSubnetRouteTableIds: ['rtb-1', 'rtb-2'],
+      });
+      newFargateService(stack, {
+        cluster: new ecs.Cluster(stack, 'Cluster', { vpc }),
+        plaintextInsideVpc: true,
+        vpcSubnets,
+      });
+      const theirs = new Stack(stack.node.root, 'Theirs');
+      const platform = new InferencePlatform(theirs, 'Main', { vpc, plaintextInsideVpc: true });
+      platform.addEndpoint(ec2.InterfaceVpcEndpointAwsService.ECR);
+      Template.fromStack(stack);
+      expect(stack.dependencies).not.toContain(theirs);
     });
   });
 

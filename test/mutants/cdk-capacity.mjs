@@ -163,7 +163,10 @@ export const MUTANTS = [
     file: 'cdk/way-out.ts',
     find: ' && Stack.of(child) === stack',
     replace: ' && stack !== undefined',
-    test: { file: DELETE_TEST, name: 'endpoints of another stack are the order of stacks' },
+    test: {
+      file: DELETE_TEST,
+      name: 'nobody waits for the endpoints that another stack makes: that one may wait for us',
+    },
   },
   {
     name: 'nobody waits for the endpoints of a platform',
