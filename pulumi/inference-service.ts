@@ -1,11 +1,14 @@
 import * as k8s from '@pulumi/kubernetes';
 import * as pulumi from '@pulumi/pulumi';
 import {
+  assertKserveCan,
+  kserveHost,
   machinesOf,
   namespaceLabels,
   NO_IDENTITY,
   planInferenceService,
   planTraffic,
+  renderKserveObjects,
   renderKubernetesObjects,
   renderTraffic,
   SpecError,
@@ -20,8 +23,10 @@ import {
   type ScheduleWake,
   type ServiceChoices,
   type ServiceObjects,
+  type ServingEngine,
   type WakeOptions,
 } from '../runtime/spec';
+import { declareKserve } from './kserve';
 import { lateString, lateStrings, OUTPUTS } from './late-bound';
 import { completeModel, type Model, type ModelArgs } from './model';
 import { decideFor } from './refusal';
@@ -61,6 +66,8 @@ export interface InferenceServiceArgs extends ServiceChoices, KubernetesChoices 
   readonly canary?: CanaryArgs;
   /** Replicas with other models that are sent copies of the requests of the route. @default - none */
   readonly shadow?: ShadowArgs;
+  /** What makes the pods: a Deployment, or KServe from an InferenceService of its own. @default 'deployment' */
+  readonly engine?: ServingEngine;
 }
 
 /** What starts a replica when there is none; exactly one of them. */
@@ -104,8 +111,10 @@ export class InferenceService extends pulumi.ComponentResource {
   readonly networkPolicy: k8s.networking.v1.NetworkPolicy;
   /** With Dynamic Resource Allocation: what every pod claims. */
   readonly gpuClaim?: k8s.resource.v1.ResourceClaimTemplate;
-  readonly deployment: k8s.apps.v1.Deployment;
-  readonly service: k8s.core.v1.Service;
+  /** With engine 'kserve' it is KServe's own. */
+  readonly deployment?: k8s.apps.v1.Deployment;
+  /** With engine 'kserve' it is KServe's own. */
+  readonly service?: k8s.core.v1.Service;
   readonly podDisruptionBudget: k8s.policy.v1.PodDisruptionBudget;
   /** A dashboard of Grafana, where `monitoring` is on. */
   readonly dashboard?: k8s.core.v1.ConfigMap;
@@ -128,7 +137,7 @@ export class InferenceService extends pulumi.ComponentResource {
     this.networkPolicy = new k8s.networking.v1.NetworkPolicy(name, objects.networkPolicy, child);
     const { gpuClaim, dashboard } = objects;
     if (gpuClaim !== undefined) this.gpuClaim = new k8s.resource.v1.ResourceClaimTemplate(name, gpuClaim, child);
-    this.deployment = new k8s.apps.v1.Deployment(name, objects.deployment, {
+    const replicas = {
       ...child,
       customTimeouts: { ...customTimeouts, delete: drained },
       // A pod without its account is refused, and one without its policy would be open for a moment.
@@ -138,21 +147,30 @@ export class InferenceService extends pulumi.ComponentResource {
         this.networkPolicy,
         ...(this.gpuClaim === undefined ? [] : [this.gpuClaim]),
       ],
-    });
-    this.service = new k8s.core.v1.Service(name, objects.service, { ...child, customTimeouts });
+    };
+    const own: k8s.apiextensions.CustomResource[] = [];
+    if ('inferenceService' in objects) {
+      own.push(declareKserve(name, objects, replicas));
+    } else {
+      this.deployment = new k8s.apps.v1.Deployment(name, objects.deployment, replicas);
+      this.service = new k8s.core.v1.Service(name, objects.service, { ...child, customTimeouts });
+    }
     this.podDisruptionBudget = new k8s.policy.v1.PodDisruptionBudget(name, objects.podDisruptionBudget, child);
     if (dashboard !== undefined) this.dashboard = new k8s.core.v1.ConfigMap(name, dashboard, child);
     PARTS.set(this, {
       plan,
-      autoscaler: createAutoscaler(name, objects.autoscaler, child),
+      ...('autoscaler' in objects ? { autoscaler: createAutoscaler(name, objects.autoscaler, child) } : {}),
+      ...(own[0] === undefined ? {} : { kserveService: own[0] }),
       ...createCustom(name, objects, child),
     });
 
-    const routes = declareTraffic(name, further, traffic, [this.deployment, this.service], child);
-
+    const stable = [this.deployment, this.service, ...own].flatMap((resource) => resource ?? []);
+    const ready = [...stable, ...declareTraffic(name, further, traffic, stable, child)];
+    const host = own.length > 0 ? kserveHost(plan) : plan.name;
+    const port = own.length > 0 ? '' : `:${plan.ports.http}`;
     this.url = pulumi
-      .all([this.service.metadata, this.deployment.id, pulumi.all(routes.map(({ id }) => id))])
-      .apply(([service]) => traffic.route?.url ?? `http://${service.name}.${service.namespace}.svc:${plan.ports.http}`);
+      .all([args.namespace, pulumi.all(ready.map(({ id }) => id))])
+      .apply(([namespace]) => traffic.route?.url ?? `http://${host}.${namespace}.svc${port}`);
     this.registerOutputs({ url: this.url });
   }
 
@@ -161,9 +179,14 @@ export class InferenceService extends pulumi.ComponentResource {
     return PARTS.get(this)!.plan;
   }
 
-  /** A HorizontalPodAutoscaler, or KEDA's ScaledObject. */
-  get autoscaler(): k8s.autoscaling.v2.HorizontalPodAutoscaler | k8s.apiextensions.CustomResource {
+  /** A HorizontalPodAutoscaler, or KEDA's ScaledObject; with engine 'kserve' it is KServe's own. */
+  get autoscaler(): Autoscaler | undefined {
     return PARTS.get(this)!.autoscaler;
+  }
+
+  /** With engine 'kserve': KServe's own InferenceService. */
+  get kserveService(): k8s.apiextensions.CustomResource | undefined {
+    return PARTS.get(this)!.kserveService;
   }
 
   /** Where an interceptor wakes the service: what it does with the requests. */
@@ -183,11 +206,13 @@ export class InferenceService extends pulumi.ComponentResource {
 }
 
 type CustomPart = 'interceptorRoute' | 'serviceMonitor' | 'prometheusRule';
+type Autoscaler = k8s.autoscaling.v2.HorizontalPodAutoscaler | k8s.apiextensions.CustomResource;
 
 /** What the class may not have as fields: every one of them, private ones too, is an output of Pulumi's schema. */
 interface Parts extends Partial<Record<CustomPart, k8s.apiextensions.CustomResource>> {
   readonly plan: InferenceServicePlan;
-  readonly autoscaler: k8s.autoscaling.v2.HorizontalPodAutoscaler | k8s.apiextensions.CustomResource;
+  readonly autoscaler?: Autoscaler;
+  readonly kserveService?: k8s.apiextensions.CustomResource;
 }
 
 const PARTS = new WeakMap<InferenceService, Parts>();
@@ -221,22 +246,26 @@ function decide(name: string, args: InferenceServiceArgs) {
   }
   const canary = args.canary && { ...args.canary, models: completeModels(args.canary.models, 'canary.models') };
   const shadow = args.shadow && { ...args.shadow, models: completeModels(args.shadow.models, 'shadow.models') };
-  const traffic = planTraffic(spec, plan, {
+  const shares = {
     ...(args.route === undefined ? {} : { route: args.route }),
     ...(canary === undefined ? {} : { canary }),
     ...(shadow === undefined ? {} : { shadow }),
-  });
-  const refs = withTraffic(refsOf(args, models, wake), traffic);
-  return {
-    plan,
-    traffic,
-    objects: renderKubernetesObjects(plan, refs),
-    further: renderTraffic(plan, refs, traffic, {
-      ...DERIVED,
-      ...(canary === undefined ? {} : { canary: trackRefs(canary.models, canary.image) }),
-      ...(shadow === undefined ? {} : { shadow: trackRefs(shadow.models, shadow.image) }),
-    }),
   };
+  const canaryRefs = canary && trackRefs(canary.models, canary.image);
+  if (args.engine === 'kserve') {
+    assertKserveCan(plan, args);
+    const traffic = planTraffic(spec, plan, shares, 'kserve');
+    const objects = renderKserveObjects(plan, refsOf(args, models, wake), traffic.canary, canaryRefs);
+    return { plan, traffic, objects, further: {} };
+  }
+  const traffic = planTraffic(spec, plan, shares);
+  const refs = withTraffic(refsOf(args, models, wake), traffic);
+  const further = renderTraffic(plan, refs, traffic, {
+    ...DERIVED,
+    ...(canaryRefs === undefined ? {} : { canary: canaryRefs }),
+    ...(shadow === undefined ? {} : { shadow: trackRefs(shadow.models, shadow.image) }),
+  });
+  return { plan, traffic, objects: renderKubernetesObjects(plan, refs), further };
 }
 
 function completeModels(models: readonly ModelArgs[], path: string): readonly Model[] {
@@ -281,7 +310,7 @@ function createAutoscaler(
   name: string,
   object: AutoscalerObject<pulumi.Output<string>>,
   opts: pulumi.CustomResourceOptions,
-): InferenceService['autoscaler'] {
+): Autoscaler {
   if (object.kind === 'ScaledObject') return new k8s.apiextensions.CustomResource(name, object, opts);
   // The rendered object is complete; its metrics are of several shapes, which the renderer types as plain records.
   const spec = object.spec as object as k8s.types.input.autoscaling.v2.HorizontalPodAutoscalerSpec;
