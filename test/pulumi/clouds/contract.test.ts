@@ -18,6 +18,7 @@ import {
   type RecordedResource,
 } from 'slipway/testing';
 import { aws } from './rows/aws';
+import { gcp } from './rows/gcp';
 import { azure } from './rows/azure';
 import type { Lacking } from './cloud-under-test';
 
@@ -30,7 +31,7 @@ const DIGITS_SHA256 = createHash('sha256')
   .update(readFileSync(path.resolve(__dirname, '../../../models/digits/model.onnx')))
   .digest('hex');
 
-describe.each([aws, azure])('on $cloud', (row) => {
+describe.each([aws, gcp, azure])('on $cloud', (row) => {
   let preview: PulumiRecording;
   let up: PulumiRecording;
 

@@ -1,0 +1,127 @@
+import { BucketIAMMember } from '@pulumi/gcp/storage';
+import * as pulumi from '@pulumi/pulumi';
+import { modelPrefix, NO_IDENTITY, SpecError } from '../../runtime/spec';
+import type { ServiceIdentity } from '../index';
+import { decideFor } from '../refusal';
+import type { ClusterFacts } from './cluster-facts';
+import type { BucketFacts } from './model-bucket';
+import { projectOf } from './project';
+
+export interface WorkloadIdentityArgs {
+  readonly cluster: ClusterFacts;
+  readonly namespace: pulumi.Input<string>;
+  /** Service account of the pods: the name of their service. @default - the component's name */
+  readonly serviceAccountName?: string;
+  /** Models that the pods may read, each by its own prefix and nothing else of the bucket. */
+  readonly reads: ReadableModel[];
+  /**
+   * E-mail of a Google service account that may read them already, and that these pods may use: nothing is made.
+   * @default - the pods themselves get the rights
+   */
+  readonly existingServiceAccount?: pulumi.Input<string>;
+  /** Of nothing: rights have no labels. It is here so that programs read the same on every cloud. @default - none */
+  readonly tags?: { readonly [key: string]: pulumi.Input<string> };
+}
+
+/** A model of a bucket, as `bucket.model` and `bucket.modelFromFile` return it. */
+export interface ReadableModel {
+  readonly name: string;
+  readonly bucket: BucketFacts;
+}
+
+/**
+ * The right of one service's pods to read their models, by Workload Identity Federation: the pods' own service account is
+ * the principal, with no key and no Google account between. IAM knows it by project, namespace and name, so the same
+ * account of another cluster of this project has the same right.
+ *
+ * The cluster needs its workload pool, `<project>.svc.id.goog`, and nodes with the GKE metadata server.
+ *
+ * @example
+ * const identity = new WorkloadIdentity('digits', { cluster: cluster.facts, namespace: 'inference', reads: [digits] });
+ */
+export class WorkloadIdentity extends pulumi.ComponentResource {
+  /** One for each model; none where `existingServiceAccount` was given. */
+  readonly rights: BucketIAMMember[];
+  /** For `identity` of the service. Pods wait for their rights, without which their first download would be denied. */
+  readonly binding: ServiceIdentity;
+
+  constructor(name: string, args: WorkloadIdentityArgs, opts?: pulumi.ComponentResourceOptions) {
+    super('slipway:gcp:WorkloadIdentity', name, args, opts);
+    const reads = decideFor(this, () => distinct(args.reads));
+    const serviceAccountName = args.serviceAccountName ?? name;
+    const { existingServiceAccount: account } = args;
+
+    const member = account === undefined ? principalOf(args, serviceAccountName, this) : undefined;
+    this.rights = member === undefined ? [] : reads.map((read) => mayRead(name, read, member, this));
+    const granted = pulumi.all(this.rights.map(({ id }) => id));
+    this.binding = {
+      ...NO_IDENTITY,
+      egress: METADATA_SERVER,
+      serviceAccountAnnotations: account === undefined ? {} : { 'iam.gke.io/gcp-service-account': account },
+      // The metadata server is there on every such node, but may answer late: a library that looks for it gives up.
+      environment: { METADATA_SERVER_DETECTION: granted.apply(() => 'assume-present') },
+      serviceAccountName,
+    };
+    this.registerOutputs({ serviceAccountName });
+  }
+}
+
+/**
+ * Where pods ask for their tokens: by the address that they call with Dataplane V2, by that of GKE's metadata server, to
+ * which the call is led on, without.
+ * Source: Authenticate to Google Cloud APIs from GKE workloads, network policies
+ * (https://docs.cloud.google.com/kubernetes-engine/docs/how-to/workload-identity), as public manifests repeat it; read 2026-11-22.
+ */
+const METADATA_SERVER = [
+  { cidr: '169.254.169.254/32', port: 80 },
+  { cidr: '169.254.169.252/32', port: 988 },
+];
+
+/** Several versions of a model have one prefix. */
+function distinct(reads: readonly ReadableModel[]): readonly ReadableModel[] {
+  if (reads.length === 0) throw new SpecError('MODELS_EMPTY', 'reads', 'must name at least one model, got none');
+  return reads.filter(
+    ({ name, bucket }, i) => reads.findIndex((other) => other.name === name && other.bucket === bucket) === i,
+  );
+}
+
+/** Google knows the project by its number and the pool by its id. */
+function principalOf(
+  { cluster, namespace }: WorkloadIdentityArgs,
+  serviceAccountName: string,
+  parent: pulumi.ComponentResource,
+): pulumi.Output<string> {
+  const project = projectOf(cluster, parent);
+  const pool = pulumi.interpolate`projects/${project.number}/locations/global/workloadIdentityPools/${project.id}.svc.id.goog`;
+  // The cluster brings the pool: without one, IAM refuses the principal.
+  return pulumi
+    .all([pool, namespace, cluster.name])
+    .apply(([known, where]) => `principal://iam.googleapis.com/${known}/subject/ns/${where}/sa/${serviceAccountName}`);
+}
+
+/**
+ * Objects below the model's prefix. The role may list too, but lists are asked of the bucket, which the condition lets no
+ * list of. Source of the names: resource attributes of IAM conditions
+ * (https://docs.cloud.google.com/iam/docs/conditions-attribute-reference).
+ */
+function mayRead(
+  name: string,
+  { name: model, bucket }: ReadableModel,
+  member: pulumi.Output<string>,
+  parent: pulumi.ComponentResource,
+): BucketIAMMember {
+  const objects = pulumi.interpolate`projects/_/buckets/${bucket.name}/objects/${modelPrefix(model)}`;
+  return new BucketIAMMember(
+    `${name}-${model}`,
+    {
+      bucket: bucket.name,
+      role: 'roles/storage.objectViewer',
+      member,
+      condition: {
+        title: `reads ${model}`.slice(0, 100),
+        expression: pulumi.interpolate`resource.type == "storage.googleapis.com/Object" && resource.name.startsWith("${objects}")`,
+      },
+    },
+    { parent },
+  );
+}
