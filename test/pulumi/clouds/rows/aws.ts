@@ -1,4 +1,5 @@
-import { propertyAt, type Properties } from 'slipway/testing';
+import { expect, test } from 'vitest';
+import { findDescendants, findResource, findResources, propertyAt, type Properties } from 'slipway/testing';
 import { awsInvoke, awsState } from '../../../support/pulumi-aws';
 import type { CloudUnderTest } from '../cloud-under-test';
 import { only, typesOf } from '../reading';
@@ -133,8 +134,91 @@ export const aws: CloudUnderTest = {
       enforcesNetworkPolicies: JSON.parse(cni['configurationValues'] as string).enableNetworkPolicy === 'true',
     };
   },
+
+  furtherTests(recordings) {
+    const up = () => recordings().up;
+    const trustOf = (role: string) =>
+      JSON.parse(findResource(up(), 'aws:iam/role:Role', role).inputs['assumeRolePolicy'] as string).Statement;
+
+    test('every role of a cluster stays within the permissions boundary', () => {
+      const { urn } = findResource(up(), 'slipway:aws:Cluster', 'platform');
+      const roles = findDescendants(up(), urn).filter(({ type }) => type === 'aws:iam/role:Role');
+      expect(roles.map(({ inputs }) => inputs['permissionsBoundary'])).toEqual([BOUNDARY, BOUNDARY]);
+    });
+
+    test('machines and disks carry the tags, not the group alone', () => {
+      const template = findResource(up(), 'aws:ec2/launchTemplate:LaunchTemplate', 'one').inputs;
+      const specifications = template['tagSpecifications'] as unknown as { resourceType: string; tags: unknown }[];
+      expect(specifications.map(({ resourceType }) => resourceType)).toEqual([
+        'instance',
+        'volume',
+        'network-interface',
+      ]);
+      for (const { tags } of specifications) expect(tags).toEqual({ team: 'vision', stage: 'test' });
+    });
+
+    test('logs of the control plane are kept as long as somebody reads them, and no longer', () => {
+      expect(findResource(up(), 'aws:cloudwatch/logGroup:LogGroup', 'platform').inputs).toMatchObject({
+        name: '/aws/eks/platform-dev/cluster',
+        retentionInDays: 90,
+      });
+    });
+
+    test("secrets are encrypted by the author's key or by one of its own, which is rotated and outlives the cluster", () => {
+      const key = findResource(up(), 'aws:kms/key:Key', 'platform');
+      expect(key).toMatchObject({ retainOnDelete: true, inputs: { enableKeyRotation: true } });
+      const cluster = findResource(up(), 'aws:eks/cluster:Cluster', 'platform').inputs;
+      expect(propertyAt(cluster, 'encryptionConfig.provider.keyArn')).toBe(key.state['arn']);
+    });
+
+    test('the network plugin and the agent are there before the first machine', () => {
+      const system = findResource(up(), 'aws:eks/nodeGroup:NodeGroup', 'platform-system');
+      for (const addon of ['vpc-cni', 'kube-proxy', 'eks-pod-identity-agent']) {
+        expect(system.dependencies).toContain(findResource(up(), 'aws:eks/addon:Addon', `platform-${addon}`).urn);
+      }
+    });
+
+    test('with an OIDC provider the role is for tokens of one service account, and pods are told of it', () => {
+      const issuer = 'oidc.eks.cn-north-1.amazonaws.com.cn/id/ABC';
+      expect(trustOf('irsa')).toEqual([
+        {
+          Effect: 'Allow',
+          Principal: { Federated: `arn:aws-cn:iam::123456789012:oidc-provider/${issuer}` },
+          Action: 'sts:AssumeRoleWithWebIdentity',
+          Condition: {
+            StringEquals: {
+              [`${issuer}:sub`]: 'system:serviceaccount:inference:irsa',
+              [`${issuer}:aud`]: 'sts.amazonaws.com',
+            },
+          },
+        },
+      ]);
+      expect(up().stackOutputs['irsaBinding']).toMatchObject({
+        serviceAccountName: 'irsa',
+        serviceAccountAnnotations: { 'eks.amazonaws.com/role-arn': 'arn:aws-cn:iam::123456789012:role/irsa' },
+        egress: [],
+        environment: { AWS_REGION: 'cn-northwest-1' },
+      });
+    });
+
+    test('a role that is there already is associated, and not changed', () => {
+      const { urn } = findResource(up(), 'slipway:aws:WorkloadIdentity', 'role-is-there');
+      const [association, ...others] = findDescendants(up(), urn);
+      expect(others).toEqual([]);
+      expect(association!.inputs).toMatchObject({ roleArn: 'arn:aws-cn:iam::123456789012:role/readers' });
+    });
+
+    test('the cluster autoscaler is told of every share of a GPU', () => {
+      const hint = findResources(up(), 'aws:autoscaling/tag:Tag').find(({ name }) => name === 'guarded-gpu')!;
+      expect(hint.inputs['tag']).toMatchObject({
+        key: 'k8s.io/cluster-autoscaler/node-template/resources/nvidia.com/gpu',
+        value: '4',
+      });
+    });
+  },
 };
 
+const BOUNDARY = 'arn:aws-cn:iam::123456789012:policy/boundary';
 const EFFECTS: Readonly<Record<string, string>> = { NO_SCHEDULE: 'NoSchedule', NO_EXECUTE: 'NoExecute' };
 
 function same(one: string, other: string): string {
