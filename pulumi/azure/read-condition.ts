@@ -3,7 +3,7 @@ import { modelPrefix, SpecError } from '../../runtime/spec';
 const READ = 'Microsoft.Storage/storageAccounts/blobServices/containers/blobs/read';
 const PATH = 'Microsoft.Storage/storageAccounts/blobServices/containers/blobs:path';
 
-/** Longest condition that this component writes; Azure takes 8 KB. */
+/** A bound of ours, the longest that was planned with: Azure's pages name none. */
 const MAX_LENGTH = 8_000;
 
 /**
@@ -20,7 +20,7 @@ export function readCondition(models: readonly string[]): string {
     throw new SpecError(
       'POLICY_TOO_LARGE',
       'reads',
-      `${paths.length} models of one bucket make a condition of ${condition.length} characters, Azure takes ${MAX_LENGTH}; give some of them to another service`,
+      `${paths.length} models of one bucket make a condition of ${condition.length} characters, at most ${MAX_LENGTH} are written; give some of them to another service`,
     );
   }
   return condition;

@@ -1,0 +1,112 @@
+import path from 'node:path';
+import * as pulumi from '@pulumi/pulumi';
+import { ResourceGroup } from '@pulumi/azure-native/resources';
+import {
+  Cluster,
+  GpuInstanceGroup,
+  ImageRepository,
+  ModelBucket,
+  WorkloadIdentity,
+  type ClusterFacts,
+} from '../../../pulumi/azure';
+
+const resourceGroupName = 'inference';
+const adminGroupIds = ['99999999-8888-7777-6666-555555555555'];
+const existing: ClusterFacts = { resourceGroupName, name: 'platform', oidcIssuerUrl: 'https://oidc.example.com/' };
+const a100 = 'Standard_NC24ads_A100_v4';
+const subnetId = '/subscriptions/s/resourceGroups/net/providers/Microsoft.Network/virtualNetworks/hub/subnets/gpus';
+
+const group = new ResourceGroup('late');
+const platform = new Cluster('platform', { resourceGroupName, adminGroupIds });
+new Cluster('open', {
+  resourceGroupName,
+  adminGroupIds,
+  subnetId,
+  encryptionAtHost: false,
+  deletionProtection: false,
+  logAnalyticsWorkspaceId: '/subscriptions/s/resourceGroups/logs/providers/Microsoft.OperationalInsights/workspaces/w',
+});
+
+new GpuInstanceGroup('T4-pool.a', { cluster: platform.facts, instanceTypes: ['Standard_NC4as_T4_v3'], maxSize: 2 });
+const parted = new GpuInstanceGroup('a-group-of-a100s', {
+  cluster: existing,
+  instanceTypes: [a100],
+  maxSize: 2,
+  agentPoolName: 'a100',
+  availabilityZones: ['1'],
+  encryptionAtHost: false,
+  sharing: { strategy: 'mig', podsPerGpu: 7, migProfile: '1g.10gb' },
+});
+const spot = new GpuInstanceGroup('spot', { cluster: existing, instanceTypes: [a100], maxSize: 2, spot: true });
+
+new ImageRepository('images', { resourceGroupName, pulledBy: [platform.facts] });
+new ImageRepository('plain', { resourceGroupName, sku: 'Standard', registryName: 'plainimages' });
+
+const closed = new ModelBucket('team-models', { resourceGroupName });
+const reached = new ModelBucket('reached', {
+  resourceGroupName,
+  subnetIds: [platform.facts.subnetId!],
+  ipRanges: ['203.0.113.0/24'],
+  redundancy: 'Standard_LRS',
+  accountName: 'reachedmodels',
+});
+const late = new ModelBucket('late', { resourceGroupName: group.name });
+const version = { version: 1 };
+new WorkloadIdentity('reader', {
+  cluster: platform.facts,
+  namespace: 'inference',
+  reads: [closed.model('digits', version), closed.model('resnet50', version), reached.model('digits', version)],
+});
+const known = new WorkloadIdentity('known', {
+  cluster: existing,
+  namespace: 'inference',
+  reads: [closed.model('digits', version)],
+  existingClientId: 'a-client',
+});
+
+const digits = path.resolve(__dirname, '../../../models/digits/model.onnx');
+const many = Array.from({ length: 80 }, (_, i) => closed.model(`a-model-with-a-long-name-${i}`, version));
+const gpus = (name: string, args: object) =>
+  new GpuInstanceGroup(name, { cluster: existing, instanceTypes: [a100], maxSize: 2, ...args });
+const made: Record<string, () => unknown> = {
+  'bad-long-pool-name': () => gpus('bad-long-pool-name', {}),
+  '4bad': () => gpus('4bad', {}),
+  'bad-given': () => gpus('bad-given', { agentPoolName: 'GPU_1' }),
+  'bad-cloud': () => gpus('bad-cloud', { instanceTypes: ['g6.xlarge'] }),
+  'bad-mig': () =>
+    gpus('bad-mig', {
+      instanceTypes: ['Standard_NC4as_T4_v3'],
+      sharing: { strategy: 'mig', podsPerGpu: 7, migProfile: '1g.5gb' },
+    }),
+  'bad-slices': () => gpus('bad-slices', { sharing: { strategy: 'mig', podsPerGpu: 1, migProfile: '5g.40gb' } }),
+  'bad-upload': () => closed.modelFromFile('digits', digits),
+  'bad-models': () => new WorkloadIdentity('bad-models', { cluster: existing, namespace: 'x', reads: many }),
+  'bad-name': () =>
+    new WorkloadIdentity('bad-name', {
+      cluster: existing,
+      namespace: 'x',
+      reads: [{ name: "x' OR '' StringEquals '", bucket: closed.facts }],
+    }),
+  'bad-admins': () => new Cluster('bad-admins', { resourceGroupName, adminGroupIds: [] }),
+  'bad-puller': () => new ImageRepository('bad-puller', { resourceGroupName, pulledBy: [existing] }),
+  'bad-existing': () =>
+    new ImageRepository('bad-existing', { resourceGroupName, existing: 'a.azurecr.io/b', pulledBy: [platform.facts] }),
+  'bad-sku': () => new ImageRepository('bad-sku', { resourceGroupName, sku: 'Standard', untaggedDays: 7 }),
+  'bad-key': () => new ModelBucket('bad-key', { resourceGroupName, encryptionKey: 'https://v.vault.azure.net/keys/k' }),
+  'bad-days': () => new ModelBucket('bad-days', { resourceGroupName, noncurrentVersionDays: 366 }),
+};
+
+export const mistakes = Object.fromEntries(Object.entries(made).map(([name, make]) => [name, refusalOf(make)]));
+export const uris = [closed.uri, late.uri];
+export const kubeconfig = platform.kubeconfig;
+export const binding = known.binding;
+export const placements = [parted.placement, spot.placement];
+
+function refusalOf(make: () => unknown): string {
+  try {
+    make();
+  } catch (error) {
+    return pulumi.ResourceError.isInstance(error) ? error.message : `no refusal but ${String(error)}`;
+  }
+  return 'nothing was refused';
+}
