@@ -67,9 +67,20 @@ export function placementOf(
   const migProfile = sharing?.migProfile;
   return {
     ...pool.placement,
-    ...(migProfile === undefined ? {} : { gpuResourceName: migResourceName(migProfile) }),
+    ...(migProfile === undefined
+      ? {}
+      : { gpuResourceName: migResourceName(migProfile), gpuMemoryMiB: migMemoryMiB(migProfile) }),
     ...(sharing === undefined ? {} : { sharesPerGpu }),
     instanceTypes: [...args.instanceTypes],
     maxGpus: maxSize * pool.gpuCount,
   };
+}
+
+/**
+ * What a part of that name has at least. The number in it is rounded up from what the driver shows: parts of `1g.5gb` have
+ * 4,864 MiB (NVIDIA's MIG user guide, A100). A GPU's memory divided by its parts would be more than that.
+ */
+function migMemoryMiB(profile: string): number {
+  const gigabytes = Number(/\.(\d+)gb$/.exec(profile)![1]);
+  return Math.floor((gigabytes * 1e9 * 0.95) / 2 ** 20);
 }

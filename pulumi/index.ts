@@ -1,3 +1,4 @@
+export { anyOf } from '../runtime/spec';
 export { InferenceService, type InferenceServiceArgs, type QueueWakeArgs, type WakeArgs } from './inference-service';
 export type { LateString } from './late-bound';
 export type { ModelSource } from '../runtime/onnx/resolve-model';

@@ -1,4 +1,5 @@
-import type { InferenceServicePlan } from '../inference-service-plan';
+import { SpecError } from '../errors';
+import type { InferenceServicePlan, ModelPlan } from '../inference-service-plan';
 import { versionPrefix } from '../model-repository';
 import type { PodSpecObject, VolumeObject } from './objects';
 
@@ -40,6 +41,7 @@ export function mountModels<S>(
   const volumes: { readonly source: unknown; readonly volume: VolumeObject<S> }[] = [];
   const volumeMounts = models.flatMap((model) => {
     const mount = mounts[model.name];
+    assertDelivered(model, mount);
     if (mount === undefined) return [];
     const source = mount.image ?? mount.volume?.claimName ?? mount.volume;
     let known = volumes.find((other) => other.source === source);
@@ -50,6 +52,16 @@ export function mountModels<S>(
     return [{ name: known.volume.name, mountPath: `${MODELS_FOLDER}/${model.name}`, readOnly: true as const }];
   });
   return { volumes: volumes.map(({ volume }) => volume), volumeMounts };
+}
+
+function assertDelivered<S>({ name, delivery }: ModelPlan, mount: ModelMount<S> | undefined): void {
+  const mounted = mount === undefined ? 'fetch' : mount.image === undefined ? 'volume' : 'image';
+  if (delivery === mounted) return;
+  throw new SpecError(
+    'MODEL_DELIVERY',
+    `models.${name}`,
+    `is planned with delivery '${delivery}', but ${mounted === 'fetch' ? 'nothing is mounted for it' : `its ${mounted} is mounted`}`,
+  );
 }
 
 function volumeOf<S>(name: string, { image, volume }: ModelMount<S>): VolumeObject<S> {

@@ -8,10 +8,12 @@ import { interceptorNamespace } from './wake';
 /** Where NodeLocal DNSCache listens on every node, by its own default. */
 const NODE_LOCAL_DNS = '169.254.20.10/32';
 
+const HTTPS = 443;
+
 /**
- * Closed both ways. In: the service's clients, and Prometheus on the metrics port. Out: names, the model bucket over
- * HTTPS, and whatever the cloud's identity needs. A policy that blocks the model download looks fine until there is a
- * network, so egress is computed and never written by hand.
+ * Closed both ways. In: the service's clients, and Prometheus on the metrics port. Out: names, and where models are
+ * fetched, their bucket over HTTPS and whatever the cloud's identity needs. A policy that blocks the model download looks
+ * fine until there is a network, so egress is computed and never written by hand.
  */
 export function renderNetworkPolicy<S>(
   plan: InferenceServicePlan,
@@ -48,18 +50,24 @@ export function renderNetworkPolicy<S>(
             { protocol: 'TCP', port: 53 },
           ],
         },
-        // The bucket has no fixed addresses, so the port is the narrowest thing that can be said. What is mounted is
-        // brought by the node.
-        ...(plan.models.some(({ delivery }) => delivery === 'fetch')
-          ? [{ ports: [{ protocol: 'TCP' as const, port: 443 }] }]
-          : []),
-        ...identity.egress.map(({ cidr, port }) => ({
-          to: [{ ipBlock: { cidr } }],
-          ports: [{ protocol: 'TCP' as const, port }],
-        })),
+        ...(plan.models.some(({ delivery }) => delivery === 'fetch') ? fetching(identity) : []),
       ],
     },
   };
+}
+
+/**
+ * What a fetch needs: the bucket, and what gives the credentials for it. Images and volumes are brought by the node, so a
+ * pod that fetches nothing reaches neither.
+ */
+function fetching<S>({ egress }: IdentityBinding<S>): NetworkPolicyObject<S>['spec']['egress'] {
+  return [
+    // The bucket has no fixed addresses, so the port is the narrowest thing that can be said.
+    { ports: [{ protocol: 'TCP', port: HTTPS }] },
+    ...egress
+      .filter(({ port }) => port !== HTTPS)
+      .map(({ cidr, port }) => ({ to: [{ ipBlock: { cidr } }], ports: [{ protocol: 'TCP' as const, port }] })),
+  ];
 }
 
 function clients(namespaces: readonly string[] | undefined): NetworkPolicyPeer[] {
