@@ -98,9 +98,6 @@ export class ModelBucket extends pulumi.ComponentResource {
   readonly facts: BucketFacts;
   /** Root of the model repository: `az://<account>/<container>`. */
   readonly uri: pulumi.Output<string>;
-  readonly #name: string;
-  readonly #args: ModelBucketArgs;
-  readonly #place: { readonly accountName: pulumi.Output<string>; readonly containerName: pulumi.Output<string> };
 
   constructor(name: string, args: ModelBucketArgs, opts?: pulumi.ComponentResourceOptions) {
     super('slipway:azure:ModelBucket', name, args, opts);
@@ -109,20 +106,24 @@ export class ModelBucket extends pulumi.ComponentResource {
       // A year is what Azure keeps deleted blobs at most.
       return integer('noncurrentVersionDays', args.noncurrentVersionDays, 90, 1, 365);
     });
-    this.#name = name;
-    this.#args = args;
     if (args.existing === undefined) {
       const { account, container } = createAccount(name, args, noncurrentDays, this);
       this.account = account;
       this.container = container;
-      this.#place = { accountName: account.name, containerName: container.name };
+      INSIDES.set(this, { name, args, accountName: account.name, containerName: container.name });
       this.facts = { containerId: container.id };
     } else {
       const { accountName, containerName } = args.existing;
-      this.#place = { accountName: pulumi.output(accountName), containerName: pulumi.output(containerName) };
+      INSIDES.set(this, {
+        name,
+        args,
+        accountName: pulumi.output(accountName),
+        containerName: pulumi.output(containerName),
+      });
       this.facts = { containerId: containerIdOf(args.resourceGroupName, args.existing, this) };
     }
-    this.uri = pulumi.interpolate`az://${this.#place.accountName}/${this.#place.containerName}`;
+    const { accountName, containerName } = INSIDES.get(this)!;
+    this.uri = pulumi.interpolate`az://${accountName}/${containerName}`;
     this.registerOutputs({ uri: this.uri });
   }
 
@@ -142,7 +143,8 @@ export class ModelBucket extends pulumi.ComponentResource {
    * @throws pulumi.ResourceError without `uploadWithAccountKey`, and when the file cannot be read or is no ONNX model.
    */
   modelFromFile(name: string, path: string, options: ModelFileOptions = {}): BucketModel {
-    const { uploadWithAccountKey, keepOnDelete = true, resourceGroupName } = this.#args;
+    const { name: own, args, accountName, containerName } = INSIDES.get(this)!;
+    const { uploadWithAccountKey, keepOnDelete = true, resourceGroupName } = args;
     const local = decideFor(this, () => {
       if (uploadWithAccountKey !== true) throw uploadRefused(name);
       return readLocalModel(name, path, options);
@@ -153,10 +155,11 @@ export class ModelBucket extends pulumi.ComponentResource {
       this.uri,
       (key, { localPath }, label) =>
         new Blob(
-          `${this.#name}-${label}`,
+          `${own}-${label}`,
           {
             resourceGroupName,
-            ...this.#place,
+            accountName,
+            containerName,
             blobName: key,
             type: 'Block',
             source: new pulumi.asset.FileAsset(localPath),
@@ -168,6 +171,16 @@ export class ModelBucket extends pulumi.ComponentResource {
     return { ...model, bucket: this.facts };
   }
 }
+
+interface Insides {
+  readonly name: string;
+  readonly args: ModelBucketArgs;
+  readonly accountName: pulumi.Output<string>;
+  readonly containerName: pulumi.Output<string>;
+}
+
+/** Pulumi's schema takes every field of a component for an output, private ones too; these are none. */
+const INSIDES = new WeakMap<ModelBucket, Insides>();
 
 /**
  * azure-native's Blob asks for the account's keys and uploads with one of them (pulumi-azure-native#3719); uploads by identity
