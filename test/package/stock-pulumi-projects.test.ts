@@ -44,10 +44,11 @@ beforeEach((context) => {
   if (unreachable !== undefined) context.skip(unreachable);
 });
 
-test("a Pulumi user's install holds no CDK and nothing that only the server loads", () => {
+test("a Pulumi user's install holds no CDK, no other cloud and nothing that only the server loads", () => {
   const installed = installedPackages(project);
   expect(installed).toContain('@pulumi/kubernetes');
   expect(installed.filter((name) => /cdk|^constructs$|onnxruntime|koffi|sharp/.test(name))).toEqual([]);
+  expect(installed.filter((name) => /^@pulumi\/(gcp|azure|alicloud|docker-build|policy)/.test(name))).toEqual([]);
 });
 
 test.each(PROGRAMS)(
