@@ -16,16 +16,17 @@ import type { Model, ModelArgs } from './model';
 
 /** A second set of replicas with other models, that takes a share of the requests of the route. */
 export interface CanaryArgs extends CanaryChoices {
-  /** What it serves: those of the service that stay, and what is new. */
+  /** What it serves: every model of the service, for a request may come here or there. */
   readonly models: ModelArgs[];
-  /** @default - the image of the service */
+  /** Image of its replicas. @default - the image of the service */
   readonly image?: pulumi.Input<string>;
 }
 
 /** Replicas with other models that are sent copies of requests, and whose answers nobody gets. */
 export interface ShadowArgs extends ShadowChoices {
+  /** What it serves: the same names, for clients ask for the same. */
   readonly models: ModelArgs[];
-  /** @default - the image of the service */
+  /** Image of its replicas. @default - the image of the service */
   readonly image?: pulumi.Input<string>;
 }
 

@@ -84,6 +84,9 @@ async function waitUntilReady(kubectl: Kubectl, object: LiveObject, resource: De
         seconds,
       );
       break;
+    case 'batch/v1 Job':
+      await waitForJob(kubectl, object, seconds);
+      break;
     case 'v1 Service':
       if (routesToPods(object)) await waitForEndpoint(kubectl, object, seconds);
       break;
@@ -109,6 +112,22 @@ async function waitForEndpoint(kubectl: Kubectl, service: LiveObject, seconds: n
   throw new Error(`Service ${name} selects no ready pod after ${seconds} s`);
 }
 
+/** A Job that failed fails the update at once, as it does with the provider. */
+async function waitForJob(kubectl: Kubectl, job: LiveObject, seconds: number): Promise<void> {
+  const deadline = Date.now() + seconds * 1000;
+  while (Date.now() < deadline) {
+    const { status } = (await kubectl.json(['get', ...addressOf(job)])) as {
+      status?: { conditions?: { type: string; status: string; reason?: string; message?: string }[] };
+    };
+    const is = (type: string) => status?.conditions?.find((one) => one.type === type && one.status === 'True');
+    if (is('Complete') !== undefined) return;
+    const failed = is('Failed');
+    if (failed !== undefined) throw new Error(`Job ${job.metadata.name} failed: ${failed.reason}: ${failed.message}`);
+    await sleep(250);
+  }
+  throw new Error(`Job ${job.metadata.name} is not complete after ${seconds} s`);
+}
+
 function stateOf(live: LiveObject): ResourceState {
   const { name, namespace } = live.metadata;
   return {
@@ -121,6 +140,12 @@ function addressOf({ kind, apiVersion, metadata }: LiveObject): string[] {
   const [group, version] = apiVersion.includes('/') ? apiVersion.split('/') : ['', apiVersion];
   const resource = group === '' ? kind : `${kind}.${String(version)}.${String(group)}`;
   return [`${resource}/${metadata.name}`, ...(metadata.namespace === undefined ? [] : ['-n', metadata.namespace])];
+}
+
+/** By this annotation a program takes fields that somebody else wrote meanwhile. */
+function forces(object: Properties): boolean {
+  const { metadata } = object as { metadata?: { annotations?: Readonly<Record<string, string>> } };
+  return metadata?.annotations?.['pulumi.com/patchForce'] === 'true';
 }
 
 class Kubectl {
@@ -147,6 +172,7 @@ class Kubectl {
       '--server-side',
       '--field-manager=pulumi-kubernetes',
       '--validate=strict',
+      ...(forces(object) ? ['--force-conflicts'] : []),
       '-f',
       '-',
       '-o',

@@ -1,0 +1,211 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import {
+  applyToCluster,
+  assertSucceeded,
+  findResource,
+  findResources,
+  propertyAt,
+  runPulumiProgram,
+  type PulumiRecording,
+} from 'slipway/testing';
+import { CanaryRoute } from '../../runtime/canary/canary-route';
+import { KubernetesApi } from '../../runtime/canary/kubernetes-api';
+import { customResourceDefinitions, startCluster, whyNoCluster, type TestCluster } from '../support/kubernetes-cluster';
+
+// Programs run in processes of their own, seconds each on a busy machine.
+vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
+
+const DEFINITIONS = [
+  'gateway-api/gateway.networking.k8s.io_httproutes.yaml',
+  'gateway-api/gateway.networking.k8s.io_grpcroutes.yaml',
+  'kserve/serving.kserve.io_servingruntimes.yaml',
+  'kserve/serving.kserve.io_inferenceservices.yaml',
+  'prometheus-operator/monitoring.coreos.com_servicemonitors.yaml',
+  'prometheus-operator/monitoring.coreos.com_prometheusrules.yaml',
+];
+const reason = whyNoCluster();
+let cluster: TestCluster | undefined;
+
+beforeAll(async () => {
+  if (reason !== undefined) return;
+  cluster = await startCluster();
+  for (const file of DEFINITIONS) {
+    await cluster.kubectl('apply', '--server-side', '-f', path.join(customResourceDefinitions(), file));
+  }
+  // A definition that was just created has no condition yet, which kubectl takes for an error.
+  await vi.waitFor(() => cluster!.kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=60s'), {
+    timeout: 60_000,
+    interval: 500,
+  });
+});
+afterAll(() => cluster?.stop());
+beforeEach((context) => {
+  if (reason !== undefined) context.skip(reason);
+});
+
+describe('a canary', () => {
+  test('takes its share step by step, is judged at each, and is gone when it is promoted', async () => {
+    let last = await deploy('routed', 'steps');
+    expect(await weights('steps')).toEqual({ digits: 100 });
+    const jobs: unknown[] = [];
+    for (const [kind, share] of [
+      ['canary10', { digits: 90, 'digits-canary': 10 }],
+      ['canary50', { digits: 50, 'digits-canary': 50 }],
+    ] as const) {
+      last = await deploy(kind, 'steps', last);
+      expect(await weights('steps')).toEqual(share);
+      expect(await weights('steps', 'grpcroute')).toEqual(share);
+      const canary = await live('deployment/digits-canary', '-n', 'steps');
+      expect(canary.spec.template.metadata.annotations['slipway.dev/models']).toBe('digits@2');
+      expect(canary.spec.template.spec.serviceAccountName).toBe('digits');
+      const job = findResource(last, 'kubernetes:batch/v1:Job');
+      expect(propertyAt(job.state, 'status.succeeded')).toBe(1);
+      jobs.push(propertyAt(job.inputs, 'metadata.name'));
+    }
+    expect(new Set(jobs).size).toBe(2);
+
+    last = await deploy('promoted', 'steps', last);
+    expect(await weights('steps')).toEqual({ digits: 100 });
+    expect(last.stackOutputs['url']).toBe('https://digits.models.example.com');
+    const stable = await live('deployment/digits', '-n', 'steps');
+    expect(stable.spec.template.metadata.annotations['slipway.dev/models']).toBe('digits@2');
+    const left = await live(
+      'deployment,service,networkpolicy,pdb,hpa,job,role,rolebinding,serviceaccount',
+      '-n',
+      'steps',
+    );
+    const names = left.items.map(({ metadata }: { metadata: { name: string } }) => metadata.name);
+    expect(names.filter((name: string) => /canary|verdict/.test(name))).toEqual([]);
+  });
+
+  test('that is bad has no traffic until there is another one, whatever the program says meanwhile', async () => {
+    const first = await deploy('canary10', 'bad');
+    const route = await judgesRoute('bad');
+    await route.close('0123abcd bad: it failed');
+    expect(await weights('bad')).toEqual({ digits: 90, 'digits-canary': 0 });
+    expect(await route.read()).toEqual({ weight: 0, verdict: '0123abcd bad: it failed' });
+
+    await deploy('nextCanary', 'bad', first);
+    expect(await weights('bad')).toEqual({ digits: 90, 'digits-canary': 10 });
+  });
+
+  test('is judged by a token that may change its own route, and nothing else', async () => {
+    await deploy('canary10', 'rights');
+    const as = '--as=system:serviceaccount:rights:digits-verdict';
+    const may = async (...args: string[]): Promise<string> =>
+      (
+        await cluster!.kubectl('auth', 'can-i', ...args, '-n', 'rights', as).catch((error) => String(error.stdout))
+      ).trim();
+    expect(await may('patch', 'httproutes/digits')).toBe('yes');
+    expect(await may('get', 'grpcroutes/digits')).toBe('yes');
+    for (const [verb, what] of [
+      ['patch', 'httproutes/other'],
+      ['list', 'httproutes'],
+      ['update', 'httproutes/digits'],
+      ['delete', 'httproutes/digits'],
+      ['get', 'secrets'],
+      ['get', 'deployments'],
+      ['create', 'pods'],
+    ] as const) {
+      expect(await may(verb, what), `${verb} ${what}`).toBe('no');
+    }
+    const other = await judgesRoute('rights', 'other');
+    await expect(other.read()).rejects.toThrow('cannot get resource "httproutes"');
+
+    const pods = await live('pods', '-n', 'rights');
+    const tokens = pods.items.filter(
+      ({ spec }: any) =>
+        spec.automountServiceAccountToken !== false ||
+        spec.volumes.some(({ projected }: any) => projected?.sources.some((source: any) => source.serviceAccountToken)),
+    );
+    expect(tokens.map(({ metadata }: any) => metadata.labels['app.kubernetes.io/name'])).toEqual(['digits-verdict']);
+    const events = await live('events', '-n', 'rights', '--field-selector', 'type=Warning,reason=FailedCreate');
+    expect(events.items).toEqual([]);
+  });
+});
+
+test('a shadow is sent copies by both routes', async () => {
+  await deploy('shadow', 'shadow');
+  for (const kind of ['httproute', 'grpcroute']) {
+    const { spec } = await live(`${kind}/digits`, '-n', 'shadow');
+    expect(spec.rules[0].filters[0].requestMirror).toMatchObject({
+      backendRef: { name: 'digits-shadow' },
+      percent: 25,
+    });
+  }
+  expect(await weights('shadow')).toEqual({ digits: 100 });
+});
+
+test.each(['kserve', 'kserveCpu'])("KServe's own definitions take a service, as it was sent (%s)", async (kind) => {
+  const recording = await deploy(kind, kind.toLowerCase());
+  const ofKserve = recording.resources.filter(({ type }) => type.startsWith('kubernetes:serving.kserve.io/'));
+  expect(ofKserve).toHaveLength(kind === 'kserve' ? 3 : 2);
+  for (const { type, inputs, state } of ofKserve) expect(state, type).toMatchObject(inputs);
+  const service = findResource(recording, 'kubernetes:serving.kserve.io/v1beta1:InferenceService');
+  expect(service.id).toBe(`${kind.toLowerCase()}/digits`);
+  expect(findResources(recording, 'kubernetes:apps/v1:Deployment')).toEqual([]);
+});
+
+async function deploy(kind: string, namespace: string, before?: PulumiRecording): Promise<PulumiRecording> {
+  const recording = assertSucceeded(
+    await runPulumiProgram({
+      program: path.join(__dirname, 'programs/traffic.ts'),
+      typeCheck: false,
+      config: { namespace, kind },
+      onResource: applyToCluster({ kubeconfig: cluster!.kubeconfig }),
+    }),
+  );
+  // What the program no longer says goes last, in reverse, as an update does it.
+  const kept = new Set(recording.resources.map(addressOf));
+  for (const resource of [...(before?.resources ?? [])].reverse()) {
+    if (resource.type.startsWith('kubernetes:') && !kept.has(addressOf(resource))) await remove(resource.state);
+  }
+  return recording;
+}
+
+interface Live {
+  readonly apiVersion: string;
+  readonly kind: string;
+  readonly metadata: { readonly name: string; readonly namespace?: string };
+}
+
+function addressOf({ state }: PulumiRecording['resources'][number]): string {
+  const { kind, metadata } = state as unknown as Live;
+  return `${kind}/${metadata?.namespace}/${metadata?.name}`;
+}
+
+async function remove(state: unknown): Promise<void> {
+  const { apiVersion, kind, metadata } = state as Live;
+  const [group, version] = apiVersion.includes('/') ? apiVersion.split('/') : [];
+  const resource = group === undefined ? kind : `${kind}.${version}.${group}`;
+  await cluster!.kubectl('delete', `${resource}/${metadata.name}`, '-n', metadata.namespace!, '--wait=true');
+}
+
+async function weights(namespace: string, kind = 'httproute'): Promise<Record<string, number>> {
+  const { spec } = await live(`${kind}/digits`, '-n', namespace);
+  return Object.fromEntries(spec.rules[0].backendRefs.map(({ name, weight }: any) => [name, weight]));
+}
+
+/** The judge's own way to the API server: with the token of its service account, which is all that it has. */
+async function judgesRoute(namespace: string, name = 'digits'): Promise<CanaryRoute> {
+  const folder = mkdtempSync(path.join(tmpdir(), 'slipway-judge-'));
+  const token = await cluster!.kubectl('create', 'token', 'digits-verdict', '-n', namespace);
+  const config = JSON.parse(await cluster!.kubectl('config', 'view', '--raw', '-o', 'json'));
+  const { server, ['certificate-authority-data']: ca } = config.clusters[0].cluster;
+  writeFileSync(path.join(folder, 'token'), token);
+  writeFileSync(path.join(folder, 'ca.crt'), Buffer.from(ca, 'base64'));
+  folders.push(folder);
+  const { hostname, port } = new URL(server);
+  const api = new KubernetesApi(folder, { KUBERNETES_SERVICE_HOST: hostname, KUBERNETES_SERVICE_PORT: port });
+  return new CanaryRoute(api, namespace, 'httproutes', name, 'digits-canary');
+}
+
+const folders: string[] = [];
+afterAll(() => folders.forEach((folder) => rmSync(folder, { recursive: true, force: true })));
+
+async function live(...args: string[]) {
+  return JSON.parse(await cluster!.kubectl('get', ...args, '-o', 'json'));
+}
