@@ -14,6 +14,8 @@ import {
   type PulumiRecording,
 } from 'slipway/testing';
 import { awsInvoke, awsState } from '../support/pulumi-aws';
+import { azureInvoke, azureState } from '../support/pulumi-azure';
+import { gcpInvoke, gcpState } from '../support/pulumi-gcp';
 
 // Programs run in processes of their own, seconds each on a busy machine.
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
@@ -29,7 +31,34 @@ const CONFIG: Readonly<Record<string, Record<string, string>>> = {
     subnetIds: '["subnet-a","subnet-b"]',
     imageDigest: `sha256:${'ab'.repeat(32)}`,
   },
+  'azure-gpu': {
+    resourceGroupName: 'inference',
+    adminGroupIds: '["99999999-8888-7777-6666-555555555555"]',
+    publisherAddresses: '["203.0.113.7"]',
+    imageDigest: `sha256:${'ab'.repeat(32)}`,
+  },
+  'gcp-gpu': {
+    location: 'europe-west4',
+    zones: '["europe-west4-b"]',
+    network: 'shared',
+    subnetwork: 'inference',
+    imageDigest: `sha256:${'ab'.repeat(32)}`,
+  },
   'kubernetes-cpu': { image, modelRepository: 's3://team-models' },
+};
+
+/** Who plays the clouds, by the package of what is made or asked for; nobody is asked for another's. */
+const CLOUDS = {
+  aws: { onResource: awsState, onInvoke: awsInvoke },
+  'azure-native': { onResource: azureState, onInvoke: azureInvoke },
+  gcp: { onResource: gcpState, onInvoke: gcpInvoke },
+} satisfies Record<string, Pick<PulumiProgramOptions, 'onResource' | 'onInvoke'>>;
+
+const cloudOf = (token: string) => CLOUDS[token.split(':')[0] as keyof typeof CLOUDS];
+
+const PROVIDERS: Pick<PulumiProgramOptions, 'onResource' | 'onInvoke'> = {
+  onResource: (resource) => cloudOf(resource.type)?.onResource(resource) ?? {},
+  onInvoke: (invoke) => cloudOf(invoke.token)?.onInvoke(invoke),
 };
 
 let projects: string;
@@ -89,7 +118,7 @@ test.each(Object.keys(CONFIG))(
     const [reference] = JSON.parse(env.find(({ name }) => name === 'SLIPWAY_MODELS')!.value);
     expect(reference.files.map((file: { path: string }) => file.path)).toContain('manifest.json');
     expect(reference.files[0]).toMatchObject({ path: 'model.onnx', sha256: model.files[0]!.sha256 });
-    expect(reference.files[0].uri).toMatch(/^s3:\/\/[a-z0-9-]+\/digits\/1\/model\.onnx$/);
+    expect(reference.files[0].uri).toMatch(/^(s3|az|gs):\/\/[a-z0-9/-]+\/digits\/1\/model\.onnx$/);
   },
 );
 
@@ -97,8 +126,7 @@ function run(example: string, options: PulumiProgramOptions): Promise<PulumiReco
   return runPulumiProgram({
     directory: path.join(projects, example),
     config: CONFIG[example]!,
-    onResource: awsState,
-    onInvoke: awsInvoke,
+    ...PROVIDERS,
     ...options,
   });
 }
