@@ -153,7 +153,8 @@ export class InferenceService extends pulumi.ComponentResource {
       own.push(declareKserve(name, objects, replicas));
     } else {
       this.deployment = new k8s.apps.v1.Deployment(name, objects.deployment, replicas);
-      this.service = new k8s.core.v1.Service(name, objects.service, { ...child, customTimeouts });
+      const service = plan.scaling.minReplicas === 0 ? withoutAwait(objects.service) : objects.service;
+      this.service = new k8s.core.v1.Service(name, service, { ...child, customTimeouts });
     }
     this.podDisruptionBudget = new k8s.policy.v1.PodDisruptionBudget(name, objects.podDisruptionBudget, child);
     if (dashboard !== undefined) this.dashboard = new k8s.core.v1.ConfigMap(name, dashboard, child);
@@ -304,6 +305,13 @@ function createNamespace(
 ): k8s.core.v1.Namespace {
   const labels = namespaceLabels(args.identity === undefined ? NO_IDENTITY : bindingOf(args.identity));
   return new k8s.core.v1.Namespace(name, { metadata: { name: args.namespace, labels } }, { parent });
+}
+
+/** The provider waits for a replica behind a Service, and would wait in vain for one that may have none. */
+function withoutAwait<S>(service: ServiceObjects<S>['service']): ServiceObjects<S>['service'] {
+  const { metadata } = service;
+  const annotations = { ...metadata.annotations, 'pulumi.com/skipAwait': 'true' };
+  return { ...service, metadata: { ...metadata, annotations } };
 }
 
 function createAutoscaler(

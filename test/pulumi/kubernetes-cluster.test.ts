@@ -1,11 +1,12 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { afterAll, beforeAll, beforeEach, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
 import {
   applyToCluster,
   assertSucceeded,
   findResource,
   propertyAt,
+  reveal,
   runPulumiProgram,
   type PulumiRecording,
 } from 'slipway/testing';
@@ -14,11 +15,28 @@ import { customResourceDefinitions, startCluster, whyNoCluster, type TestCluster
 // Programs run in processes of their own, seconds each on a busy machine.
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
 
-const reason = whyNoCluster();
+/** Of KEDA and the Prometheus Operator, as they publish them. */
+const DEFINITIONS = [
+  'keda/keda.sh_scaledobjects.yaml',
+  'prometheus-operator/monitoring.coreos.com_servicemonitors.yaml',
+  'prometheus-operator/monitoring.coreos.com_prometheusrules.yaml',
+];
+
+const reason =
+  whyNoCluster() ??
+  DEFINITIONS.map((file) => path.join(customResourceDefinitions(), file))
+    .filter((file) => !existsSync(file))
+    .map((file) => `there is no ${file}`)[0];
 let cluster: TestCluster | undefined;
 
 beforeAll(async () => {
-  if (reason === undefined) cluster = await startCluster();
+  if (reason !== undefined) return;
+  cluster = await startCluster();
+  for (const definition of DEFINITIONS) {
+    await cluster.kubectl('apply', '--server-side', '-f', path.join(customResourceDefinitions(), definition));
+  }
+  await cluster.kubectl('apply', '-f', path.join(__dirname, 'cluster-objects.yaml'));
+  await cluster.kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=60s');
 });
 afterAll(() => cluster?.stop());
 beforeEach((context) => {
@@ -85,18 +103,50 @@ test('a GPU service gets the GPU it asked for', async () => {
   expect(pods.items[0].spec.containers[0].resources.limits['nvidia.com/gpu']).toBe('1');
 });
 
-test("KEDA's own definition takes the autoscaler of a service that scales with it", async (context) => {
-  const crd = path.join(customResourceDefinitions(), 'keda/keda.sh_scaledobjects.yaml');
-  if (!existsSync(crd)) return context.skip(`there is no ${crd}`);
-  await cluster!.kubectl('apply', '--server-side', '-f', crd);
-  await cluster!.kubectl('wait', '--for=condition=Established', 'crd/scaledobjects.keda.sh', '--timeout=30s');
+test("KEDA's own definition takes the autoscaler of a service that scales with it", async () => {
   const recording = assertSucceeded(await deploy('keda'));
   expect(findResource(recording, 'kubernetes:keda.sh/v1alpha1:ScaledObject').id).toBe('keda/digits');
 });
 
-function deploy(kind: string): Promise<PulumiRecording> {
+describe('whatever a service may choose', () => {
+  let recording: PulumiRecording;
+  beforeAll(async () => {
+    if (reason !== undefined) return;
+    recording = assertSucceeded(await deploy('choices', 'service-choices'));
+  });
+
+  test('is taken by the API server, and nothing of it is written otherwise: no drift', () => {
+    const applied = recording.resources.filter(({ type }) => type.startsWith('kubernetes:'));
+    expect(new Set(applied.map(({ type }) => type.split(':').at(-1)))).toEqual(
+      new Set([
+        ...['ConfigMap', 'Deployment', 'HorizontalPodAutoscaler', 'InterceptorRoute', 'NetworkPolicy'],
+        ...['PodDisruptionBudget', 'PrometheusRule', 'ResourceClaimTemplate', 'ScaledObject', 'Service'],
+        ...['ServiceAccount', 'ServiceMonitor'],
+      ]),
+    );
+    for (const { type, name, inputs, state } of applied)
+      expect(reveal(state), `${type} ${name}`).toMatchObject(reveal(inputs) as object);
+  });
+
+  test('runs in a namespace that enforces Pod Security restricted, models in images and on drivers included', async () => {
+    const events = await live('events', '-n', 'choices', '--field-selector', 'type=Warning,reason=FailedCreate');
+    expect(events.items).toEqual([]);
+    const { items } = await live('deployments', '-n', 'choices');
+    const available = items.map(({ metadata, status }: any) => [metadata.name, status.availableReplicas]);
+    expect(available).toEqual(
+      ['claims', 'driver', 'image', 'interceptor', 'literal', 'queue', 'schedule'].map((name) => [name, 1]),
+    );
+  });
+
+  test('a claim is given the GPU that holds the models, and not one that is too small', async () => {
+    const { items } = await live('resourceclaims', '-n', 'choices');
+    expect(items.map(({ status }: any) => status.allocation.devices.results[0].device)).toEqual(['gpu-large']);
+  });
+});
+
+function deploy(kind: string, program = 'on-a-cluster'): Promise<PulumiRecording> {
   return runPulumiProgram({
-    program: path.join(__dirname, 'programs/on-a-cluster.ts'),
+    program: path.join(__dirname, `programs/${program}.ts`),
     typeCheck: false,
     config: { namespace: kind, kind },
     onResource: applyToCluster({ kubeconfig: cluster!.kubeconfig }),
