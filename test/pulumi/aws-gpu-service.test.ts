@@ -79,7 +79,7 @@ describe('every component', () => {
     ['slipway:aws:ImageRepository', 'images', 2],
     ['slipway:aws:ModelBucket', 'models', 7],
     ['slipway:aws:WorkloadIdentity', 'digits', 3],
-    ['slipway:index:InferenceService', 'digits', 7],
+    ['slipway:index:InferenceService', 'digits', 10],
   ])('%s has its children under itself, named after itself', (type, name, count) => {
     const children = findDescendants(up, findResource(up, type).urn);
     expect(children).toHaveLength(count);
