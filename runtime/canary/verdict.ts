@@ -84,9 +84,9 @@ export function shareAbove(durations: TrackCounts['durations'], seconds: number)
   let [lower, before] = [0, 0];
   for (const [bound, upTo] of durations) {
     if (seconds < bound) {
-      const below = bound === Infinity ? before : before + ((upTo - before) * (seconds - lower)) / (bound - lower);
-      // Beyond the last bound durations are unknown: they count as longer than any bound and not longer than what lies beyond it.
-      return bound === Infinity && seconds > lower ? 0 : (count - below) / count;
+      // Nobody can say how long those beyond the last bound took, so none of them is held against anybody.
+      if (bound === Infinity) return 0;
+      return (count - before - ((upTo - before) * (seconds - lower)) / (bound - lower)) / count;
     }
     [lower, before] = [bound, upTo];
   }

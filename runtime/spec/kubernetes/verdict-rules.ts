@@ -2,7 +2,11 @@ import { integer, number } from '../numbers';
 
 /** What an automatic verdict on a canary asks of it. */
 export interface VerdictOptions {
-  /** Seconds that the canary is watched before it may be called good, 60 to 86,400. @default 600 */
+  /**
+   * Seconds that the canary is watched before it may be called good, 1 to 86,400: many scrapes of Prometheus, of which there
+   * is one in 15 s.
+   * @default 600
+   */
   readonly bakeSeconds?: number;
   /** Requests that each track must have answered, 20 to 10,000,000. @default 100 */
   readonly minRequests?: number;
@@ -30,7 +34,7 @@ export const VERDICT_DEFAULTS: VerdictRules = {
 export function planVerdict(options: VerdictOptions, path: string): VerdictRules {
   const { bakeSeconds, minRequests, maxErrorIncrease, maxLatencyRatio } = VERDICT_DEFAULTS;
   return {
-    bakeSeconds: integer(`${path}.bakeSeconds`, options.bakeSeconds, bakeSeconds, 60, 86_400),
+    bakeSeconds: integer(`${path}.bakeSeconds`, options.bakeSeconds, bakeSeconds, 1, 86_400),
     minRequests: integer(`${path}.minRequests`, options.minRequests, minRequests, 20, 10_000_000),
     maxErrorIncrease: number(`${path}.maxErrorIncrease`, options.maxErrorIncrease, maxErrorIncrease, 0, 1),
     maxLatencyRatio: number(`${path}.maxLatencyRatio`, options.maxLatencyRatio, maxLatencyRatio, 1, 100),
