@@ -60,25 +60,22 @@ export class ModelBucket extends pulumi.ComponentResource {
   readonly facts: BucketFacts;
   /** Root of the model repository: `s3://<bucket>`; the target of `slipway model publish`. */
   readonly uri: pulumi.Output<string>;
-  readonly #name: string;
-  readonly #bucketName: pulumi.Output<string>;
-  readonly #isKept: boolean;
 
   constructor(name: string, args: ModelBucketArgs = {}, opts?: pulumi.ComponentResourceOptions) {
     super('slipway:aws:ModelBucket', name, args, opts);
     const noncurrentDays = decideFor(this, () => noncurrentVersionDaysOf(args.noncurrentVersionDays));
-    this.#name = name;
-    this.#isKept = args.keepOnDelete ?? true;
+    let bucketName: pulumi.Output<string>;
     const key = args.encryptionKey === undefined ? {} : { kmsKeyArn: args.encryptionKey };
     if (args.existing === undefined) {
       this.bucket = createBucket(name, args, noncurrentDays, this);
-      this.#bucketName = this.bucket.id;
+      bucketName = this.bucket.id;
       this.facts = { arn: this.bucket.arn, region: this.bucket.region, ...key };
     } else {
-      this.#bucketName = pulumi.output(args.existing.name);
+      bucketName = pulumi.output(args.existing.name);
       this.facts = { ...factsOf(args.existing, this), ...key };
     }
-    this.uri = pulumi.interpolate`s3://${this.#bucketName}`;
+    this.uri = pulumi.interpolate`s3://${bucketName}`;
+    INSIDES.set(this, { name, bucketName, isKept: args.keepOnDelete ?? true });
     this.registerOutputs({ uri: this.uri });
   }
 
@@ -97,16 +94,17 @@ export class ModelBucket extends pulumi.ComponentResource {
    * @throws pulumi.ResourceError when the file cannot be read or is no ONNX model.
    */
   modelFromFile(name: string, path: string, options: ModelFileOptions = {}): BucketModel {
+    const { name: own, bucketName, isKept } = INSIDES.get(this)!;
     const local = decideFor(this, () => readLocalModel(name, path, options));
-    const child = { parent: this, retainOnDelete: this.#isKept };
+    const child = { parent: this, retainOnDelete: isKept };
     const model = publishModel(
       local,
       this.uri,
       (key, { localPath }, label) =>
         new s3.BucketObjectv2(
-          `${this.#name}-${label}`,
+          `${own}-${label}`,
           {
-            bucket: this.#bucketName,
+            bucket: bucketName,
             key,
             source: new pulumi.asset.FileAsset(localPath),
             checksumAlgorithm: 'SHA256',
@@ -118,6 +116,15 @@ export class ModelBucket extends pulumi.ComponentResource {
     return { ...model, bucket: this.facts };
   }
 }
+
+interface Insides {
+  readonly name: string;
+  readonly bucketName: pulumi.Output<string>;
+  readonly isKept: boolean;
+}
+
+/** Pulumi's schema takes every field of a component for an output, private ones too; these are none. */
+const INSIDES = new WeakMap<ModelBucket, Insides>();
 
 function factsOf({ name, region }: ExistingBucketArgs, parent: pulumi.ComponentResource): BucketFacts {
   const { partition } = getPartitionOutput({}, { parent });

@@ -55,23 +55,20 @@ export class ModelBucket extends pulumi.ComponentResource {
   readonly facts: BucketFacts;
   /** Root of the model repository: `gs://<bucket>`; the target of `slipway model publish`. */
   readonly uri: pulumi.Output<string>;
-  readonly #name: string;
-  readonly #bucketName: pulumi.Output<string>;
-  readonly #isKept: boolean;
 
   constructor(name: string, args: ModelBucketArgs, opts?: pulumi.ComponentResourceOptions) {
     super('slipway:gcp:ModelBucket', name, args, opts);
     const noncurrentDays = decideFor(this, () => noncurrentVersionDaysOf(args.noncurrentVersionDays));
-    this.#name = name;
-    this.#isKept = args.keepOnDelete ?? true;
+    let bucketName: pulumi.Output<string>;
     if (args.existing === undefined) {
       this.bucket = createBucket(name, args, noncurrentDays, this);
-      this.#bucketName = this.bucket.name;
+      bucketName = this.bucket.name;
     } else {
-      this.#bucketName = pulumi.output(args.existing.name);
+      bucketName = pulumi.output(args.existing.name);
     }
-    this.facts = { name: this.#bucketName };
-    this.uri = pulumi.interpolate`gs://${this.#bucketName}`;
+    this.facts = { name: bucketName };
+    this.uri = pulumi.interpolate`gs://${bucketName}`;
+    INSIDES.set(this, { name, bucketName, isKept: args.keepOnDelete ?? true });
     this.registerOutputs({ uri: this.uri });
   }
 
@@ -90,25 +87,35 @@ export class ModelBucket extends pulumi.ComponentResource {
    * @throws pulumi.ResourceError when the file cannot be read or is no ONNX model.
    */
   modelFromFile(name: string, path: string, options: ModelFileOptions = {}): BucketModel {
+    const { name: own, bucketName, isKept } = INSIDES.get(this)!;
     const local = decideFor(this, () => readLocalModel(name, path, options));
     const model = publishModel(
       local,
       this.uri,
       (key, { localPath }, label) =>
         new BucketObject(
-          `${this.#name}-${label}`,
+          `${own}-${label}`,
           {
-            bucket: this.#bucketName,
+            bucket: bucketName,
             name: key,
             source: new pulumi.asset.FileAsset(localPath),
             contentType: 'application/octet-stream',
           },
-          { parent: this, retainOnDelete: this.#isKept },
+          { parent: this, retainOnDelete: isKept },
         ),
     );
     return { ...model, bucket: this.facts };
   }
 }
+
+interface Insides {
+  readonly name: string;
+  readonly bucketName: pulumi.Output<string>;
+  readonly isKept: boolean;
+}
+
+/** Pulumi's schema takes every field of a component for an output, private ones too; these are none. */
+const INSIDES = new WeakMap<ModelBucket, Insides>();
 
 function createBucket(
   name: string,
