@@ -36,6 +36,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./model-publish.js')).modelPublish,
   },
   {
+    name: 'model pull',
+    summary: 'copy one published model version to a disk, every file by its digest',
+    load: async () => (await import('./model-pull.js')).modelPull,
+  },
+  {
     name: 'canary judge',
     summary: 'say whether a canary does as well as what it may replace',
     load: async () => (await import('./canary-judge.js')).canaryJudge,

@@ -140,7 +140,11 @@ async function listBelow(
   return files;
 }
 
-async function readManifestBytes(uri: string, { signal, onRetry }: FetchOptions): Promise<Buffer | undefined> {
+/** The manifest at a URI, or undefined where there is none. @throws SourceError, ModelError for one that is too large. */
+export async function readManifestBytes(
+  uri: string,
+  { signal, onRetry }: DownloadOptions,
+): Promise<Buffer | undefined> {
   try {
     return await retry(
       async () => {

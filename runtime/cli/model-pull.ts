@@ -1,0 +1,69 @@
+import { isSha256 } from '../spec/model-manifest';
+import { CliError, UsageError } from './cli-error';
+import type { Command, ParsedArguments } from './command';
+
+const DEFAULT_TIMEOUT_SECONDS = 3_600;
+const MAX_TIMEOUT_SECONDS = 86_400;
+
+/** `slipway model pull`: what the Job of a `ModelStore` runs, as `node /app/cli.mjs model pull`, and people by hand. */
+export const modelPull: Command = {
+  arguments: [
+    {
+      name: 'version',
+      description:
+        'the URI that slipway model publish printed: s3://, gs://, az://, oss://, cos://, https:// or file:// …/digits/3/',
+    },
+    { name: 'directory', description: 'a model repository on this machine, or one that becomes one' },
+  ],
+  options: {
+    'manifest-sha256': {
+      type: 'string',
+      value: 'digest',
+      description: "SHA-256 that the version's manifest must have (whichever it has)",
+    },
+    'timeout-seconds': {
+      type: 'string',
+      value: 'number',
+      description: `when to give up, should the source not answer (${DEFAULT_TIMEOUT_SECONDS})`,
+    },
+  },
+  details:
+    'Every file is held to the digest in the manifest, and the version appears whole or not at all. A version that is there ' +
+    'is never changed. Started again, it goes on where it was ended.',
+  run: async (given, terminal) => {
+    const { pullModel } = await import('../server/pull-model.js');
+    const { ModelError } = await import('../server/model-error.js');
+    const { SourceError } = await import('../server/model-source.js');
+    const manifestSha256 = digestOf(given);
+    const seconds = timeoutOf(given);
+    const signal = AbortSignal.timeout(seconds * 1_000);
+    try {
+      const { name, version, folder, isNew } = await pullModel(given.argument('version'), given.argument('directory'), {
+        signal,
+        onRetry: ({ message }) => terminal.err(`${message}; trying again`),
+        ...(manifestSha256 === undefined ? {} : { manifestSha256 }),
+      });
+      terminal.out(folder);
+      terminal.err(`${name} version ${version}: ${isNew ? 'every file has its digest' : 'was there already'}`);
+    } catch (error) {
+      if (signal.aborted) throw new CliError(`not there after ${seconds} s; started again, it goes on from here`);
+      throw error instanceof ModelError || error instanceof SourceError ? new CliError(error.message) : error;
+    }
+  },
+};
+
+function digestOf(given: ParsedArguments): string | undefined {
+  const text = given.text('manifest-sha256');
+  const digest = text?.replace(/^sha256:/, '');
+  if (digest === undefined || isSha256(digest)) return digest;
+  throw new UsageError(`--manifest-sha256 must be 64 lower-case hexadecimal digits, got '${text}'`);
+}
+
+function timeoutOf(given: ParsedArguments): number {
+  const text = given.text('timeout-seconds') ?? String(DEFAULT_TIMEOUT_SECONDS);
+  const seconds = Number(text);
+  if (!(Number.isSafeInteger(seconds) && seconds >= 1 && seconds <= MAX_TIMEOUT_SECONDS)) {
+    throw new UsageError(`--timeout-seconds must be a whole number from 1 to ${MAX_TIMEOUT_SECONDS}, got '${text}'`);
+  }
+  return seconds;
+}
