@@ -220,7 +220,7 @@ export const MUTANTS = [
   // Pulumi
   {
     name: 'a public policy may open the model bucket',
-    file: 'pulumi/aws/model-bucket.ts',
+    file: 'pulumi/aws/create-bucket.ts',
     find: 'blockPublicPolicy: true,',
     replace: 'blockPublicPolicy: false,',
     build: 'libraries',
