@@ -19,7 +19,8 @@ export function kubeconfigOf(
 ): pulumi.Output<string> {
   const { kubeconfigs } = listManagedClusterUserCredentialsOutput(
     { resourceGroupName, resourceName: cluster.name, format: 'exec' },
-    { parent },
+    // A cluster that is not there yet cannot be asked, not even by a preview that knows its name.
+    { parent, dependsOn: [cluster] },
   );
   const authority = kubeconfigs.apply(([credential]) => authorityOf(credential!.value));
   return pulumi.secret(

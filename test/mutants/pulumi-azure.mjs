@@ -42,7 +42,7 @@ export const MUTANTS = [
     file: 'pulumi/azure/cluster.ts',
     find: 'args.deletionProtection ?? true',
     replace: 'args.deletionProtection ?? false',
-    test: { file: contract, name: 'azure a cluster is closed' },
+    test: { file: contract, name: "on 'azure' a cluster is closed" },
   },
   {
     name: 'machines with scratch space are never given back on AKS',
@@ -70,14 +70,14 @@ export const MUTANTS = [
     file: 'pulumi/azure/gpu-instance-group.ts',
     find: 'tolerations: taintsOf(args.spot === true)',
     replace: 'tolerations: taintsOf(false)',
-    test: { file: contract, name: 'azure a GPU instance group has the taint' },
+    test: { file: contract, name: "on 'azure' a GPU instance group has the taint" },
   },
   {
     name: 'an update sets the number of AKS machines back',
     file: 'pulumi/azure/gpu-instance-group.ts',
     find: "ignoreChanges: ['count'], ",
     replace: '',
-    test: { file: contract, name: 'azure a GPU instance group has the machines' },
+    test: { file: contract, name: "on 'azure' a GPU instance group has the machines" },
   },
   {
     name: 'a spot pool of AKS asks for a surge that Azure refuses',
@@ -133,7 +133,7 @@ export const MUTANTS = [
     file: 'pulumi/azure/read-condition.ts',
     find: "((!(ActionMatches{'${READ}'})) OR",
     replace: "((!(ActionMatches{'${READ}'} AND NOT SubOperationMatches{'Blob.List'})) OR",
-    test: { file: contract, name: 'azure a workload identity reads the models it names' },
+    test: { file: contract, name: "on 'azure' a workload identity reads the models it names" },
   },
   {
     name: 'the name of a model widens a condition',
