@@ -1,7 +1,6 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import {
   applyToCluster,
   assertSucceeded,
@@ -11,9 +10,10 @@ import {
   runPulumiProgram,
   type PulumiRecording,
 } from 'slipway/testing';
-import { CanaryRoute } from '../../runtime/canary/canary-route';
-import { KubernetesApi } from '../../runtime/canary/kubernetes-api';
 import { customResourceDefinitions, startCluster, whyNoCluster, type TestCluster } from '../support/kubernetes-cluster';
+import { startPrometheusDouble, type Series } from '../support/prometheus';
+import { slipway } from '../cli/terminal';
+import { temporaryFolder } from '../server/harness/model-repository';
 
 // Programs run in processes of their own, seconds each on a busy machine.
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
@@ -81,12 +81,31 @@ describe('a canary', () => {
     expect(names.filter((name: string) => /canary|verdict/.test(name))).toEqual([]);
   });
 
-  test('that is bad has no traffic until there is another one, whatever the program says meanwhile', async () => {
+  test('that is bad has no traffic until there is another one, whatever is deployed meanwhile', async () => {
     const first = await deploy('canary10', 'bad');
-    const route = await judgesRoute('bad');
-    await route.close('0123abcd bad: it failed');
-    expect(await weights('bad')).toEqual({ digits: 90, 'digits-canary': 0 });
-    expect(await route.read()).toEqual({ weight: 0, verdict: '0123abcd bad: it failed' });
+    const job = findResource(first, 'kubernetes:batch/v1:Job');
+    const [{ args }] = propertyAt(job.inputs, 'spec.template.spec.containers') as [{ args: string[] }];
+    // The very arguments of the Job; what is else in its pod, and where Prometheus is, stand in for the cluster's.
+    const prometheusUrl = await startPrometheusDouble(failingCanary());
+    const judge = async () =>
+      slipway(
+        'canary',
+        'judge',
+        ...args,
+        `--prometheus-url=${prometheusUrl}`,
+        '--poll-seconds=0.2',
+        await asJudge('bad'),
+      );
+    const verdict = await judge();
+    expect(verdict).toMatchObject({ status: 1, stderr: expect.stringContaining('it has no traffic any more') });
+    for (const kind of ['httproute', 'grpcroute'])
+      expect(await weights('bad', kind)).toEqual({ digits: 90, 'digits-canary': 0 });
+    const { metadata } = await live('httproute/digits', '-n', 'bad');
+    expect(metadata.annotations['slipway.dev/verdict']).toContain('bad: digits-canary failed 50.0%');
+
+    // An update that changes nothing sends nothing, and its judge finds what the one before it found.
+    const again = await judge();
+    expect(again).toMatchObject({ status: 1, stderr: expect.stringContaining('judged before, it has no traffic') });
 
     await deploy('nextCanary', 'bad', first);
     expect(await weights('bad')).toEqual({ digits: 90, 'digits-canary': 10 });
@@ -112,8 +131,11 @@ describe('a canary', () => {
     ] as const) {
       expect(await may(verb, what), `${verb} ${what}`).toBe('no');
     }
-    const other = await judgesRoute('rights', 'other');
-    await expect(other.read()).rejects.toThrow('cannot get resource "httproutes"');
+    const judged = await slipway(
+      ...['canary', 'judge', '--prometheus-url=http://127.0.0.1:1', '--namespace=rights', '--stable=digits'],
+      ...['--canary=digits-canary', '--http-route=other', await asJudge('rights')],
+    );
+    expect(judged).toMatchObject({ status: 2, stderr: expect.stringContaining('cannot get resource "httproutes"') });
 
     const pods = await live('pods', '-n', 'rights');
     const tokens = pods.items.filter(
@@ -189,22 +211,34 @@ async function weights(namespace: string, kind = 'httproute'): Promise<Record<st
   return Object.fromEntries(spec.rules[0].backendRefs.map(({ name, weight }: any) => [name, weight]));
 }
 
-/** The judge's own way to the API server: with the token of its service account, which is all that it has. */
-async function judgesRoute(namespace: string, name = 'digits'): Promise<CanaryRoute> {
-  const folder = mkdtempSync(path.join(tmpdir(), 'slipway-judge-'));
+/** A judge with the token of its service account, which is all that it has at the API server. */
+async function asJudge(namespace: string): Promise<string> {
+  const folder = temporaryFolder();
   const token = await cluster!.kubectl('create', 'token', 'digits-verdict', '-n', namespace);
   const config = JSON.parse(await cluster!.kubectl('config', 'view', '--raw', '-o', 'json'));
   const { server, ['certificate-authority-data']: ca } = config.clusters[0].cluster;
   writeFileSync(path.join(folder, 'token'), token);
   writeFileSync(path.join(folder, 'ca.crt'), Buffer.from(ca, 'base64'));
-  folders.push(folder);
   const { hostname, port } = new URL(server);
-  const api = new KubernetesApi(folder, { KUBERNETES_SERVICE_HOST: hostname, KUBERNETES_SERVICE_PORT: port });
-  return new CanaryRoute(api, namespace, 'httproutes', name, 'digits-canary');
+  vi.stubEnv('KUBERNETES_SERVICE_HOST', hostname);
+  vi.stubEnv('KUBERNETES_SERVICE_PORT', port);
+  onTestFinished(() => void vi.unstubAllEnvs());
+  return `--service-account-folder=${folder}`;
 }
 
-const folders: string[] = [];
-afterAll(() => folders.forEach((folder) => rmSync(folder, { recursive: true, force: true })));
+/** Counters of two replicas: each look finds 1,000 requests more, of which the canary fails half. */
+function failingCanary(): () => Promise<readonly Series[]> {
+  let looks = 0;
+  return () => {
+    looks += 500;
+    const series = (service: string, outcome: string): Series => ({
+      metric: 'slipway_requests_total',
+      labels: { namespace: 'bad', service, instance: `${service}:8082`, outcome },
+      value: looks,
+    });
+    return Promise.resolve([series('digits', 'ok'), series('digits-canary', 'ok'), series('digits-canary', 'error')]);
+  };
+}
 
 async function live(...args: string[]) {
   return JSON.parse(await cluster!.kubectl('get', ...args, '-o', 'json'));
