@@ -2,6 +2,7 @@ import { Duration } from 'aws-cdk-lib';
 import * as cloudwatch from 'aws-cdk-lib/aws-cloudwatch';
 import { Construct, type IConstruct } from 'constructs';
 import type { InferenceServicePlan } from '../runtime/spec';
+import { alarmRules } from '../runtime/spec/alarm-rules';
 import { overTargets, saturationMetric, targetMetric, type TargetMetricName } from './service-metrics';
 import type { ServiceTargets, WatchedService } from './service-parts';
 
@@ -36,22 +37,22 @@ export class ServiceAlarms extends Construct {
   constructor(scope: Construct, id: string, { watched, actions }: ServiceAlarmsProps) {
     super(scope, id);
     const { plan, targets, clusterName } = watched;
+    const { serverErrors, saturation } = alarmRules(plan);
     if (targets !== undefined) {
-      // Where none may be the right number, nobody is missed.
-      if (plan.scaling.minReplicas > 0) this.missingReplicas = this.watchReplicas(plan, targets);
+      this.missingReplicas = this.watchReplicas(plan, targets);
       this.serverErrors = this.alarm('ServerErrors', {
         metric: serverErrorPercentage(targets),
-        threshold: 1,
-        minutes: 5,
-        description: `${plan.name}: 1 % of the requests or more are answered 5xx`,
+        threshold: serverErrors.percent,
+        minutes: serverErrors.minutes,
+        description: `${plan.name}: ${serverErrors.percent} % of the requests or more are answered 5xx`,
       });
       this.latency = this.watchLatency(plan, targets);
       this.forRollback = [this.serverErrors, this.latency];
     }
     this.saturation = this.alarm('Saturation', {
       metric: saturationMetric(plan, clusterName),
-      threshold: 1,
-      minutes: 2 + minutes(plan.lifecycle.progressDeadlineSeconds),
+      threshold: saturation.mean,
+      minutes: saturation.minutes,
       description: `${plan.name}: replicas stay full: maxReplicas (${plan.scaling.maxReplicas}) is reached, or no machine is to be had`,
     });
     for (const alarm of this.all) alarm.addAlarmAction(...actions);
@@ -67,28 +68,30 @@ export class ServiceAlarms extends Construct {
     this.missingReplicas?.node.addDependency(service);
   }
 
-  private watchReplicas(plan: InferenceServicePlan, targets: ServiceTargets): cloudwatch.Alarm {
-    const expected = Math.max(1, plan.scaling.minReplicas - plan.rollout.maxUnavailable);
+  private watchReplicas(plan: InferenceServicePlan, targets: ServiceTargets): cloudwatch.Alarm | undefined {
+    const { missingReplicas } = alarmRules(plan);
+    if (missingReplicas === undefined) return undefined;
     return this.alarm('MissingReplicas', {
       metric: overTargets({ ...targets, grpc: [] }, 'HealthyHostCount', 'sum', {
         statistic: cloudwatch.Stats.MINIMUM,
         period: MINUTE,
       }),
-      threshold: expected,
+      threshold: missingReplicas.expected,
       comparisonOperator: cloudwatch.ComparisonOperator.LESS_THAN_THRESHOLD,
       // Where no replica is registered there is no data, and that is the worst case.
       treatMissingData: cloudwatch.TreatMissingData.BREACHING,
-      minutes: 2 + minutes(plan.lifecycle.progressDeadlineSeconds),
-      description: `${plan.name}: fewer than ${expected} replicas have been ready for longer than it takes to bring one`,
+      minutes: missingReplicas.minutes,
+      description: `${plan.name}: fewer than ${missingReplicas.expected} replicas have been ready for longer than it takes to bring one`,
     });
   }
 
-  private watchLatency({ lifecycle, name }: InferenceServicePlan, targets: ServiceTargets): cloudwatch.Alarm {
+  private watchLatency(plan: InferenceServicePlan, targets: ServiceTargets): cloudwatch.Alarm {
+    const { latency } = alarmRules(plan);
     return this.alarm('Latency', {
       metric: overTargets(targets, 'TargetResponseTime', 'max', { statistic: cloudwatch.Stats.p(99), period: MINUTE }),
-      threshold: 0.8 * lifecycle.requestDeadlineSeconds,
-      minutes: 5,
-      description: `${name}: p99 is over 80 % of the request deadline of ${lifecycle.requestDeadlineSeconds} s`,
+      threshold: latency.p99Seconds,
+      minutes: latency.minutes,
+      description: `${plan.name}: p99 is over 80 % of the request deadline of ${plan.lifecycle.requestDeadlineSeconds} s`,
     });
   }
 
@@ -146,8 +149,4 @@ function refusedRequests({ loadBalancerFullName }: ServiceTargets): cloudwatch.M
     statistic: cloudwatch.Stats.SUM,
     period: MINUTE,
   });
-}
-
-function minutes(seconds: number): number {
-  return Math.ceil(seconds / 60);
 }

@@ -131,10 +131,12 @@ function mountModel(mount: ModelMount<pulumi.Output<string>>, name: string, sour
 }
 
 function pinned(image: pulumi.Input<string>): LateString {
+  const check = (known: string): string => {
+    assertPinnedImage(known, 'image');
+    return known;
+  };
   const late = lateString(image);
-  if (typeof late === 'string') assertPinnedImage(late, 'image');
-  else late.apply((known) => refusing(() => assertPinnedImage(known, 'image')));
-  return late;
+  return typeof late === 'string' ? check(late) : late.apply((known) => refusing(() => check(known)));
 }
 
 function volumeOf(

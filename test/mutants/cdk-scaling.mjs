@@ -55,9 +55,9 @@ export const MUTANTS = [
   },
   {
     name: 'somebody is woken because a sleeping service has no replica',
-    file: 'cdk/service-alarms.ts',
-    find: 'if (plan.scaling.minReplicas > 0) this.missingReplicas',
-    replace: 'this.missingReplicas',
+    file: 'runtime/spec/alarm-rules.ts',
+    find: '(scaling.minReplicas === 0',
+    replace: '(scaling.minReplicas < 0',
     test: {
       file: 'test/cdk/scaling.test.ts',
       name: 'where none may be the right number of replicas, nobody is woken because there is none',

@@ -114,6 +114,23 @@ describe('a mistake is refused in one line under its component, before any of it
       'InferenceService',
       "NAME_INVALID identity: is bound to service account 'other', but pods of this service run as 'digits'",
     ],
+    [
+      'model that lies nowhere',
+      'InferenceService',
+      "MODEL_DELIVERY models[0]: files of 'digits' must lie in one place: give repositoryUri, image or volume, got none",
+    ],
+    [
+      'model in a tagged image',
+      'InferenceService',
+      "IMAGE_NOT_PINNED image: must name an image by its digest, as in 'registry.example.com/name@sha256:'",
+    ],
+    [
+      'pool that no rollout could leave',
+      'InferenceService',
+      'POOL_TOO_SMALL spareReplica: minReplicas 2 takes every GPU: the machines of the placement have GPUs for 2',
+    ],
+    ['no replica and nothing to wake it', 'InferenceService', 'SCALE_TO_ZERO_WITHOUT_WAKE_SOURCE minReplicas: '],
+    ['image volume on an old cluster', 'InferenceService', 'KUBERNETES_TOO_OLD kubernetesVersion: '],
     ['nothing to read', 'WorkloadIdentity', 'reads: must name at least one model, got none'],
     ['disk too small', 'GpuInstanceGroup', 'NUMBER_INVALID diskSizeGiB: must be a number from 30 to 16384, got 8'],
     ['unknown instance type', 'GpuInstanceGroup', "UNKNOWN_INSTANCE_TYPE instanceTypes[0]: got 'g9.xlarge', known: "],
@@ -144,6 +161,7 @@ describe('a model or an image that cannot be used is refused in one line', () =>
     ['bucket model without version', 'MODEL_VERSION_INVALID digits.version: must be given, itself or by a manifest'],
     ['file that is not ONNX', 'NOT_ONNX '],
     ['manifest not there', 'MANIFEST_INVALID nowhere.json: does not exist; slipway model publish writes it'],
+    ['model in an image that turns out tagged', 'IMAGE_NOT_PINNED image: must name an image by its digest'],
   ])('%s', async (mistake, message) => {
     const recording = await run('refused', { config: { mistake } });
     expect(recording.exitCode).toBe(32);

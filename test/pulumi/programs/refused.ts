@@ -1,5 +1,5 @@
 import * as pulumi from '@pulumi/pulumi';
-import { InferenceService, modelAt, type InferenceServiceArgs } from '../../../pulumi';
+import { InferenceService, modelAt, modelInImage, type InferenceServiceArgs } from '../../../pulumi';
 import {
   GpuInstanceGroup,
   type GpuInstanceGroupArgs,
@@ -23,6 +23,18 @@ const mistakes: Record<string, () => unknown> = {
     const { binding } = new WorkloadIdentity('other', { cluster, namespace: 'inference', reads });
     return service({ models: reads, identity: binding });
   },
+  'model that lies nowhere': () => service({ models: [{ name: 'digits', version: 1, onnxFile: digitsModel }] }),
+  'model in a tagged image': () => service({ models: [{ name: 'digits', version: 1, image: 'models:1' }] }),
+  'pool that no rollout could leave': () =>
+    service({ placement: group(['g6.xlarge']).placement, metricsFrom: 'keda', minReplicas: 2 }),
+  'no replica and nothing to wake it': () => service({ minReplicas: 0 }),
+  'image volume on an old cluster': () =>
+    service({
+      models: [modelInImage(`models@sha256:${'ab'.repeat(32)}`, 'digits', { version: 1, facts: digitsFacts })],
+      kubernetesVersion: '1.33',
+    }),
+  'model in an image that turns out tagged': () =>
+    service({ models: [{ name: 'digits', version: 1, onnxFile: digitsModel, image: pulumi.output('models:1') }] }),
   'nothing to read': () => new WorkloadIdentity('digits', { cluster, namespace: 'inference', reads: [] }),
   'tag instead of digest': () => new ImageRepository('images').imageByDigest('latest'),
   'unknown instance type': () => group(['g9.xlarge']),
