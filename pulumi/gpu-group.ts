@@ -58,11 +58,10 @@ export function onlyInstanceType(instanceTypes: readonly string[]): string {
  */
 export function placementOf(
   pool: GpuPool,
-  args: { readonly instanceTypes: readonly string[]; readonly sharing?: GpuSharingArgs },
+  { sharing }: { readonly sharing?: GpuSharingArgs },
   maxSize: number,
   migResourceName: (profile: string) => string = (profile) => `nvidia.com/mig-${profile}`,
 ): Placement {
-  const { sharing } = args;
   const sharesPerGpu = podsPerGpu(sharing);
   const migProfile = sharing?.migProfile;
   return {
@@ -71,7 +70,6 @@ export function placementOf(
       ? {}
       : { gpuResourceName: migResourceName(migProfile), gpuMemoryMiB: migMemoryMiB(migProfile) }),
     ...(sharing === undefined ? {} : { sharesPerGpu }),
-    instanceTypes: [...args.instanceTypes],
     maxGpus: maxSize * pool.gpuCount,
   };
 }
