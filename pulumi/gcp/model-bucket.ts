@@ -27,6 +27,7 @@ export interface ModelBucketArgs {
 }
 
 export interface ExistingBucketArgs {
+  /** It must have uniform bucket-level access: rights to some of its objects are given to no other. */
   readonly name: pulumi.Input<string>;
 }
 
