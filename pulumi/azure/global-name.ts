@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { getClientConfigOutput } from '@pulumi/azure-native/authorization';
 import * as pulumi from '@pulumi/pulumi';
+import { SpecError } from '../../runtime/spec';
 
 /** Of storage accounts, the shortest that Azure has; registries take more. */
 const MAX_LENGTH = 24;
@@ -25,4 +26,16 @@ export function globalName(
     const text = [...place.map((part) => part.toLowerCase()), pulumi.getProject(), pulumi.getStack(), name].join('\n');
     return `${readable}${createHash('sha256').update(text).digest('hex').slice(0, DIGEST_LENGTH)}`;
   });
+}
+
+const NAMES = {
+  accountName: { pattern: /^[a-z0-9]{3,24}$/, words: '3 to 24 lower-case letters and digits' },
+  registryName: { pattern: /^[A-Za-z0-9]{5,50}$/, words: '5 to 50 letters and digits' },
+} as const;
+
+/** Refuses a name that Azure would, where it is plain. @throws SpecError NAME_INVALID */
+export function checkGlobalName(path: keyof typeof NAMES, name: pulumi.Input<string> | undefined): void {
+  const { pattern, words } = NAMES[path];
+  if (typeof name !== 'string' || pattern.test(name)) return;
+  throw new SpecError('NAME_INVALID', path, `must be ${words}, got '${name}'`);
 }

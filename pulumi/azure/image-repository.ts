@@ -6,7 +6,7 @@ import { imageByDigest } from '../image-by-digest';
 import { decideFor } from '../refusal';
 import type { ClusterFacts } from './cluster-facts';
 import { checkKeyId, useKey } from './encryption-key';
-import { globalName } from './global-name';
+import { checkGlobalName, globalName } from './global-name';
 import { assignRole } from './role-assignment';
 
 export const RegistrySku = {
@@ -62,6 +62,7 @@ export class ImageRepository extends pulumi.ComponentResource {
     super('slipway:azure:ImageRepository', name, args, opts);
     const { pullers, untaggedDays } = decideFor(this, () => {
       checkKeyId(args.encryptionKey);
+      checkGlobalName('registryName', args.registryName);
       return { pullers: pullersOf(args), untaggedDays: retentionOf(args) };
     });
     if (args.existing === undefined) {

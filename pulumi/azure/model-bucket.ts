@@ -9,6 +9,7 @@ import { publishModel, readLocalModel, type ModelFileOptions } from '../model-fr
 import { decideFor } from '../refusal';
 import { createAccount } from './create-account';
 import { checkKeyId } from './encryption-key';
+import { checkGlobalName } from './global-name';
 
 export const StorageRedundancy = {
   /** Three copies in one data centre. */
@@ -103,6 +104,7 @@ export class ModelBucket extends pulumi.ComponentResource {
     super('slipway:azure:ModelBucket', name, args, opts);
     const noncurrentDays = decideFor(this, () => {
       checkKeyId(args.encryptionKey);
+      checkGlobalName('accountName', args.accountName);
       // A year is what Azure keeps deleted blobs at most.
       return integer('noncurrentVersionDays', args.noncurrentVersionDays, 90, 1, 365);
     });

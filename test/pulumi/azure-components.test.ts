@@ -231,6 +231,15 @@ describe('a model bucket', () => {
     for (const uri of up.stackOutputs['uris'] as string[]) expect(uri).toMatch(/^az:\/\/[a-z0-9-]+\/models$/);
   });
 
+  test('and a registry take no name that Azure would refuse', () => {
+    expect(mistake('bad-account')).toBe(
+      "NAME_INVALID accountName: must be 3 to 24 lower-case letters and digits, got 'team-models'",
+    );
+    expect(mistake('bad-registry')).toBe(
+      "NAME_INVALID registryName: must be 5 to 50 letters and digits, got 'team.images'",
+    );
+  });
+
   test('brings back what was overwritten or deleted for as many days as old versions stay', () => {
     expect(inputsOf('azure-native:storage:BlobServiceProperties', 'team-models')).toMatchObject({
       isVersioningEnabled: true,

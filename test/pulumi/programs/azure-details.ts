@@ -93,6 +93,8 @@ const made: Record<string, () => unknown> = {
     new ImageRepository('bad-existing', { resourceGroupName, existing: 'a.azurecr.io/b', pulledBy: [platform.facts] }),
   'bad-sku': () => new ImageRepository('bad-sku', { resourceGroupName, sku: 'Standard', untaggedDays: 7 }),
   'bad-key': () => new ModelBucket('bad-key', { resourceGroupName, encryptionKey: 'https://v.vault.azure.net/keys/k' }),
+  'bad-account': () => new ModelBucket('bad-account', { resourceGroupName, accountName: 'team-models' }),
+  'bad-registry': () => new ImageRepository('bad-registry', { resourceGroupName, registryName: 'team.images' }),
   'bad-days': () => new ModelBucket('bad-days', { resourceGroupName, noncurrentVersionDays: 366 }),
 };
 
