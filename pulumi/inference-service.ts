@@ -1,19 +1,13 @@
 import * as k8s from '@pulumi/kubernetes';
 import * as pulumi from '@pulumi/pulumi';
 import {
-  assertKserveCan,
+  decideService,
   kserveHost,
   machinesOf,
   namespaceLabels,
   NO_IDENTITY,
-  planInferenceService,
-  planTraffic,
-  renderKserveObjects,
-  renderKubernetesObjects,
-  renderTraffic,
   SpecError,
   wakeSourceOf,
-  withTraffic,
   type AutoscalerObject,
   type InferenceServicePlan,
   type InterceptorWake,
@@ -236,7 +230,20 @@ function decide(name: string, args: InferenceServiceArgs) {
     ...(machines === undefined ? {} : { machines }),
     ...(wakeSource === undefined ? {} : { wakeSource }),
   };
-  const plan = planInferenceService(spec);
+  const canary = args.canary && { ...args.canary, models: completeModels(args.canary.models, 'canary.models') };
+  const shadow = args.shadow && { ...args.shadow, models: completeModels(args.shadow.models, 'shadow.models') };
+  const choices = {
+    ...(args.route === undefined ? {} : { route: args.route }),
+    ...(canary === undefined ? {} : { canary }),
+    ...(shadow === undefined ? {} : { shadow }),
+    ...(wake === undefined ? {} : { wake }),
+    ...(args.engine === undefined ? {} : { engine: args.engine }),
+  };
+  const decided = decideService(spec, choices, refsOf(args, models, wake), {
+    ...DERIVED,
+    ...(canary === undefined ? {} : { canary: trackRefs(canary.models, canary.image) }),
+    ...(shadow === undefined ? {} : { shadow: trackRefs(shadow.models, shadow.image) }),
+  });
   const account = args.identity?.serviceAccountName;
   if (account !== undefined && account !== serviceName) {
     throw new SpecError(
@@ -245,28 +252,7 @@ function decide(name: string, args: InferenceServiceArgs) {
       `is bound to service account '${account}', but pods of this service run as '${serviceName}'; make the identity for '${serviceName}'`,
     );
   }
-  const canary = args.canary && { ...args.canary, models: completeModels(args.canary.models, 'canary.models') };
-  const shadow = args.shadow && { ...args.shadow, models: completeModels(args.shadow.models, 'shadow.models') };
-  const shares = {
-    ...(args.route === undefined ? {} : { route: args.route }),
-    ...(canary === undefined ? {} : { canary }),
-    ...(shadow === undefined ? {} : { shadow }),
-  };
-  const canaryRefs = canary && trackRefs(canary.models, canary.image);
-  if (args.engine === 'kserve') {
-    assertKserveCan(plan, args);
-    const traffic = planTraffic(spec, plan, shares, 'kserve');
-    const objects = renderKserveObjects(plan, refsOf(args, models, wake), traffic.canary, canaryRefs);
-    return { plan, traffic, objects, further: {} };
-  }
-  const traffic = planTraffic(spec, plan, shares);
-  const refs = withTraffic(refsOf(args, models, wake), traffic);
-  const further = renderTraffic(plan, refs, traffic, {
-    ...DERIVED,
-    ...(canaryRefs === undefined ? {} : { canary: canaryRefs }),
-    ...(shadow === undefined ? {} : { shadow: trackRefs(shadow.models, shadow.image) }),
-  });
-  return { plan, traffic, objects: renderKubernetesObjects(plan, refs), further };
+  return decided;
 }
 
 function completeModels(models: readonly ModelArgs[], path: string): readonly Model[] {

@@ -1,75 +1,122 @@
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { parseDocument } from 'yaml';
-import type { InferenceServiceSpec, ModelSpec } from '../spec/inference-service-spec';
-import { nearest } from '../spec/nearest';
+import type { EngineServiceSpec, InferenceServiceSpec, ModelSpec } from '../spec/inference-service-spec';
+import type { ModelMount, ModelVolume } from '../spec/kubernetes/model-mounts';
+import { machinesOf, type KubernetesOptions } from '../spec/kubernetes/options';
+import type { CanaryChoices, RouteOptions, ServingEngine, ShadowChoices } from '../spec/kubernetes/traffic-options';
+import { wakeSourceOf } from '../spec/kubernetes/wake';
 import { CliError } from './cli-error';
 import { modelFromFile, modelFromManifest } from './model-spec';
+import { SPEC_FILE } from './spec-fields';
+import { assertShape } from './spec-shape';
 
-type Kind = 'text' | 'number' | 'boolean' | 'texts' | 'models' | readonly string[];
+/** A model of a spec file: what is known of it, and where its files lie if not in the service's model repository. */
+export interface FileModel extends ModelSpec {
+  readonly repositoryUri?: string;
+  readonly mount?: ModelMount<string>;
+  /** Absolute path of the manifest or of the ONNX file that it is known from. */
+  readonly manifest?: string;
+  readonly file?: string;
+}
 
-const FIELDS = {
-  name: 'text',
-  models: 'models',
-  preset: ['production', 'development'],
-  executionProvider: ['cpu', 'cuda', 'tensorrt'],
-  capacity: ['instances', 'fargate'],
-  instanceTypes: 'texts',
-  gpuCount: 'number',
-  vcpu: 'number',
-  memoryMiB: 'number',
-  minReplicas: 'number',
-  maxReplicas: 'number',
-  targetSaturation: 'number',
-  metricsFrom: ['keda', 'prometheus-adapter', 'cpu'],
-  spareReplica: 'boolean',
-  startupBudgetSeconds: 'number',
-  downloadMiBPerSecond: 'number',
-  provisioningSeconds: 'number',
-  requestDeadlineSeconds: 'number',
-  deregistrationLagSeconds: 'number',
-  stopTimeoutSeconds: 'number',
-  idleTimeoutSeconds: 'number',
-  hooks: 'boolean',
-  queueDepthRows: 'number',
-  maxBodyMiB: 'number',
-} as const satisfies Record<keyof InferenceServiceSpec, Kind>;
+/** A second set of replicas, with the models it serves. */
+interface Track {
+  readonly models: readonly FileModel[];
+  readonly image?: string;
+}
 
-const MODEL_FIELDS = {
-  name: 'text',
-  version: 'number',
-  manifest: 'text',
-  file: 'text',
-  maxBatchSize: 'number',
-} as const satisfies Record<string, Kind>;
+/** The section `kubernetes` of a spec file. */
+export interface KubernetesSection extends KubernetesOptions {
+  readonly route?: RouteOptions;
+  readonly canary?: CanaryChoices & Track;
+  readonly shadow?: ShadowChoices & Track;
+  readonly engine?: ServingEngine;
+}
 
-/** What a spec file says of one model. */
+/** The section `deploy` of a spec file; paths are absolute. */
+export interface DeploySection {
+  readonly stack?: string;
+  readonly backend?: string;
+  readonly secretsProvider?: string;
+  readonly kubeconfig?: string;
+  readonly context?: string;
+}
+
+/** Everything that a spec file says. */
+export interface ServiceFile {
+  readonly spec: EngineServiceSpec & { readonly models: readonly FileModel[] };
+  readonly kubernetes: KubernetesSection;
+  readonly deploy: DeploySection;
+}
+
+/** A service as it stands in the file, after its shape was checked. */
+type Content = Omit<InferenceServiceSpec, 'models'> & {
+  readonly $schema?: string;
+  readonly models: readonly ModelEntry[];
+  readonly kubernetes?: Omit<KubernetesSection, 'canary' | 'shadow'> & {
+    readonly canary?: CanaryChoices & { readonly models: readonly ModelEntry[] };
+    readonly shadow?: ShadowChoices & { readonly models: readonly ModelEntry[] };
+  };
+  readonly deploy?: DeploySection;
+};
+
 interface ModelEntry {
   readonly name?: string;
   readonly version?: number;
   readonly manifest?: string;
   readonly file?: string;
   readonly maxBatchSize?: number;
+  readonly repositoryUri?: string;
+  readonly image?: string;
+  readonly volume?: ModelVolume<string>;
 }
 
 /**
- * Reads an `InferenceServiceSpec` from YAML or JSON. A model is given by what is known of it: `manifest` (the file
- * that `slipway model publish` left), or `file` (the ONNX file itself; name and version are its place's unless said otherwise),
- * or only `name` and `version`. Their paths are relative to the spec file.
+ * Reads a service from YAML or JSON. A model is given by what is known of it: `manifest` (the file that `slipway model publish`
+ * left), or `file` (the ONNX file itself; name and version are its place's unless said otherwise), or only `name` and
+ * `version`. Paths are relative to the spec file.
  *
  * @throws CliError naming the field, what was found and what would work; for an unknown field the nearest known one.
  */
-export function readSpecFile(file: string): InferenceServiceSpec {
-  const content = parseSpecFile(file);
-  assertFields(content, FIELDS, file, '');
-  for (const field of ['name', 'models']) {
-    if (content[field] === undefined) throw new CliError(`${file}: ${field} is missing`);
+export function readServiceFile(file: string): ServiceFile {
+  const parsed = parseSpecFile(file);
+  try {
+    assertShape(parsed, SPEC_FILE, '');
+  } catch (error) {
+    throw new CliError(`${file}: ${(error as Error).message}`);
   }
-  const models = (content['models'] as unknown[]).map((entry, i) => readModel(entry, `models[${i}]`, file));
-  return { ...(content as unknown as InferenceServiceSpec), models };
+  const { $schema: _schema, models, kubernetes = {}, deploy = {}, ...spec } = parsed as Content;
+  const { canary, shadow, ...section } = kubernetes;
+  const machines = machinesOf(section.placement);
+  const wakeSource = wakeSourceOf(section.wake);
+  const all = (entries: readonly ModelEntry[], where: string) =>
+    entries.map((entry, i) => readModel(entry, `${where}[${i}]`, file));
+  return {
+    spec: {
+      ...spec,
+      models: all(models, 'models'),
+      ...(machines === undefined ? {} : { machines }),
+      ...(wakeSource === undefined ? {} : { wakeSource }),
+    },
+    kubernetes: {
+      ...section,
+      ...(canary && { canary: { ...canary, models: all(canary.models, 'kubernetes.canary.models') } }),
+      ...(shadow && { shadow: { ...shadow, models: all(shadow.models, 'kubernetes.shadow.models') } }),
+    },
+    deploy: {
+      ...deploy,
+      ...(deploy.kubeconfig === undefined ? {} : { kubeconfig: besideFile(file, deploy.kubeconfig) }),
+    },
+  };
 }
 
-function parseSpecFile(file: string): Record<string, unknown> {
+/** What a spec file says about the service itself, on every engine. @throws CliError as `readServiceFile` does. */
+export function readSpecFile(file: string): EngineServiceSpec {
+  return readServiceFile(file).spec;
+}
+
+function parseSpecFile(file: string): unknown {
   let text: string;
   try {
     text = readFileSync(file, 'utf8');
@@ -82,23 +129,33 @@ function parseSpecFile(file: string): Record<string, unknown> {
   const document = parseDocument(text);
   const [problem] = document.errors;
   if (problem !== undefined) throw new CliError(`${file}: ${problem.message.split('\n')[0]!.replace(/:$/, '')}`);
-  const content: unknown = document.toJS();
-  if (!isRecord(content))
-    throw new CliError(`${file}: must be an object with name and models, got ${describe(content)}`);
-  return content;
+  try {
+    return document.toJS();
+  } catch (error) {
+    // Aliases that are too many are found only here.
+    throw new CliError(`${file}: ${(error as Error).message}`);
+  }
 }
 
-function readModel(value: unknown, where: string, file: string): ModelSpec {
-  if (!isRecord(value)) throw new CliError(`${file}: ${where} must be an object, got ${describe(value)}`);
-  assertFields(value, MODEL_FIELDS, file, `${where}.`);
-  const entry: ModelEntry = value;
-  if (entry.manifest !== undefined && entry.file !== undefined) {
-    throw new CliError(`${file}: ${where} has both manifest and file; the manifest alone says everything`);
-  }
-  const batch = entry.maxBatchSize === undefined ? {} : { maxBatchSize: entry.maxBatchSize };
-  const relative = (target: string): string => path.resolve(path.dirname(file), target);
+function besideFile(file: string, target: string): string {
+  return path.resolve(path.dirname(file), target);
+}
+
+function readModel(entry: ModelEntry, where: string, file: string): FileModel {
+  const { maxBatchSize, repositoryUri, image, volume } = entry;
+  return {
+    ...knownModel(entry, where, file),
+    ...(maxBatchSize === undefined ? {} : { maxBatchSize }),
+    ...(repositoryUri === undefined ? {} : { repositoryUri }),
+    ...(image === undefined ? {} : { delivery: 'image', mount: { image } }),
+    ...(volume === undefined ? {} : { delivery: 'volume', mount: { volume } }),
+  };
+}
+
+function knownModel(entry: ModelEntry, where: string, file: string): FileModel {
   if (entry.manifest !== undefined) {
-    const known = modelFromManifest(relative(entry.manifest));
+    const manifest = besideFile(file, entry.manifest);
+    const known = modelFromManifest(manifest);
     for (const field of ['name', 'version'] as const) {
       if (entry[field] !== undefined && entry[field] !== known[field]) {
         throw new CliError(
@@ -106,67 +163,13 @@ function readModel(value: unknown, where: string, file: string): ModelSpec {
         );
       }
     }
-    return { ...known, ...batch };
+    return { ...known, manifest };
   }
   if (entry.file !== undefined) {
-    const known = modelFromFile(relative(entry.file));
-    return { ...known, name: entry.name ?? known.name, version: entry.version ?? known.version, ...batch };
+    const onnx = besideFile(file, entry.file);
+    const known = modelFromFile(onnx);
+    return { ...known, name: entry.name ?? known.name, version: entry.version ?? known.version, file: onnx };
   }
-  if (entry.name === undefined || entry.version === undefined) {
-    throw new CliError(`${file}: ${where} must have manifest, file, or name and version, got ${describe(entry)}`);
-  }
-  return { name: entry.name, version: entry.version, ...batch };
-}
-
-function assertFields(
-  content: Record<string, unknown>,
-  fields: Readonly<Record<string, Kind>>,
-  file: string,
-  where: string,
-): void {
-  for (const [field, value] of Object.entries(content)) {
-    const kind = Object.hasOwn(fields, field) ? fields[field] : undefined;
-    if (kind === undefined) {
-      throw new CliError(
-        `${file}: ${where}${field} is not a known field, the nearest one is ${where}${nearest(field, Object.keys(fields))}`,
-      );
-    }
-    const expected = typeof kind === 'string' ? EXPECTED[kind] : kind.map((choice) => `'${choice}'`).join(' or ');
-    if (!isOfKind(value, kind)) {
-      throw new CliError(`${file}: ${where}${field} must be ${expected}, got ${describe(value)}`);
-    }
-  }
-}
-
-const EXPECTED = {
-  text: 'a string',
-  number: 'a number',
-  boolean: 'true or false',
-  texts: 'a list of strings',
-  models: 'a list of models',
-} as const;
-
-function isOfKind(value: unknown, kind: Kind): boolean {
-  switch (kind) {
-    case 'text':
-      return typeof value === 'string';
-    case 'number':
-      return typeof value === 'number';
-    case 'boolean':
-      return typeof value === 'boolean';
-    case 'texts':
-      return Array.isArray(value) && value.every((item) => typeof item === 'string');
-    case 'models':
-      return Array.isArray(value);
-    default:
-      return typeof value === 'string' && kind.includes(value);
-  }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function describe(value: unknown): string {
-  return value === undefined ? 'nothing' : JSON.stringify(value).slice(0, 100);
+  // The shape says that both are there.
+  return { name: entry.name!, version: entry.version! };
 }

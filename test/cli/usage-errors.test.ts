@@ -40,12 +40,18 @@ test.each(['--help', '-h'])('slipway model %s lists the commands below it', asyn
   expect(stdout).not.toContain('  serve ');
 });
 
-test('a required flag that is missing is named with what it is for', async () => {
-  const { status, stderr } = await slipway('render', 'service.yaml', '--image', 'slipway@sha256:0');
+test('a required argument that is missing is named with what it is for', async () => {
+  const { status, stderr } = await slipway('model', 'publish', 'model.onnx');
   expect(status).toBe(2);
   expect(stderr).toBe(
-    'error: slipway render: --model-repository is missing: where the pods fetch the models: the URI that was given to slipway model publish\n',
+    'error: slipway model publish: <model repository> is missing: a directory, file:///path or s3://bucket/prefix\n',
   );
+});
+
+test('a required flag that is missing is named with what it is for', async () => {
+  const { status, stderr } = await slipway('canary', 'judge', '--prometheus-url', 'http://127.0.0.1:1');
+  expect(status).toBe(2);
+  expect(stderr).toBe('error: slipway canary judge: --namespace is missing: label `namespace` of both tracks\n');
 });
 
 test('what a command cannot do is one line and status 1', async () => {

@@ -1,8 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { stringify } from 'yaml';
-import { planInferenceService } from '../../spec/inference-service-plan';
 import { renderYaml } from '../render-yaml';
+import { renderService } from '../service-objects';
 import type { Deployment, DeploymentRequest } from './deployments';
 import { shellWord } from './shell-word';
 
@@ -17,21 +17,13 @@ export function renderKubernetes({ directory, spec, modelFolder }: DeploymentReq
   const specFile = path.join(directory, 'service.yaml');
   writeFileSync(specFile, stringify({ ...spec, models: [{ manifest }] }));
 
-  const yaml = renderYaml(planInferenceService(spec), {
-    image: IMAGE,
-    modelRepository: MODEL_REPOSITORY,
-    namespace: 'default',
-    clusterName: 'kubernetes',
-    serviceAccountAnnotations: [],
-    clientNamespaces: [],
-    monitoringNamespace: undefined,
-    prometheusUrl: undefined,
-  });
+  const { inOrder } = renderService({ spec, kubernetes: { image: IMAGE, modelRepository: MODEL_REPOSITORY } });
+  const yaml = renderYaml(inOrder);
   const file = path.join(directory, 'objects.yaml');
   writeFileSync(file, `${yaml}\n`);
   return {
     engine: 'Kubernetes',
-    resources: yaml.split('\n---\n').length,
+    resources: inOrder.length,
     file,
     note: 'its image and model repository are examples; the command takes yours',
     next: [

@@ -1,3 +1,4 @@
+export { decideService, type DecidedService, type EngineChoices } from './decide-service';
 export { planGpuPool, type GpuPool } from './gpu-pool';
 export { NO_IDENTITY, type EgressRule, type IdentityBinding } from './identity-binding';
 export { mountedFolder, type CsiVolume, type ModelMount, type ModelVolume } from './model-mounts';
