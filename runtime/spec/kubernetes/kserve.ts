@@ -11,7 +11,7 @@ import type {
 import { decimalQuantity } from './quantity';
 import type { KubernetesRefs } from './refs';
 import { renderKubernetesObjects } from './render';
-import type { TrackRefs } from './render-traffic';
+import { trackMonitoring, type TrackRefs } from './render-traffic';
 import type { CanaryPlan } from './traffic';
 
 /** What KServe is given instead of Deployment, Service and autoscaler; the rest is the same object as without it. */
@@ -150,7 +150,12 @@ function renderCanary<S>(
       `must be at most minReplicas (${stable.scaling.minReplicas}) with engine 'kserve', which takes the canary's replicas off the service's, got ${minReplicas}`,
     );
   }
-  const rendered = renderKubernetesObjects(plan, { ...refs, ...canaryRefs, serviceAccountName: stable.name });
+  const rendered = renderKubernetesObjects(plan, {
+    ...refs,
+    ...canaryRefs,
+    serviceAccountName: stable.name,
+    monitoring: trackMonitoring(refs, stable.scaling, true),
+  });
   const { deployment, serviceAccount: _account, service: _service, autoscaler: _autoscaler, ...same } = rendered;
   return {
     entry: {

@@ -1,8 +1,10 @@
 import type { InferenceServicePlan } from '../inference-service-plan';
 import { modelAnnotations } from '../inference-service-plan';
 import { LABELS } from '../endpoints';
+import { kubernetesMetricsSource, type ScalingPlan } from '../scaling';
 import { shortHash } from '../short-hash';
 import type { ServiceObjects } from './objects';
+import type { MonitoringOptions } from './options';
 import type { KubernetesRefs } from './refs';
 import { renderKubernetesObjects } from './render';
 import { gatewayPeers, renderRoutes, type GrpcRouteObject, type HttpRouteObject } from './routes';
@@ -43,7 +45,9 @@ export function withTraffic<S>(refs: KubernetesRefs<S>, { route, canary }: Traff
     ...refs,
     gatewayPeers: gatewayPeers(route),
     // Where nothing was said of monitoring, and nothing else needs it, it is what a judge reads.
-    ...(canary?.verdict === undefined || monitoring !== undefined ? {} : { monitoring: {} }),
+    ...(canary?.verdict === undefined || monitoring !== undefined
+      ? {}
+      : { monitoring: { alerts: false, dashboard: false } }),
   };
 }
 
@@ -59,12 +63,14 @@ export function renderTraffic<S>(
 ): TrafficObjects<S> {
   const { route, canary, shadow } = traffic;
   if (route === undefined) return {};
-  const ofCanary = canary && refsOf(plan, refs, traffic, trafficRefs.canary!);
+  const ofCanary = canary && refsOf(plan, refs, traffic, { ...trafficRefs.canary!, alerts: true });
   const revision = canary && ofCanary && canaryRevision(canary, ofCanary, trafficRefs);
   const verdict = canary?.verdict;
   return {
     ...(canary && ofCanary ? { canary: renderTrack(canary, ofCanary) } : {}),
-    ...(shadow ? { shadow: renderTrack(shadow, refsOf(plan, refs, traffic, trafficRefs.shadow!)) } : {}),
+    ...(shadow
+      ? { shadow: renderTrack(shadow, refsOf(plan, refs, traffic, { ...trafficRefs.shadow!, alerts: false })) }
+      : {}),
     ...renderRoutes(plan, refs, { ...traffic, route }, revision),
     ...(verdict && revision !== undefined
       ? { verdict: renderVerdict(plan, refs, route, { ...canary, verdict }, revision) }
@@ -79,12 +85,23 @@ function renderTrack<S>({ plan }: TrackPlan, refs: KubernetesRefs<S>): TrackObje
 
 /** A track serves other models, maybe by another image, with the rights of the service; its requests come from the gateway alone. */
 function refsOf<S>(
-  { name }: InferenceServicePlan,
+  { name, scaling }: InferenceServicePlan,
   { wake: _wake, mounts: _mounts, ...refs }: KubernetesRefs<S>,
   traffic: TrafficPlan,
-  track: TrackRefs<S>,
+  { alerts, ...track }: TrackRefs<S> & { readonly alerts: boolean },
 ): KubernetesRefs<S> {
-  return { ...withTraffic({ ...refs, ...track }, traffic), serviceAccountName: name, clientNamespaces: [] };
+  const all = withTraffic({ ...refs, ...track }, traffic);
+  return { ...all, serviceAccountName: name, clientNamespaces: [], monitoring: trackMonitoring(all, scaling, alerts) };
+}
+
+/** A track is scraped where the service is. It has no dashboard of its own, and nobody is woken for a shadow. */
+export function trackMonitoring<S>(
+  { monitoring }: KubernetesRefs<S>,
+  scaling: ScalingPlan,
+  alerts: boolean,
+): MonitoringOptions {
+  const enabled = monitoring?.enabled ?? (monitoring !== undefined || kubernetesMetricsSource(scaling) !== 'cpu');
+  return { ...monitoring, enabled, dashboard: false, ...(alerts ? {} : { alerts: false }) };
 }
 
 /** Changes with what the canary serves, with its share, and with what is asked of it. */
