@@ -124,8 +124,8 @@ const CASES: Readonly<Record<string, Case>> = {
     breaks: nodePools({ tainted: false }).map((pool): Breaks => [[pool], 'have no taint nvidia.com/gpu']),
   },
   'gpu-pod-tolerates': {
-    keeps: [pods(GPU, TOLERATES), pods(GPU, { tolerations: [{ operator: 'Exists' }] }), pods()],
-    breaks: [[pods(GPU), 'does not tolerate nvidia.com/gpu']],
+    keeps: [pods(GPU, TOLERATES), pods(GPU, { tolerations: [{ key: 'example.com/gpu', operator: 'Exists' }] }), pods()],
+    breaks: [[pods(GPU), 'tolerates no taint']],
   },
   'gpu-request-is-limit': {
     keeps: [pods(GPU), pods({ resources: { limits: { 'nvidia.com/mig-1g.5gb': 1 } } })],

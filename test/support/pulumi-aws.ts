@@ -17,6 +17,11 @@ export const awsInvoke: OnInvoke = ({ token }) => LOOKUPS[token];
 const LOOKUPS: Readonly<Record<string, Properties>> = {
   'aws:index/getPartition:getPartition': { partition: PARTITION },
   'aws:index/getRegion:getRegion': { region: REGION },
+  'aws:ecr/getAuthorizationToken:getAuthorizationToken': {
+    proxyEndpoint: `https://${ACCOUNT}.dkr.ecr.${REGION}.amazonaws.com.cn`,
+    userName: 'AWS',
+    password: 'token-of-some-hours',
+  },
 };
 
 const COMPUTED: Readonly<Record<string, (name: string, inputs: Properties) => ResourceState>> = {
