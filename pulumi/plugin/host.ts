@@ -12,6 +12,8 @@ type Component = new (
 const MODULES: Readonly<Record<string, () => Promise<object>>> = {
   index: () => import('../index.js'),
   aws: () => import('../aws/index.js'),
+  gcp: () => import('../gcp/index.js'),
+  azure: () => import('../azure/index.js'),
   image: () => import('../image/index.js'),
 };
 
