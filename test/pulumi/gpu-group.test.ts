@@ -56,6 +56,10 @@ test.each<[string, GpuSharingArgs, string]>([
   expect(() => podsPerGpu(sharing)).toThrow(message);
 });
 
+test.each(['two words', '-gpu', 'a'.repeat(64), ''])('a pool that no label can say is refused: %o', (name) => {
+  expect(() => planGpuPool(['g6.xlarge'], name, 200, 'aws')).toThrow('NAME_INVALID pool: must be 1 to 63 letters');
+});
+
 test('where a pool has one machine type, several are refused with the way out', () => {
   expect(onlyInstanceType(['g2-standard-8'])).toBe('g2-standard-8');
   expect(() => onlyInstanceType(['g2-standard-8', 'g2-standard-12'])).toThrow(

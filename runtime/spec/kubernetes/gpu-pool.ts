@@ -21,6 +21,8 @@ export interface GpuPool {
 const GPU_RESOURCE = 'nvidia.com/gpu';
 // With it, the cluster autoscaler of AWS waits for the device plugin of a new machine instead of adding a second one.
 const ACCELERATOR_LABEL = 'k8s.amazonaws.com/accelerator';
+// What Kubernetes takes as the value of a label.
+const LABEL_VALUE = /^[A-Za-z0-9]([A-Za-z0-9._-]{0,61}[A-Za-z0-9])?$/;
 const HINT = 'k8s.io/cluster-autoscaler/node-template';
 
 /**
@@ -28,7 +30,8 @@ const HINT = 'k8s.io/cluster-autoscaler/node-template';
  * @param pool Value of the label `slipway.dev/pool` that places pods here.
  * @param diskSizeGiB What a node has for images and scratch space.
  * @param cloud Whose types they must be.
- * @throws SpecError NO_INSTANCE_FITS without a type, UNKNOWN_INSTANCE_TYPE, GPU_COUNT when the types differ in GPUs.
+ * @throws SpecError NAME_INVALID for a pool that no label can say, NO_INSTANCE_FITS without a type,
+ * UNKNOWN_INSTANCE_TYPE, GPU_COUNT when the types differ in GPUs.
  */
 export function planGpuPool(
   instanceTypes: readonly string[],
@@ -36,6 +39,13 @@ export function planGpuPool(
   diskSizeGiB: number,
   cloud: Cloud,
 ): GpuPool {
+  if (!LABEL_VALUE.test(pool)) {
+    throw new SpecError(
+      'NAME_INVALID',
+      'pool',
+      `must be 1 to 63 letters, digits, '.', '_' or '-' and begin and end with a letter or digit, got '${pool}'`,
+    );
+  }
   const facts = instanceTypes.map((type, i): InstanceFacts => lookUpInstance(type, `instanceTypes[${i}]`, cloud));
   const [first] = facts;
   if (first === undefined) throw new SpecError('NO_INSTANCE_FITS', 'instanceTypes', 'must name at least one, got none');
