@@ -113,7 +113,10 @@ export class PulumiEngine {
       }),
       registerPackage: this.answer((request: RegisterPackageRequest) => {
         const response = new resource.RegisterPackageResponse();
-        response.setRef(`${request.getName()}@${request.getVersion()}`);
+        const base = `${request.getName()}@${request.getVersion()}`;
+        const made = request.getParameterization();
+        const value = Buffer.from(made?.getValue_asU8() ?? []).toString();
+        response.setRef(made === undefined ? base : `${base} ${made.getName()}@${made.getVersion()} ${value}`);
         return response;
       }),
       signalAndWaitForShutdown: this.answer(() => this.nothing()),

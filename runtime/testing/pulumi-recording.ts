@@ -41,6 +41,11 @@ export interface RecordedResource {
   readonly importId: string;
   /** Version of the provider package that the program's SDK asks for. */
   readonly version: string;
+  /**
+   * Of a parameterized provider: the provider, the package that it makes and the parameter that tells it which, each behind a
+   * space; '' for any other.
+   */
+  readonly packageRef: string;
   /** True when the resource was made inside the callback of an `apply`: a preview cannot show such a resource. */
   readonly insideApply: boolean;
 }

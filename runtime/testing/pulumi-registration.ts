@@ -44,6 +44,7 @@ export function recordRegistration(
     deletedWith: request.getDeletedwith(),
     importId: request.getImportid(),
     version: request.getVersion(),
+    packageRef: request.getPackageref(),
     insideApply: wasMadeInsideApply(request.getStacktrace()),
   };
 }
@@ -73,6 +74,7 @@ export function recordRead(request: ReadResourceRequest, urn: string, inputs: Pr
     deletedWith: '',
     importId: request.getId(),
     version: request.getVersion(),
+    packageRef: request.getPackageref(),
     insideApply: wasMadeInsideApply(request.getStacktrace()),
   };
 }

@@ -33,7 +33,8 @@ type Component<Args, Instance> = new (
 
 /** The components of a cloud, with the arguments and outputs that are the same on every one. The compiler checks it. */
 export interface CloudComponents<T extends CloudTypes> {
-  readonly Cluster: Component<
+  /** Undefined where the kit makes none. */
+  readonly Cluster?: Component<
     T['clusterArgs'],
     {
       readonly facts: T['facts'];
@@ -98,7 +99,7 @@ export interface CloudComponents<T extends CloudTypes> {
 /** What the contract's program is told of a cloud. Values are made up; ARNs and the like must look as the real ones do. */
 export interface CloudFixture<T extends CloudTypes> {
   readonly components: CloudComponents<T>;
-  readonly clusterArgs: T['clusterArgs'];
+  readonly clusterArgs?: T['clusterArgs'];
   /** A cluster that is already there. */
   readonly existingCluster: T['facts'];
   /** The same, of values that are known only after something is made: `late('platform')` is unknown at preview. */
@@ -109,6 +110,8 @@ export interface CloudFixture<T extends CloudTypes> {
   readonly existingRepository: string;
   /** A GPU machine type that the catalogue knows. */
   readonly instanceType: string;
+  /** Whether registries have a key of the author's and a term for untagged images. @default true */
+  readonly hasImageSettings?: boolean;
   /** Types that one group cannot have together. */
   readonly impossibleInstanceTypes: readonly string[];
   /** An explicit provider of the cloud's package. */

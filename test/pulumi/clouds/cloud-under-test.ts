@@ -3,7 +3,13 @@ import type { OnInvoke, OnResource, PulumiRecording, RecordedResource } from 'sl
 
 /** A property that a cloud does not have, in the words of the table in docs/pulumi/clouds.md. */
 export type Lacking =
-  'immutable tags' | 'image scan' | 'untagged clean-up' | 'public access block' | 'TLS switch' | 'closed metadata';
+  | 'immutable tags'
+  | 'image scan'
+  | 'image key'
+  | 'untagged clean-up'
+  | 'public access block'
+  | 'TLS switch'
+  | 'closed metadata';
 
 /**
  * One row of the contract: how the suite reads, in a recording, the facts that hold on every cloud. A row only reads: it
@@ -80,8 +86,8 @@ export interface CloudUnderTest {
   /** Where the files of a published model lie: `s3://one-1a2b3c/`, for the bucket of that component name. */
   bucketUri(name: string): string;
 
-  /** Of the resources below one `Cluster`. */
-  cluster(children: readonly RecordedResource[]): {
+  /** Of the resources below one `Cluster`; undefined where the kit makes none. */
+  cluster?(children: readonly RecordedResource[]): {
     readonly hasPrivateEndpoint: boolean;
     readonly hasPublicEndpoint: boolean;
     readonly encryptsSecrets: boolean;

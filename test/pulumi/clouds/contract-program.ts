@@ -14,19 +14,20 @@ const TAGS = { team: 'vision', stage: 'test' };
  */
 export function deployContract<T extends CloudTypes>(cloud: CloudFixture<T>): Record<string, unknown> {
   const { Cluster } = cloud.components;
-  const cluster = new Cluster('platform', cloud.clusterArgs);
+  const cluster = Cluster && new Cluster('platform', cloud.clusterArgs!);
   const urls = ['one', 'two'].map((name) => twoOfEach(cloud, name));
   lateInputs(cloud);
   guarded(cloud);
   fromWhatIsThere(cloud);
-  return { urls, kubeconfig: cluster.kubeconfig, mistakes: mistakes(cloud) };
+  return { urls, kubeconfig: cluster?.kubeconfig, mistakes: mistakes(cloud) };
 }
 
 /** Every argument that a cloud has in common with the others, set. */
 function twoOfEach<T extends CloudTypes>(cloud: CloudFixture<T>, name: string): pulumi.Output<string> {
   const { GpuInstanceGroup, ImageRepository, ModelBucket, WorkloadIdentity } = cloud.components;
   const { existingCluster, place, encryptionKey } = cloud;
-  const images = new ImageRepository(name, { ...place, encryptionKey, untaggedDays: 7, tags: TAGS });
+  const imageSettings = cloud.hasImageSettings === false ? {} : { encryptionKey, untaggedDays: 7 };
+  const images = new ImageRepository(name, { ...place, ...imageSettings, tags: TAGS });
   const models = new ModelBucket(name, { ...place, encryptionKey, noncurrentVersionDays: 30, tags: TAGS });
   const gpus = new GpuInstanceGroup(name, {
     cluster: existingCluster,
@@ -76,13 +77,14 @@ function lateInputs<T extends CloudTypes>(cloud: CloudFixture<T>): void {
 function guarded<T extends CloudTypes>(cloud: CloudFixture<T>): void {
   const { Cluster, GpuInstanceGroup, ImageRepository, ModelBucket, WorkloadIdentity } = cloud.components;
   const opts = { protect: true, providers: [cloud.provider('elsewhere')] };
-  const cluster = new Cluster('guarded', cloud.clusterArgs, opts);
+  const cluster = Cluster && new Cluster('guarded', cloud.clusterArgs!, opts);
+  const facts = cluster?.facts ?? cloud.existingCluster;
   new ImageRepository('guarded', { ...cloud.place, keepOnDelete: false }, opts);
   const models = new ModelBucket('guarded', { ...cloud.place, keepOnDelete: false }, opts);
-  const group = { cluster: cluster.facts, instanceTypes: [cloud.instanceType], maxSize: 2, pool: 'shared-pool' };
+  const group = { cluster: facts, instanceTypes: [cloud.instanceType], maxSize: 2, pool: 'shared-pool' };
   new GpuInstanceGroup('guarded', { ...group, sharing: { strategy: 'timeSlicing', podsPerGpu: 4 } }, opts);
   const reads = [models.modelFromFile('digits', DIGITS)];
-  new WorkloadIdentity('guarded', { cluster: cluster.facts, namespace: 'inference', reads }, opts);
+  new WorkloadIdentity('guarded', { cluster: facts, namespace: 'inference', reads }, opts);
 }
 
 /** Makes no registry and no bucket. */
@@ -116,7 +118,9 @@ function mistakes<T extends CloudTypes>(cloud: CloudFixture<T>): Record<string, 
     'bad-sharing': () => group('bad-sharing', { sharing: { strategy: 'timeSlicing', podsPerGpu: 1 } }),
     'bad-reads': () =>
       new WorkloadIdentity('bad-reads', { cluster: existingCluster, namespace: 'inference', reads: [] }),
-    'bad-untagged': () => new ImageRepository('bad-untagged', { ...place, untaggedDays: 0 }),
+    ...(cloud.hasImageSettings === false
+      ? {}
+      : { 'bad-untagged': () => new ImageRepository('bad-untagged', { ...place, untaggedDays: 0 }) }),
     'bad-noncurrent': () => new ModelBucket('bad-noncurrent', { ...place, noncurrentVersionDays: -1 }),
   };
   return Object.fromEntries(Object.entries(made).map(([name, make]) => [name, refusalOf(make)]));

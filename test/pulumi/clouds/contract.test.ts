@@ -17,9 +17,11 @@ import {
   type PulumiRecording,
   type RecordedResource,
 } from 'slipway/testing';
+import { alibaba } from './rows/alibaba';
 import { aws } from './rows/aws';
 import { gcp } from './rows/gcp';
 import { azure } from './rows/azure';
+import { tencent } from './rows/tencent';
 import type { Lacking } from './cloud-under-test';
 
 // Programs run in processes of their own, seconds each on a busy machine.
@@ -31,7 +33,8 @@ const DIGITS_SHA256 = createHash('sha256')
   .update(readFileSync(path.resolve(__dirname, '../../../models/digits/model.onnx')))
   .digest('hex');
 
-describe.each([aws, gcp, azure])('on $cloud', (row) => {
+describe.each([aws, gcp, azure, alibaba, tencent])('on $cloud', (row) => {
+  const components = row.cluster === undefined ? COMPONENTS.filter((type) => type !== 'Cluster') : COMPONENTS;
   let preview: PulumiRecording;
   let up: PulumiRecording;
 
@@ -71,7 +74,7 @@ describe.each([aws, gcp, azure])('on $cloud', (row) => {
       return above === undefined ? '' : `${above.type} ${above.name}`;
     };
 
-    test.each(COMPONENTS)('%s has its children under itself, named after itself', (type) => {
+    test.each(components)('%s has its children under itself, named after itself', (type) => {
       const components = up.resources.filter((resource) => resource.type === `slipway:${row.cloud}:${type}`);
       expect(components.length).toBeGreaterThanOrEqual(2);
       for (const { name, urn } of components) {
@@ -87,7 +90,7 @@ describe.each([aws, gcp, azure])('on $cloud', (row) => {
       expect(silent.map(({ urn }) => urn)).toEqual([]);
     });
 
-    test.each(COMPONENTS)('%s hands its provider and its protection to every child', (type) => {
+    test.each(components)('%s hands its provider and its protection to every child', (type) => {
       const children = childrenOf(type, 'guarded');
       expect(children.length).toBeGreaterThan(0);
       expect(children.filter(({ protect }) => !protect).map(({ urn }) => urn)).toEqual([]);
@@ -99,7 +102,7 @@ describe.each([aws, gcp, azure])('on $cloud', (row) => {
       const expected = { team: 'vision', stage: 'test' };
       const made = ['GpuInstanceGroup', 'ImageRepository', 'ModelBucket', 'WorkloadIdentity']
         .flatMap((type) => childrenOf(type, 'one'))
-        .concat(childrenOf('Cluster', 'platform'))
+        .concat(row.cluster === undefined ? [] : childrenOf('Cluster', 'platform'))
         .filter(({ type }) => type.startsWith(`${row.package}:`) && !row.untaggable.includes(type));
       expect(made.length).toBeGreaterThan(0);
       const untagged = made.filter((resource) => !includes(row.tagsOf(resource), expected));
@@ -114,43 +117,45 @@ describe.each([aws, gcp, azure])('on $cloud', (row) => {
     });
   });
 
-  describe('a cluster', () => {
-    test('is closed: private endpoint, encrypted secrets, identities for pods, logs, network policies, protection', () => {
-      expect(row.cluster(childrenOf('Cluster', 'platform'))).toEqual({
-        hasPrivateEndpoint: true,
-        hasPublicEndpoint: false,
-        encryptsSecrets: true,
-        hasWorkloadIdentity: true,
-        logsControlPlane: true,
-        isProtectedFromDeletion: true,
-        enforcesNetworkPolicies: true,
+  if (row.cluster !== undefined) {
+    describe('a cluster', () => {
+      test('is closed: private endpoint, encrypted secrets, identities for pods, logs, network policies, protection', () => {
+        expect(row.cluster!(childrenOf('Cluster', 'platform'))).toEqual({
+          hasPrivateEndpoint: true,
+          hasPublicEndpoint: false,
+          encryptsSecrets: true,
+          hasWorkloadIdentity: true,
+          logsControlPlane: true,
+          isProtectedFromDeletion: true,
+          enforcesNetworkPolicies: true,
+        });
+      });
+
+      test('keeps its kubeconfig secret, in the provider, in its own outputs and in those of the stack', () => {
+        const { urn } = component('Cluster', 'platform');
+        const provider = findResource(up, 'pulumi:providers:kubernetes', 'platform');
+        for (const kubeconfig of [
+          provider.inputs['kubeconfig'],
+          up.outputs[urn]!['kubeconfig'],
+          up.stackOutputs['kubeconfig'],
+        ]) {
+          expect(isSecret(kubeconfig)).toBe(true);
+          expect(JSON.parse(reveal(kubeconfig!) as string)).toMatchObject({ kind: 'Config', apiVersion: 'v1' });
+        }
+        expect(provider.inputs['clusterIdentifier']).toBeTruthy();
+      });
+
+      test('has machines before anything is put on it', () => {
+        const made = childrenOf('Cluster', 'guarded');
+        const pools = made.filter(({ type }) => /:(NodePool|NodeGroup|AgentPool)$/.test(type));
+        // Some clouds make the first machines with the cluster itself.
+        const system = (pools.length > 0 ? pools : made).map(({ urn }) => urn);
+        const group = childrenOf('GpuInstanceGroup', 'guarded');
+        const waited = group.flatMap(({ dependencies }) => dependencies).filter((urn) => system.includes(urn));
+        expect(waited.length).toBeGreaterThan(0);
       });
     });
-
-    test('keeps its kubeconfig secret, in the provider, in its own outputs and in those of the stack', () => {
-      const { urn } = component('Cluster', 'platform');
-      const provider = findResource(up, 'pulumi:providers:kubernetes', 'platform');
-      for (const kubeconfig of [
-        provider.inputs['kubeconfig'],
-        up.outputs[urn]!['kubeconfig'],
-        up.stackOutputs['kubeconfig'],
-      ]) {
-        expect(isSecret(kubeconfig)).toBe(true);
-        expect(JSON.parse(reveal(kubeconfig!) as string)).toMatchObject({ kind: 'Config', apiVersion: 'v1' });
-      }
-      expect(provider.inputs['clusterIdentifier']).toBeTruthy();
-    });
-
-    test('has machines before anything is put on it', () => {
-      const made = childrenOf('Cluster', 'guarded');
-      const pools = made.filter(({ type }) => /:(NodePool|NodeGroup|AgentPool)$/.test(type));
-      // Some clouds make the first machines with the cluster itself.
-      const system = (pools.length > 0 ? pools : made).map(({ urn }) => urn);
-      const group = childrenOf('GpuInstanceGroup', 'guarded');
-      const waited = group.flatMap(({ dependencies }) => dependencies).filter((urn) => system.includes(urn));
-      expect(waited.length).toBeGreaterThan(0);
-    });
-  });
+  }
 
   describe('a GPU instance group', () => {
     test('has the taint that its placement tolerates, and the label that it selects', () => {
@@ -195,7 +200,7 @@ describe.each([aws, gcp, azure])('on $cloud', (row) => {
       expect(unless('image scan', repository.scansImages)).toBe(true);
       const isCleared = row.repository(childrenOf('ImageRepository', 'late')).untaggedDays === 14;
       expect(unless('untagged clean-up', isCleared && repository.untaggedDays === 7)).toBe(true);
-      expect(repository.encryptionKey).toMatch(KEY);
+      expect(unless('image key', KEY.test(String(repository.encryptionKey)))).toBe(true);
     });
 
     test('is kept when the component goes, unless it need not be', () => {

@@ -1,0 +1,99 @@
+import { GpuInstanceGroup, ImageRepository, ModelBucket, Provider, WorkloadIdentity } from '../../../../pulumi/tencent';
+import type { BucketFacts, ClusterFacts, ExistingBucketArgs, RegistryArgs } from '../../../../pulumi/tencent';
+import type { CloudFixture } from '../cloud-fixture';
+import { deployContract } from '../contract-program';
+
+interface Place {
+  /** Of registries. */
+  readonly registry: RegistryArgs;
+  /** Of buckets. */
+  readonly region: string;
+  readonly appId: string;
+}
+
+interface TencentTypes {
+  facts: ClusterFacts;
+  clusterArgs: object;
+  place: Place;
+  bucketFacts: BucketFacts;
+  existingBucket: ExistingBucketArgs;
+}
+
+const region = 'ap-guangzhou';
+const ownerUin = '100000000001';
+const oidcIssuerUrl = 'https://ap-guangzhou-oidc.tke.tencentcs.com/id/1a2b3c';
+const network = { vpcId: 'vpc-1', subnetIds: ['subnet-a', 'subnet-b'], securityGroupIds: ['sg-1'] };
+
+const fixture: CloudFixture<TencentTypes> = {
+  components: { GpuInstanceGroup: Priced(), ImageRepository, ModelBucket, WorkloadIdentity },
+  existingCluster: { id: 'cls-1', region, ownerUin, oidcIssuerUrl, ...network },
+  lateCluster: (late) => ({
+    ...{ id: late('cls-1'), region: late(region), ownerUin: late(ownerUin), oidcIssuerUrl: late(oidcIssuerUrl) },
+    ...{ vpcId: late('vpc-1'), subnetIds: late('subnet-a').apply((id) => [id]) },
+    securityGroupIds: late('sg-1').apply((id) => [id]),
+  }),
+  place: { registry: { id: 'tcr-team', domain: 'team.tencentcloudcr.com' }, region, appId: '1250000000' },
+  encryptionKey: 'key-abc',
+  existingBucket: { name: 'team-models-1250000000' },
+  existingRepository: 'team.tencentcloudcr.com/inference/slipway',
+  instanceType: 'PNV4.7XLARGE116',
+  impossibleInstanceTypes: ['PNV4.7XLARGE116', 'PNV4.14XLARGE232'],
+  hasImageSettings: false,
+  provider: (name) => new Provider(name, { region: 'ap-shanghai' }),
+};
+
+/** The contract knows no price, which spot machines need here. */
+function Priced(): typeof GpuInstanceGroup {
+  return class extends GpuInstanceGroup {
+    constructor(...[name, args, opts]: ConstructorParameters<typeof GpuInstanceGroup>) {
+      super(name, args.spot === true ? { ...args, spotMaxPrice: '8.50' } : args, opts);
+    }
+  };
+}
+
+// What only Tencent Cloud has: GPUs of another name, MIG by a switch, a role that is there already.
+const cluster = fixture.existingCluster;
+const types = ['GT4.4XLARGE96'];
+const parts = new GpuInstanceGroup('parts', {
+  cluster,
+  instanceTypes: types,
+  maxSize: 1,
+  sharing: { strategy: 'mig', podsPerGpu: 7, migProfile: '1g.5gb' },
+  driverVersion: '535.161.08',
+  keyIds: ['skey-1'],
+});
+const named = new GpuInstanceGroup('named', {
+  cluster,
+  instanceTypes: ['PNV4.7XLARGE116', 'GN7.2XLARGE32'],
+  maxSize: 1,
+  gpuResourceName: 'tke.cloud.tencent.com/qgpu-core',
+});
+const models = new ModelBucket('models', { ...fixture.place, existing: fixture.existingBucket });
+const role = new WorkloadIdentity('role-is-there', {
+  cluster,
+  namespace: 'inference',
+  reads: [models.model('digits', { version: 1 })],
+  existingRoleName: 'readers',
+});
+
+export const partsPlacement = parts.placement;
+export const namedPlacement = named.placement;
+export const roleBinding = role.binding;
+export const { urls, mistakes } = deployContract(fixture);
+
+const group = { cluster, instanceTypes: ['PNV4.7XLARGE116'], maxSize: 1 };
+export const further = Object.fromEntries(
+  Object.entries({
+    'bad-spot': () => new GpuInstanceGroup('bad-spot', { ...group, spot: true }),
+    'bad-price': () => new GpuInstanceGroup('bad-price', { ...group, spot: true, spotMaxPrice: 'cheap' }),
+    'bad-account': () => new ModelBucket('bad-account', { region, appId: 'team' }),
+    'bad-registry': () => new ImageRepository('bad-registry', {}),
+  }).map(([name, make]) => {
+    try {
+      make();
+      return [name, 'nothing was refused'];
+    } catch (error) {
+      return [name, (error as Error).message];
+    }
+  }),
+);

@@ -1,0 +1,208 @@
+import { expect, test } from 'vitest';
+import { findDescendants, findResource, findResources, propertyAt, type Properties } from 'slipway/testing';
+import { shortHash } from '../../../../runtime/spec/short-hash';
+import { tencentInvoke, tencentState } from '../../../support/pulumi-tencent';
+import type { CloudUnderTest } from '../cloud-under-test';
+import { only, typesOf } from '../reading';
+
+const NODE_POOL = 'tencentcloud:index/kubernetesNodePool:KubernetesNodePool';
+
+export const tencent: CloudUnderTest = {
+  cloud: 'tencent',
+  onResource: tencentState,
+  onInvoke: tencentInvoke,
+  lacks: ['untagged clean-up', 'image key', 'public access block', 'closed metadata'],
+  package: 'tencentcloud',
+  untaggable: [
+    'tencentcloud:index/camPolicy:CamPolicy',
+    'tencentcloud:index/camRolePolicyAttachment:CamRolePolicyAttachment',
+    'tencentcloud:index/cosBucketObject:CosBucketObject',
+    'tencentcloud:index/cosBucketPolicy:CosBucketPolicy',
+    'tencentcloud:index/tcrNamespace:TcrNamespace',
+    'tencentcloud:index/tcrRepository:TcrRepository',
+  ],
+  tagsOf: ({ inputs }) => inputs['tags'] as Properties | undefined,
+
+  nodePool(children) {
+    const { inputs, ignoreChanges } = only(children, NODE_POOL);
+    const [disk] = propertyAt(inputs, 'autoScalingConfig.dataDisks') as unknown as [Properties];
+    const [mounted] = propertyAt(inputs, 'nodeConfig.dataDisks') as unknown as [Properties];
+    return {
+      labels: inputs['labels'] as Record<string, string>,
+      taints: inputs['taints'] as unknown as { key: string; value: string; effect: string }[],
+      minSize: inputs['minSize'] as number,
+      maxSize: inputs['maxSize'] as number,
+      isSpot: propertyAt(inputs, 'autoScalingConfig.instanceChargeType') === 'SPOTPAID',
+      diskSizeGiB: disk['diskSize'] as number,
+      ignored: ignoreChanges,
+      // Machines answer every pod; the service's network policy is what closes it.
+      closesMetadata: false,
+      // The disk that containers and models lie on; the system's cannot be.
+      encryptsDisks:
+        disk['encrypt'] === true && mounted['mountTarget'] === propertyAt(inputs, 'nodeConfig.dockerGraphPath'),
+    };
+  },
+  countProperties: ['desiredCapacity'],
+
+  repository(children) {
+    const namespace = only(children, 'tencentcloud:index/tcrNamespace:TcrNamespace').inputs;
+    const { rule } = only(children, 'tencentcloud:index/tcrImmutableTagRule:TcrImmutableTagRule').inputs as any;
+    return {
+      hasImmutableTags:
+        rule.repositoryPattern === '**' &&
+        rule.repositoryDecoration === 'repoMatches' &&
+        rule.tagPattern === '**' &&
+        rule.tagDecoration === 'matches' &&
+        rule.disabled === false,
+      scansImages: namespace['isAutoScan'] === true && namespace['isPublic'] === false,
+      untaggedDays: undefined,
+      encryptionKey: undefined,
+    };
+  },
+
+  bucket(children) {
+    const bucket = only(children, 'tencentcloud:index/cosBucket:CosBucket').inputs;
+    const policy = only(children, 'tencentcloud:index/cosBucketPolicy:CosBucketPolicy').inputs;
+    const { Statement } = JSON.parse(policy['policy'] as string);
+    return {
+      isClosedToPublic: false,
+      isEncrypted: ['AES256', 'KMS'].includes(bucket['encryptionAlgorithm'] as string),
+      encryptionKey: bucket['kmsId'],
+      isTlsOnly: Statement.some(
+        ({ Effect, Principal, Action, Resource, Condition }: any) =>
+          Effect === 'deny' &&
+          Principal.qcs[0] === 'qcs::cam::anyone:anyone' &&
+          Action[0] === 'name/cos:*' &&
+          Resource[0] === `qcs::cos:ap-guangzhou:uid/1250000000:${bucket['bucket'] as string}/*` &&
+          Condition.bool['qcs:secure_transport'] === 'false',
+      ),
+      isVersioned: bucket['versioningEnable'] === true,
+      noncurrentVersionDays: propertyAt(bucket, 'lifecycleRules[0].nonCurrentExpiration.nonCurrentDays') as number,
+      deletesObjects: bucket['forceClean'] === true,
+    };
+  },
+  objectKeys: (children) =>
+    typesOf(children, 'tencentcloud:index/cosBucketObject:CosBucketObject').map(
+      ({ inputs }) => inputs['key'] as string,
+    ),
+
+  identity(children) {
+    const policy = only(children, 'tencentcloud:index/camPolicy:CamPolicy').inputs['document'] as string;
+    const { statement } = JSON.parse(policy) as { statement: { action: string[]; resource: string[] }[] };
+    const actions = statement.flatMap(({ action }) => action);
+    const role = only(children, 'tencentcloud:index/camRole:CamRole').inputs;
+    const [trust] = JSON.parse(role['document'] as string).statement;
+    const [, namespace, serviceAccount] = SUBJECT.exec(trust.condition.string_equal['oidc:sub'][0])!;
+    return {
+      prefixes: statement
+        .flatMap(({ resource }) => resource)
+        .map((resource) => resource.replace(/^qcs::cos:[^:]*:uid\/\d+:[^/]*\/(.*)\*$/, '$1')),
+      mayList: actions.some((action) => /GetBucket|\*/.test(action)),
+      mayWrite: actions.some((action) => !/^name\/cos:(Get|Head)Object$/.test(action)),
+      namespace: namespace!,
+      serviceAccount: serviceAccount!,
+    };
+  },
+  // STS is asked over HTTPS, like the bucket.
+  egress: [],
+  bucketUri: (name) =>
+    name === 'existing'
+      ? 'cos://team-models-1250000000/'
+      : `cos://${name}-${shortHash(`project/dev/${name}`)}-1250000000/`,
+
+  furtherTests(recordings) {
+    const up = () => recordings().up;
+
+    test('every resource is one of the package that Pulumi makes of the Terraform provider', () => {
+      const ours = up().resources.filter(({ type }) => /^(pulumi:providers:)?tencentcloud/.test(type));
+      expect(ours.length).toBeGreaterThan(20);
+      expect([...new Set(ours.map(({ packageRef }) => packageRef))]).toEqual([
+        'terraform-provider@1.4.0 tencentcloud@1.83.25 ' +
+          '{"remote":{"url":"registry.opentofu.org/tencentcloudstack/tencentcloud","version":"1.83.25"}}',
+      ]);
+      expect(
+        ours.filter(({ type }) => !/^(pulumi:providers:tencentcloud|tencentcloud:index\/([a-z]\w+):\w+)$/.test(type)),
+      ).toEqual([]);
+    });
+
+    test('spot machines have a price, others none; machines and their disks go with the pool', () => {
+      const spot = findResource(up(), NODE_POOL, 'one').inputs;
+      expect(spot['autoScalingConfig']).toMatchObject({
+        instanceChargeType: 'SPOTPAID',
+        spotInstanceType: 'one-time',
+        spotMaxPrice: '8.50',
+        publicIpAssigned: false,
+        dataDisks: [{ encrypt: true, deleteWithInstance: true }],
+      });
+      expect(spot['deleteKeepInstance']).toBe(false);
+      const regular = findResource(up(), NODE_POOL, 'late').inputs['autoScalingConfig'];
+      expect(regular).toMatchObject({ instanceChargeType: 'POSTPAID_BY_HOUR' });
+      expect(regular).not.toHaveProperty('spotMaxPrice');
+    });
+
+    test('MIG and the driver are asked of the pool, and GPUs may have another name', () => {
+      expect(propertyAt(findResource(up(), NODE_POOL, 'parts').inputs, 'nodeConfig.gpuArgs')).toEqual({
+        migEnable: true,
+        driver: { version: '535.161.08' },
+      });
+      expect(up().stackOutputs['partsPlacement']).toMatchObject({
+        gpuResourceName: 'nvidia.com/mig-1g.5gb',
+        sharesPerGpu: 7,
+      });
+      expect(up().stackOutputs['namedPlacement']).toMatchObject({ gpuResourceName: 'tke.cloud.tencent.com/qgpu-core' });
+      expect(
+        propertyAt(findResource(up(), NODE_POOL, 'named').inputs, 'autoScalingConfig.backupInstanceTypes'),
+      ).toEqual(['GN7.2XLARGE32']);
+    });
+
+    test("a role asks for tokens of one service account, of the cluster's own issuer", () => {
+      const document = findResource(up(), 'tencentcloud:index/camRole:CamRole', 'one').inputs['document'] as string;
+      expect(JSON.parse(document).statement).toEqual([
+        {
+          effect: 'allow',
+          action: ['name/sts:AssumeRoleWithWebIdentity'],
+          principal: { federated: ['qcs::cam::uin/100000000001:oidc-provider/cls-1'] },
+          condition: {
+            string_equal: {
+              'oidc:iss': ['https://ap-guangzhou-oidc.tke.tencentcs.com/id/1a2b3c'],
+              'oidc:aud': ['sts.cloud.tencent.com'],
+              'oidc:sub': ['system:serviceaccount:inference:one'],
+            },
+          },
+        },
+      ]);
+    });
+
+    test('the webhook finds role, audience and term, of a role that is there already too', () => {
+      expect(up().stackOutputs['roleBinding']).toMatchObject({
+        serviceAccountAnnotations: {
+          'tke.cloud.tencent.com/role-arn': 'qcs::cam::uin/100000000001:roleName/readers',
+          'tke.cloud.tencent.com/audience': 'sts.cloud.tencent.com',
+          'tke.cloud.tencent.com/token-expiration': '86400',
+        },
+        environment: { COS_REGION: 'ap-guangzhou' },
+      });
+      const { urn } = findResource(up(), 'slipway:tencent:WorkloadIdentity', 'role-is-there');
+      expect(findDescendants(up(), urn)).toEqual([]);
+    });
+
+    test('buckets are private, in several zones', () => {
+      for (const { inputs } of findResources(up(), 'tencentcloud:index/cosBucket:CosBucket')) {
+        expect(inputs).toMatchObject({ acl: 'private', multiAz: true });
+      }
+    });
+
+    test('what only this cloud asks for is refused in one line, too', () => {
+      expect(up().stackOutputs['further']).toEqual({
+        'bad-spot':
+          "NUMBER_INVALID spotMaxPrice: goes with spot: true, which Tencent Cloud takes with a price alone, as in '8.50'; got none",
+        'bad-price':
+          "NUMBER_INVALID spotMaxPrice: goes with spot: true, which Tencent Cloud takes with a price alone, as in '8.50'; got 'cheap'",
+        'bad-account': "NAME_INVALID appId: must be the number of the account, as in '1250000000', got 'team'",
+        'bad-registry': 'REGISTRY_CHOICE registry: give registry or existing, got none',
+      });
+    });
+  },
+};
+
+const SUBJECT = /^system:serviceaccount:([^:]+):([^:]+)$/;
