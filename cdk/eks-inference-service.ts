@@ -10,10 +10,12 @@ import {
   planInferenceService,
   renderKubernetesObjects,
   SpecError,
+  wakeSourceOf,
   type InferenceServicePlan,
   type InferenceServiceSpec,
-  type Placement,
+  type KubernetesChoices,
   type ServiceObjects,
+  type WakeOptions,
 } from '../runtime/spec';
 import { createPodIdentity } from './eks-pod-identity';
 import { kebabCase } from './kebab-case';
@@ -21,7 +23,8 @@ import type { Model } from './model';
 import { imageNeeds, RuntimeImage } from './runtime-image';
 
 /** The words of the spec, flat, and what only this engine knows. A GPU service must say `metricsFrom`. */
-export interface EksInferenceServiceProps extends Omit<InferenceServiceSpec, 'name' | 'models'> {
+export interface EksInferenceServiceProps
+  extends Omit<InferenceServiceSpec, 'name' | 'models'>, Omit<KubernetesChoices, 'clientNamespaces'> {
   /** Name of the service and of its objects. @default - the construct's id in lower case, with dashes */
   readonly serviceName?: string;
   /** Of `aws-cdk-lib/aws-eks-v2`, with a kubectl provider: the CDK applies objects by its function. */
@@ -36,16 +39,12 @@ export interface EksInferenceServiceProps extends Omit<InferenceServiceSpec, 'na
   readonly models: readonly Model[];
   /** Nodes pull it by their own role. @default - built from this package when the app is deployed */
   readonly image?: RuntimeImage;
-  /** Nodes that replicas may land on: of an EksGpuNodeGroup or a KarpenterGpuPool. @default - any node */
-  readonly placement?: Placement;
   /** Label `cluster` of the saturation signal. @default 'kubernetes' */
   readonly clusterName?: string;
   /** Namespaces whose pods may call the service. @default - the service's own */
   readonly clientNamespaces?: readonly string[];
-  /** Namespace of the Prometheus that scrapes the pods. @default 'monitoring' */
-  readonly monitoringNamespace?: string;
-  /** Where KEDA asks for the saturation signal. @default 'http://prometheus-operated.monitoring.svc:9090' */
-  readonly prometheusUrl?: string;
+  /** What starts the first replica where minReplicas is 0. @default - nothing, so minReplicas is at least 1 */
+  readonly wake?: WakeOptions;
 }
 
 type ObjectName = keyof ServiceObjects<string>;
@@ -96,29 +95,27 @@ export class EksInferenceService extends Construct {
     super(scope, id);
     const name = props.serviceName ?? kebabCase(id);
     const machines = machinesOf(props.placement);
+    const wakeSource = wakeSourceOf(props.wake);
     this.plan = planInferenceService({
       ...props,
       name,
       models: props.models.map(({ spec }) => spec),
       ...(machines === undefined ? {} : { machines }),
+      ...(wakeSource === undefined ? {} : { wakeSource }),
     });
     for (const warning of this.plan.warnings) Annotations.of(this).addWarningV2('slipway:service.pool', warning);
     assertKubectl(props.cluster);
     const { role, association, locations, binding } = createPodIdentity(this, { ...props, serviceAccountName: name });
     this.role = role;
     this.podIdentity = association;
-    const { placement, clientNamespaces, monitoringNamespace, prometheusUrl } = props;
     this.objects = renderKubernetesObjects<string>(this.plan, {
+      ...props,
       ...PLAIN,
       models: locations,
       namespace: props.namespace,
       image: (props.image ?? RuntimeImage.fromAsset()).uri(this, imageNeeds(this.plan)).imageUri,
       clusterName: props.clusterName ?? 'kubernetes',
       identity: binding,
-      ...(placement === undefined ? {} : { placement }),
-      ...(clientNamespaces === undefined ? {} : { clientNamespaces }),
-      ...(monitoringNamespace === undefined ? {} : { monitoringNamespace }),
-      ...(prometheusUrl === undefined ? {} : { prometheusUrl }),
     });
     if (props.createNamespace === true) {
       this.namespaceManifest = this.apply(props.cluster, 'Namespace', {

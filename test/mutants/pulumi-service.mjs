@@ -99,8 +99,8 @@ export const MUTANTS = [
   {
     name: 'alarms of one service count what another answers',
     file: 'runtime/spec/kubernetes/monitoring.ts',
-    find: "const selector = [`service=\"${name}\",namespace=\"`, refs.namespace, '\"'] as const;",
-    replace: "const selector = [`namespace=\"`, refs.namespace, '\"'] as const;",
+    find: 'const selector = [`service="${name}",namespace="`, refs.namespace, \'"\'] as const;',
+    replace: 'const selector = [`namespace="`, refs.namespace, \'"\'] as const;',
     test: { file: MONITORING, name: 'ask of this service alone, and count what a caller gets as 5xx' },
   },
   {

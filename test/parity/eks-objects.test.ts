@@ -2,20 +2,32 @@ import * as pulumi from '@pulumi/pulumi';
 import { App, Stack } from 'aws-cdk-lib';
 import * as s3 from 'aws-cdk-lib/aws-s3';
 import { Template } from 'aws-cdk-lib/assertions';
-import { type InferenceServiceSpec, type Placement } from 'slipway';
+import { type InferenceServiceSpec, type Placement, type WakeOptions } from 'slipway';
 import { Capacity, EksGpuNodeGroup, EksInferenceService, Model, ModelBucket } from 'slipway/cdk';
+import type { InferenceServiceArgs } from 'slipway/pulumi';
 import { beforeAll, expect, test } from 'vitest';
 import { publishDigits } from '../cdk/support/models';
 import { imageByDigest } from '../cdk/support/stacks';
 import { importedCluster, objectsOf } from '../cdk/support/targets';
 import { REPOSITORY } from './facts';
 
-type Words = Partial<Omit<InferenceServiceSpec, 'name' | 'models'>>;
+type Words = Partial<Omit<InferenceServiceSpec, 'name' | 'models'>> &
+  Pick<InferenceServiceArgs, 'monitoring' | 'imagePullSecrets' | 'priorityClassName'> & { readonly wake?: WakeOptions };
 type Objects = Readonly<Record<string, any>>;
 
 const CASES: readonly [string, Words][] = [
   ['a CPU service', { minReplicas: 1 }],
   ['a GPU service on a node group', { instanceTypes: ['g6.xlarge'], metricsFrom: 'keda', requestDeadlineSeconds: 5 }],
+  [
+    'a service that an interceptor wakes',
+    {
+      minReplicas: 0,
+      wake: { interceptor: { hosts: ['digits.example.com'] } },
+      monitoring: { alerts: false },
+      imagePullSecrets: ['registry'],
+      priorityClassName: 'online',
+    },
+  ],
 ];
 
 interface Applied {
@@ -91,10 +103,22 @@ async function pulumiObjects(words: Words, image: string): Promise<Applied> {
     ...(group === undefined ? {} : { placement: group.placement }),
   });
   await new Promise((resolve) => pulumi.all([service.url, identity.association!.id]).apply(resolve));
-  const objects = declared.filter(({ type }) => type.startsWith('kubernetes:')).map(({ inputs }) => inputs);
+  const objects = declared
+    .filter(({ type }) => type.startsWith('kubernetes:'))
+    .map(({ inputs }) => forAnyEngine(inputs));
   return {
     objects: Object.fromEntries(objects.map((object) => [object['kind'], object])),
     ...(group === undefined ? {} : { placement: group.placement }),
+  };
+}
+
+/** Without the annotations that only Pulumi's provider reads. */
+function forAnyEngine(object: Objects): Objects {
+  const { annotations = {}, ...metadata } = object['metadata'];
+  const kept = Object.entries(annotations).filter(([key]) => !key.startsWith('pulumi.com/'));
+  return {
+    ...object,
+    metadata: { ...metadata, ...(kept.length === 0 ? {} : { annotations: Object.fromEntries(kept) }) },
   };
 }
 
