@@ -84,27 +84,16 @@ export class ImagePrewarm extends pulumi.ComponentResource {
                 runAsGroup: CONTAINER_USER,
                 seccompProfile: { type: 'RuntimeDefault' },
               },
-              initContainers: servers.map((image, i) => ({
-                ...container(`pull-${i}`, image),
-                command: ['node', '--version'],
-              })),
-              containers: [
-                {
-                  ...container('wait', pause ?? servers[0]!),
-                  ...(pause === undefined
-                    ? { command: ['node', '-e', `setInterval(() => undefined, ${MAX_DELAY_MS})`] }
-                    : {}),
-                  volumeMounts: models.map((_, i) => ({
-                    name: `model-${i}`,
-                    mountPath: `/models/${i}`,
-                    readOnly: true,
-                  })),
-                },
-              ],
-              volumes: models.map((reference, i) => ({
-                name: `model-${i}`,
-                image: { reference, pullPolicy: 'IfNotPresent' },
-              })),
+              ...(servers.length === 0 ? {} : { initContainers: servers.map(pulling) }),
+              containers: [waiting(pause, servers, models)],
+              ...(models.length === 0
+                ? {}
+                : {
+                    volumes: models.map((reference, i) => ({
+                      name: `model-${i}`,
+                      image: { reference, pullPolicy: 'IfNotPresent' },
+                    })),
+                  }),
             },
           },
         },
@@ -157,6 +146,19 @@ function pinned(image: string, path: string): string {
     throw SpecError.is(error) ? new pulumi.RunError(error.message) : error;
   }
   return image;
+}
+
+function pulling(image: LateString, i: number) {
+  return { ...container(`pull-${i}`, image), command: ['node', '--version'] };
+}
+
+function waiting(pause: LateString | undefined, servers: readonly LateString[], models: readonly LateString[]) {
+  const mounts = models.map((_, i) => ({ name: `model-${i}`, mountPath: `/models/${i}`, readOnly: true }));
+  return {
+    ...container('wait', pause ?? servers[0]!),
+    ...(pause === undefined ? { command: ['node', '-e', `setInterval(() => undefined, ${MAX_DELAY_MS})`] } : {}),
+    ...(mounts.length === 0 ? {} : { volumeMounts: mounts }),
+  };
 }
 
 /** Tiny, and within Pod Security *restricted*. Node takes 40 MiB to start. */

@@ -68,11 +68,11 @@ export class ModelStore extends pulumi.ComponentResource {
     } else {
       const { storageClassName } = args;
       // Many classes make a volume when the first pod asks for it, so to wait for the claim would be to wait for ever.
-      const annotations = { 'pulumi.com/skipAwait': 'true' };
+      const skipAwait = { 'pulumi.com/skipAwait': 'true' };
       this.claim = new k8s.core.v1.PersistentVolumeClaim(
         name,
         {
-          metadata: { name, namespace, labels: labelsOf(name), annotations },
+          metadata: { name, namespace, labels: labelsOf(name), annotations: skipAwait },
           spec: {
             accessModes: ['ReadWriteMany'],
             resources: { requests: { storage: `${sizeGiB}Gi` } },
@@ -84,6 +84,7 @@ export class ModelStore extends pulumi.ComponentResource {
       this.claimName = this.claim.metadata.name;
     }
     const identity = bindingOf(args.identity ?? {});
+    const annotations = identity.serviceAccountAnnotations;
     this.serviceAccount = new k8s.core.v1.ServiceAccount(
       name,
       {
@@ -91,7 +92,7 @@ export class ModelStore extends pulumi.ComponentResource {
           name: args.identity?.serviceAccountName ?? name,
           namespace,
           labels: labelsOf(name),
-          annotations: identity.serviceAccountAnnotations,
+          ...(Object.keys(annotations).length === 0 ? {} : { annotations }),
         },
         automountServiceAccountToken: false,
       },
@@ -214,6 +215,7 @@ function pullJob(
   const { name, args, timeoutSeconds } = STORES.get(store)!;
   const { image, placement, imagePullSecrets = [] } = args;
   const identity = bindingOf(args.identity ?? {});
+  const environment = Object.entries(identity.environment).map(([variable, value]) => ({ name: variable, value }));
   const uri = pulumi
     .output(repositoryUri)
     .apply((repository) => `${repository.replace(/\/+$/, '')}/${versionPrefix(model, version)}`);
@@ -264,7 +266,7 @@ function pullJob(
                 imagePullPolicy: 'IfNotPresent',
                 command: ['node', '/app/cli.mjs', 'model', 'pull'],
                 args: [uri, FOLDER, `--manifest-sha256=${manifestSha256}`, `--timeout-seconds=${timeoutSeconds}`],
-                env: Object.entries(identity.environment).map(([variable, value]) => ({ name: variable, value })),
+                ...(environment.length === 0 ? {} : { env: environment }),
                 resources: { requests: { cpu: '250m', memory: '512Mi' }, limits: { cpu: '2', memory: '512Mi' } },
                 // The sentence is then what the deployment's error shows.
                 terminationMessagePolicy: 'FallbackToLogsOnError',
