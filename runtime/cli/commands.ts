@@ -26,6 +26,21 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./render.js')).render,
   },
   {
+    name: 'preview',
+    summary: 'show what up would change',
+    load: async () => (await import('./preview.js')).preview,
+  },
+  {
+    name: 'up',
+    summary: 'deploy a service to a cluster, without a program of your own',
+    load: async () => (await import('./up.js')).up,
+  },
+  {
+    name: 'down',
+    summary: 'delete what up made',
+    load: async () => (await import('./down.js')).down,
+  },
+  {
     name: 'model inspect',
     summary: 'show what an ONNX file says about itself',
     load: async () => (await import('./model-inspect.js')).modelInspect,

@@ -1,5 +1,5 @@
 import type { Command } from './command';
-import { KUBERNETES_OPTIONS } from './render-options';
+import { KUBERNETES_OPTIONS, withFlags } from './render-options';
 
 /** `slipway render`: the Kubernetes objects that Pulumi and CDK apply, as YAML. */
 export const render: Command = {
@@ -18,7 +18,6 @@ export const render: Command = {
   run: async (given, terminal) => {
     const { readServiceFile } = await import('./spec-file.js');
     const { renderService } = await import('./service-objects.js');
-    const { withFlags } = await import('./render-options.js');
     const { spec, kubernetes } = readServiceFile(given.argument('spec file'));
     const { inOrder, plan, traffic } = renderService({ spec, kubernetes: withFlags(kubernetes, given) });
     for (const warning of [...plan.warnings, ...traffic.warnings]) terminal.err(`warning: ${warning}`);

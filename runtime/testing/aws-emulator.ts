@@ -1,6 +1,5 @@
-import { accessSync, constants } from 'node:fs';
-import { delimiter, join } from 'node:path';
 import { startEmulator } from './emulator';
+import { programOnPath } from './program-on-path';
 
 const PROGRAM = 'moto_server';
 const REGION = 'us-east-1';
@@ -47,19 +46,9 @@ export async function startAwsEmulator(options: AwsEmulatorOptions = {}): Promis
 }
 
 function findProgram(): string {
-  const folders = (process.env['PATH'] ?? '').split(delimiter);
-  const found = folders.map((folder) => join(folder, PROGRAM)).find(isExecutable);
+  const found = programOnPath(PROGRAM);
   if (found === undefined) {
     throw new Error(`${PROGRAM} is not on the PATH; install it with: python3 -m pip install 'moto[server]'`);
   }
   return found;
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
