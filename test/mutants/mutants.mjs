@@ -46,8 +46,8 @@ export const MUTANTS = [
   {
     name: 'the identity’s endpoint is not reachable',
     file: 'runtime/spec/kubernetes/network-policy.ts',
-    find: '...identity.egress.map(',
-    replace: '...identity.egress.slice(1).map(',
+    find: '({ port }) => port !== HTTPS',
+    replace: '({ port }) => port === HTTPS',
     test: { file: 'test/spec/kubernetes.test.ts', name: 'lets out names, HTTPS and what the identity needs' },
   },
   {
