@@ -127,6 +127,10 @@ describe('a route', () => {
       { podSelector: {} },
       { ipBlock: { cidr: '10.9.0.0/23' } },
     ]);
+    // Clients in the cluster call the service; who is to have the canary is the gateway's to say.
+    expect(render({ route, canary }).canary!.networkPolicy.spec.ingress[0]!.from).toEqual([
+      namespace('gateway-system'),
+    ]);
     const closed = render({ route, canary }, CPU_SPEC, { clientNamespaces: [] });
     expect(closed.stable.networkPolicy.spec.ingress[0]!.from).toEqual([namespace('gateway-system')]);
     expect(closed.canary!.networkPolicy.spec.ingress[0]!.from).toEqual([namespace('gateway-system')]);
@@ -319,6 +323,9 @@ describe('KServe', () => {
     expect(entry.predictor.labels['app.kubernetes.io/name']).toBe('resnet-canary');
     expect(entry.predictor.serviceAccountName).toBe('resnet');
     expect(objects.canary!.servingRuntime.metadata.name).toBe('resnet-canary');
+    for (const { spec } of [objects.servingRuntime, objects.canary!.servingRuntime]) {
+      expect(spec.supportedModelFormats).toEqual([{ name: 'onnx', version: '1', autoSelect: false }]);
+    }
     expect(objects.canary!.networkPolicy.spec.podSelector.matchLabels['app.kubernetes.io/name']).toBe('resnet-canary');
   });
 });
