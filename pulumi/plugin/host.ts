@@ -14,6 +14,8 @@ const MODULES: Readonly<Record<string, () => Promise<object>>> = {
   aws: () => import('../aws/index.js'),
   gcp: () => import('../gcp/index.js'),
   azure: () => import('../azure/index.js'),
+  alibaba: () => import('../alibaba/index.js'),
+  tencent: () => import('../tencent/index.js'),
   image: () => import('../image/index.js'),
 };
 

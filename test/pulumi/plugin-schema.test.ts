@@ -6,7 +6,7 @@ import { makePulumiSchema, type PulumiSchema } from '../support/pulumi-schema';
 // The analyzer type-checks each cloud's SDK.
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
 
-const MODULES = ['index', 'aws', 'gcp', 'azure', 'image'];
+const MODULES = ['index', 'aws', 'gcp', 'azure', 'alibaba', 'tencent', 'image'];
 const folder = path.resolve(__dirname, '../../pulumi');
 const NO_COMPONENTS = ['examples', 'plugin', 'policy'];
 
@@ -27,7 +27,7 @@ test('the schema that the plugin serves is the one that the components have: it 
 });
 
 test('components of all clouds share the names of what they take and give', () => {
-  for (const cloud of ['aws', 'gcp', 'azure']) {
+  for (const cloud of ['aws', 'gcp', 'azure', 'alibaba', 'tencent']) {
     const group = schema.resources[`slipway:${cloud}:GpuInstanceGroup`];
     expect(group.requiredInputs, cloud).toEqual(expect.arrayContaining(['cluster', 'instanceTypes', 'maxSize']));
     expect(group.properties.placement.$ref, cloud).toBe('#/types/slipway:index:Placement');
