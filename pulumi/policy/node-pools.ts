@@ -111,7 +111,7 @@ const READERS: Readonly<Record<string, (props: object) => NodePool>> = {
     ...pool
   }: TkeNodePool) => ({
     machineTypes: listed(autoScalingConfig?.instanceType),
-    hasGpu: /^(GN|GT|PNV|HCCPNV)/.test(autoScalingConfig?.instanceType ?? ''),
+    hasGpu: /^(G[INT]|PNV|HCCPNV)/.test(autoScalingConfig?.instanceType ?? ''),
     taints: keys(pool.taints),
     labels,
     min: pool.minSize ?? 0,

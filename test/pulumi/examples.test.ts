@@ -26,9 +26,11 @@ import {
   type PulumiProgramOptions,
   type PulumiRecording,
 } from 'slipway/testing';
+import { alibabaInvoke, alibabaState } from '../support/pulumi-alibaba';
 import { awsInvoke, awsState } from '../support/pulumi-aws';
 import { azureInvoke, azureState } from '../support/pulumi-azure';
 import { gcpInvoke, gcpState } from '../support/pulumi-gcp';
+import { tencentInvoke, tencentState } from '../support/pulumi-tencent';
 
 // Programs run in processes of their own, seconds each on a busy machine.
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
@@ -39,6 +41,11 @@ const image = `registry.example.com/slipway@sha256:${'ab'.repeat(32)}`;
 
 /** Every example, and the configuration with which it deploys all it has. */
 const CONFIG: Readonly<Record<string, Record<string, string>>> = {
+  'alibaba-gpu': {
+    vswitchIds: '["vsw-a","vsw-b"]',
+    registryInstance: 'cri-team',
+    imageDigest: `sha256:${'ab'.repeat(32)}`,
+  },
   'aws-gpu': {
     clusterName: 'platform',
     subnetIds: '["subnet-a","subnet-b"]',
@@ -69,6 +76,16 @@ const CONFIG: Readonly<Record<string, Record<string, string>>> = {
     image,
     modelRepository: 's3://team-models',
   },
+  'tencent-gpu': {
+    cluster: JSON.stringify({
+      ...{ id: 'cls-1', region: 'ap-guangzhou', vpcId: 'vpc-1', subnetIds: ['subnet-a'], securityGroupIds: ['sg-1'] },
+      ...{ ownerUin: '100000000001', oidcIssuerUrl: 'https://ap-guangzhou-oidc.tke.tencentcs.com/id/1a2b3c' },
+    }),
+    registry: '{"id":"tcr-team","domain":"team.tencentcloudcr.com"}',
+    region: 'ap-guangzhou',
+    appId: '1250000000',
+    imageDigest: `sha256:${'ab'.repeat(32)}`,
+  },
   'two-teams': { clusterName: 'platform', subnetIds: '["subnet-a","subnet-b"]', image },
 };
 
@@ -82,6 +99,7 @@ const URLS: Readonly<Record<string, string>> = {
 
 /** Who plays the clouds, by the package of what is made or asked for; nobody is asked for another's. */
 const CLOUDS = {
+  alicloud: { onResource: alibabaState, onInvoke: alibabaInvoke },
   aws: { onResource: awsState, onInvoke: awsInvoke },
   'azure-native': { onResource: azureState, onInvoke: azureInvoke },
   'docker-build': {
@@ -89,6 +107,7 @@ const CLOUDS = {
     onInvoke: () => undefined,
   },
   gcp: { onResource: gcpState, onInvoke: gcpInvoke },
+  tencentcloud: { onResource: tencentState, onInvoke: tencentInvoke },
 } satisfies Record<string, Pick<PulumiProgramOptions, 'onResource' | 'onInvoke'>>;
 
 const cloudOf = (token: string) => CLOUDS[token.split(':')[0] as keyof typeof CLOUDS];

@@ -231,6 +231,7 @@ const CASES: Readonly<Record<string, Case>> = {
     ],
     breaks: [
       [[resource('aws:s3/bucket:Bucket', {})], 'has no BucketPolicy'],
+      [[resource('tencentcloud:index/cosBucket:CosBucket', {})], 'has no CosBucketPolicy'],
       [
         [
           resource('azure-native:storage:StorageAccount', {

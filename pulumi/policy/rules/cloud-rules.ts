@@ -2,6 +2,7 @@ import { valueAt, type CheckedResource, type Complaint, type Rule } from '../rul
 
 const S3_BUCKET = 'aws:s3/bucket:Bucket';
 const OSS_BUCKET = 'alicloud:oss/bucket:Bucket';
+const COS_BUCKET = 'tencentcloud:index/cosBucket:CosBucket';
 const STORAGE_ACCOUNT = 'azure-native:storage:StorageAccount';
 
 const encryptedDisks = demanding({
@@ -32,7 +33,7 @@ export const CLOUD_RULES: readonly Rule[] = [
         restrictPublicBuckets: [true],
       },
       'alicloud:oss/bucketPublicAccessBlock:BucketPublicAccessBlock': { blockPublicAccess: [true] },
-      'tencentcloud:index/cosBucket:CosBucket': { acl: ['private', undefined] },
+      [COS_BUCKET]: { acl: ['private', undefined] },
     }),
     *checkStack(resources) {
       yield* lacking(resources, S3_BUCKET, 'aws:s3/bucketPublicAccessBlock:BucketPublicAccessBlock');
@@ -47,7 +48,7 @@ export const CLOUD_RULES: readonly Rule[] = [
     description: 'Buckets keep what is overwritten or deleted for some time.',
     check: demanding({
       'gcp:storage/bucket:Bucket': { 'versioning.enabled': [true] },
-      'tencentcloud:index/cosBucket:CosBucket': { versioningEnable: [true] },
+      [COS_BUCKET]: { versioningEnable: [true] },
     }),
     *checkStack(resources) {
       yield* lacking(resources, S3_BUCKET, 'aws:s3/bucketVersioning:BucketVersioning');
@@ -67,6 +68,7 @@ export const CLOUD_RULES: readonly Rule[] = [
     *checkStack(resources) {
       yield* lacking(resources, S3_BUCKET, 'aws:s3/bucketPolicy:BucketPolicy');
       yield* lacking(resources, OSS_BUCKET, 'alicloud:oss/bucketPolicy:BucketPolicy');
+      yield* lacking(resources, COS_BUCKET, 'tencentcloud:index/cosBucketPolicy:CosBucketPolicy');
     },
   },
   {
