@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseSourceFiles } from '../../runtime/cli/source-files';
 import { temporaryFolder } from '../server/harness/model-repository';
 import { bundleServer } from '../server/harness/server-bundle';
+import { startPrometheusDouble } from '../support/prometheus';
 import { toolOnPath } from '../support/tools';
 import { Cloud } from '../worker/support/cloud';
 
@@ -53,6 +54,17 @@ test('the bundle runs slipway model inspect and publish', async () => {
   expect(published).toMatchObject({ status: 0, stdout: `file://${repository}/digits/7/\n` });
   // The golden proof was made, by the onnxruntime beside the bundle.
   expect(existsSync(path.join(repository, 'digits/7/golden'))).toBe(true);
+});
+
+test('the bundle judges a canary: what it says, and by which status, is what a Job ends with', async () => {
+  const asked = ['--namespace=models', '--stable=digits', '--canary=digits-canary', '--bake-seconds=1'];
+  const url = await startPrometheusDouble(() => Promise.resolve([]));
+  const judged = await runImageCommand(['canary', 'judge', `--prometheus-url=${url}`, ...asked]);
+  expect(judged).toMatchObject({
+    status: 2,
+    stdout: '',
+    stderr: 'error: not enough requests: digits-canary answered 0 requests and digits 0, a verdict needs 100 of each\n',
+  });
 });
 
 test('a command that means nothing exits 2, and --version knows its package', async () => {

@@ -161,6 +161,19 @@ test('a shadow is sent copies by both routes', async () => {
   expect(await weights('shadow')).toEqual({ digits: 100 });
 });
 
+test.each(['canary10', 'shadow'])(
+  'the API server keeps every value of %s as it was sent, and a second update changes nothing',
+  async (kind) => {
+    const namespace = `again-${kind}`;
+    const first = await deploy(kind, namespace);
+    const objects = first.resources.filter(({ type }) => type.startsWith('kubernetes:'));
+    for (const { type, name, inputs, state } of objects) expect(state, `${type} ${name}`).toMatchObject(inputs);
+    const generations = ({ resources }: PulumiRecording) =>
+      resources.map(({ urn, state }) => `${urn} ${JSON.stringify(propertyAt(state, 'metadata.generation'))}`).sort();
+    expect(generations(await deploy(kind, namespace))).toEqual(generations(first));
+  },
+);
+
 test.each(['kserve', 'kserveCpu'])("KServe's own definitions take a service, as it was sent (%s)", async (kind) => {
   const recording = await deploy(kind, kind.toLowerCase());
   const ofKserve = recording.resources.filter(({ type }) => type.startsWith('kubernetes:serving.kserve.io/'));
