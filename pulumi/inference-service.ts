@@ -98,7 +98,11 @@ export interface QueueWakeArgs {
  * export const url = digits.url;
  */
 export class InferenceService extends pulumi.ComponentResource {
-  /** Address for clients, known once the service is available: of the route where there is one, else inside the cluster. */
+  /**
+   * Address for clients, known once the service is available: of the route where there is one, else inside the cluster.
+   * Where an interceptor wakes the service clients call that one instead, by one of its hosts: here a replica answers or
+   * nobody.
+   */
   readonly url: pulumi.Output<string>;
   readonly namespace?: k8s.core.v1.Namespace;
   readonly serviceAccount: k8s.core.v1.ServiceAccount;

@@ -1,3 +1,7 @@
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
 import {
   METRICS,
   planInferenceService,
@@ -7,6 +11,7 @@ import {
   type MonitoringOptions,
 } from 'slipway';
 import { describe, expect, test } from 'vitest';
+import { findTool } from '../support/tools';
 import { CPU_SPEC, GPU_SPEC } from '../support/specs';
 
 function render(spec: EngineServiceSpec = GPU_SPEC, monitoring?: MonitoringOptions) {
@@ -92,6 +97,66 @@ describe('alarms', () => {
     expect(rule('SlipwayServerErrors')!.expr).toContain('outcome=~"unavailable|deadline|error"');
   });
 });
+
+test('Prometheus itself wakes somebody for what is wrong, and nobody for what is right', (context) => {
+  const promtool = findTool('promtool');
+  if (promtool === undefined) return context.skip('promtool is not on the PATH');
+  const folder = mkdtempSync(path.join(tmpdir(), 'slipway-rules-'));
+  try {
+    writeFileSync(path.join(folder, 'rules.json'), JSON.stringify(render().prometheusRule!.spec));
+    writeFileSync(path.join(folder, 'tests.json'), JSON.stringify(RULE_TESTS));
+    const { status, stdout, stderr } = spawnSync(promtool, ['test', 'rules', 'tests.json'], {
+      cwd: folder,
+      encoding: 'utf8',
+      timeout: 60_000,
+    });
+    expect(status, `${stdout}${stderr}`).toBe(0);
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
+});
+
+const series = (metric: string, labels: string, values: string) => ({
+  series: `${metric}{service="resnet",namespace="inference"${labels}}`,
+  values,
+});
+const ready = (pod: string) => series('slipway_model_ready', `,pod="${pod}",model="resnet50"`, '1x60');
+const answered = (outcome: string, perMinute: number) =>
+  series('slipway_requests_total', `,outcome="${outcome}"`, `0+${perMinute}x60`);
+const saturated = (value: number) => series('slipway_saturation', ',pod="a"', `${value}x60`);
+const firing = (input_series: object[], alerts: Record<string, 'critical' | 'warning'>) => ({
+  interval: '1m',
+  input_series,
+  alert_rule_test: ['ServerErrors', 'Latency', 'MissingReplicas', 'Saturation'].map((name) => ({
+    eval_time: '50m',
+    alertname: `Slipway${name}`,
+    exp_alerts: name in alerts ? [{ exp_labels: { severity: alerts[name] }, exp_annotations: SUMMARIES[name] }] : [],
+  })),
+});
+const SUMMARIES: Record<string, { summary: string }> = Object.fromEntries(
+  render().prometheusRule!.spec.groups[0]!.rules.map(({ alert, annotations }) => [
+    alert.slice('Slipway'.length),
+    { summary: annotations['summary']! },
+  ]),
+);
+const slow = (le: string, perMinute: number) =>
+  series('slipway_request_duration_seconds_bucket', `,le="${le}"`, `0+${perMinute}x60`);
+
+/** The plan has two replicas at least, 30 s for a request, and 18 minutes for a replica to come. */
+const RULE_TESTS = {
+  rule_files: ['rules.json'],
+  tests: [
+    firing([ready('a'), ready('b'), answered('ok', 1_000), answered('error', 5), saturated(0.7)], {}),
+    firing([ready('a'), ready('b'), answered('ok', 1_000), answered('error', 20)], { ServerErrors: 'critical' }),
+    // A full queue is the client's to slow down for, and no request at all is no trouble.
+    firing([ready('a'), ready('b'), answered('ok', 0), answered('queue_full', 20)], {}),
+    firing([ready('a')], { MissingReplicas: 'critical' }),
+    firing([], { MissingReplicas: 'critical' }),
+    firing([ready('a'), ready('b'), saturated(1.2)], { Saturation: 'warning' }),
+    firing([ready('a'), ready('b'), slow('10', 50), slow('30', 100), slow('+Inf', 100)], { Latency: 'warning' }),
+    firing([ready('a'), ready('b'), slow('10', 100), slow('30', 100), slow('+Inf', 100)], {}),
+  ],
+};
 
 describe('the dashboard', () => {
   const dashboard = (spec?: EngineServiceSpec) => JSON.parse(render(spec).dashboard!.data['slipway-resnet.json']!);
