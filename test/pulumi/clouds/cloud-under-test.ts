@@ -96,6 +96,8 @@ export interface CloudUnderTest {
     readonly isProtectedFromDeletion: boolean;
     readonly enforcesNetworkPolicies: boolean;
   };
+  /** Type of the resource below a `Cluster` that brings its first machines. @default - the cluster itself does */
+  readonly firstMachines?: string;
   /** Further facts that this cloud alone has, as tests of its own. */
   furtherTests?(recordings: () => { readonly preview: PulumiRecording; readonly up: PulumiRecording }): void;
 }

@@ -17,6 +17,7 @@ import {
   type PulumiRecording,
   type RecordedResource,
 } from 'slipway/testing';
+import { typesOf } from './reading';
 import { alibaba } from './rows/alibaba';
 import { aws } from './rows/aws';
 import { gcp } from './rows/gcp';
@@ -147,9 +148,8 @@ describe.each([aws, gcp, azure, alibaba, tencent])('on $cloud', (row) => {
 
       test('has machines before anything is put on it', () => {
         const made = childrenOf('Cluster', 'guarded');
-        const pools = made.filter(({ type }) => /:(NodePool|NodeGroup|AgentPool)$/.test(type));
-        // Some clouds make the first machines with the cluster itself.
-        const system = (pools.length > 0 ? pools : made).map(({ urn }) => urn);
+        const first = row.firstMachines === undefined ? made : typesOf(made, row.firstMachines);
+        const system = first.map(({ urn }) => urn);
         const group = childrenOf('GpuInstanceGroup', 'guarded');
         const waited = group.flatMap(({ dependencies }) => dependencies).filter((urn) => system.includes(urn));
         expect(waited.length).toBeGreaterThan(0);

@@ -114,6 +114,7 @@ export const alibaba: CloudUnderTest = {
   egress: [],
   bucketUri: (name) => (name === 'existing' ? 'oss://team-models/' : `oss://${name}-1a2b3c/`),
 
+  firstMachines: NODE_POOL,
   cluster(children) {
     const { inputs } = only(children, 'alicloud:cs/managedKubernetes:ManagedKubernetes');
     const addons = inputs['addons'] as unknown as { name: string; config?: string; disabled?: boolean }[];

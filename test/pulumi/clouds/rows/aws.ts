@@ -120,6 +120,7 @@ export const aws: CloudUnderTest = {
   egress: ['169.254.170.23/32:80'],
   bucketUri: (name) => (name === 'existing' ? 's3://team-models/' : `s3://${name}-1a2b3c/`),
 
+  firstMachines: 'aws:eks/nodeGroup:NodeGroup',
   cluster(children) {
     const { inputs } = only(children, 'aws:eks/cluster:Cluster');
     const addons = typesOf(children, 'aws:eks/addon:Addon').map((addon) => addon.inputs);

@@ -100,6 +100,7 @@ export const gcp: CloudUnderTest = {
   egress: ['169.254.169.254/32:80', '169.254.169.252/32:988'],
   bucketUri: (name) => (name === 'existing' ? 'gs://team-models/' : `gs://${name}-1a2b3c/`),
 
+  firstMachines: NODE_POOL,
   cluster(children) {
     const { inputs } = only(children, 'gcp:container/cluster:Cluster');
     const system = only(children, NODE_POOL).inputs;
