@@ -8,7 +8,7 @@ interface Declared {
   readonly name: string;
   readonly inputs: object;
 }
-type ResourceClass = new (name: string, args: object) => pulumi.CustomResource;
+type ResourceClass = new (name: string, args: any) => pulumi.CustomResource;
 
 const CLASSES: Readonly<Record<string, ResourceClass>> = {
   'kubernetes:core/v1:ServiceAccount': k8s.core.v1.ServiceAccount,
