@@ -107,7 +107,8 @@ function declareVerdict(
 ): void {
   const opts = { ...child, dependsOn: [...child.dependsOn] };
   const before = Object.values(rights).map((object) => declareObject(name, object, opts));
-  const seconds = `${canary!.verdict!.bakeSeconds + VERDICT_MARGIN_SECONDS}s`;
+  // The Job ends by itself before that, and says why.
+  const seconds = `${canary!.verdict!.bakeSeconds + VERDICT_MARGIN_SECONDS + 60}s`;
   // A job that failed is made again by the next update, and judges again; it would else stay failed, whatever was mended.
   const annotations = { ...job.metadata.annotations, 'pulumi.com/replaceUnready': 'true' };
   const judge = { ...job, metadata: { ...job.metadata, annotations } };

@@ -27,7 +27,8 @@ const STALE_SECONDS = 120;
  * Watches a canary for the bake time, and takes it out of its routes when it is bad: at once when that is clear, else at the
  * end. A canary with too few requests keeps its weight: nothing is known against it.
  *
- * @throws PrometheusError when there are no numbers at the end, KubernetesApiError when the API server refuses.
+ * @throws PrometheusError when there are no numbers at the end, KubernetesApiError when the route cannot be read. A bad canary
+ * that could not be taken out is bad all the same, and the sentence says so.
  */
 export async function judgeCanary(options: JudgeOptions): Promise<Verdict> {
   const { routes = [], revision, rules } = options;
@@ -35,8 +36,15 @@ export async function judgeCanary(options: JudgeOptions): Promise<Verdict> {
   if (before !== undefined) return before;
   const verdict = await watch(options, Date.now() + rules.bakeSeconds * 1_000);
   if (verdict.outcome !== 'bad') return verdict;
-  for (const route of routes) await route.close(`${revision} ${verdict.outcome}: ${verdict.sentence}`.slice(0, 1_000));
-  return routes.length === 0 ? verdict : { ...verdict, sentence: `${verdict.sentence}; it has no traffic any more` };
+  if (routes.length === 0) return verdict;
+  const text = `${revision} ${verdict.outcome}: ${verdict.sentence}`.slice(0, 1_000);
+  const closings = await Promise.allSettled(routes.map((route) => route.close(text)));
+  const failed = closings.find(({ status }) => status === 'rejected') as PromiseRejectedResult | undefined;
+  const what =
+    failed === undefined
+      ? 'it has no traffic any more'
+      : `its traffic could not be taken away (${(failed.reason as Error).message})`;
+  return { ...verdict, sentence: `${verdict.sentence}; ${what}` };
 }
 
 /** Without traffic there is nothing to watch: it is the answer of a judge before this one, or somebody's own hand. */

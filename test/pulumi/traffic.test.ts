@@ -119,7 +119,7 @@ test('requests come to replicas that are ready, and the judge after the requests
 
 test('the judge is waited for, longer than it watches; one that failed is made again, and weights are taken back', () => {
   const job = ofOne('kubernetes:batch/v1:Job');
-  expect(job.customTimeouts).toMatchObject({ create: '2400s', update: '2400s' });
+  expect(job.customTimeouts).toMatchObject({ create: '2460s', update: '2460s' });
   expect(propertyAt(job.inputs, 'metadata.annotations')).toMatchObject({ 'pulumi.com/replaceUnready': 'true' });
   const route = ofOne('kubernetes:gateway.networking.k8s.io/v1:HTTPRoute');
   expect(propertyAt(route.inputs, 'metadata.annotations')).toMatchObject({
