@@ -1,6 +1,7 @@
 const TRAFFIC = 'test/spec/traffic.test.ts';
 const VERDICT = 'test/canary/verdict.test.ts';
 const GAINS = 'test/canary/counter-gains.test.ts';
+const ROUTE = 'test/canary/canary-route.test.ts';
 const JUDGE = 'test/canary/judge-canary.test.ts';
 const PROGRAMS = 'test/pulumi/traffic.test.ts';
 const TOKEN = 'is the only pod with a token, which ends within the hour';
@@ -152,6 +153,27 @@ export const MUTANTS = [
     find: '(this.#hasLooked ? 0 : value)',
     replace: 'value',
     test: { file: GAINS, name: 'the first errors of a canary are not lost' },
+  },
+  {
+    name: 'the judge gives its token to whoever answers',
+    file: 'runtime/canary/kubernetes-api.ts',
+    find: '{ method, headers, ca: ca! }',
+    replace: '{ method, headers, ca: ca!, rejectUnauthorized: false } as never',
+    test: { file: ROUTE, name: 'the API server of another authority is not believed, and gets no token' },
+  },
+  {
+    name: 'the judge writes over what somebody else just wrote',
+    file: 'runtime/canary/canary-route.ts',
+    find: "      { op: 'test', path: '/metadata/resourceVersion', value: metadata.resourceVersion },\n",
+    replace: '',
+    test: { file: ROUTE, name: 'every weight of the canary is taken away in one patch' },
+  },
+  {
+    name: 'a bad canary keeps its traffic by one route where another refuses',
+    file: 'runtime/canary/judge-canary.ts',
+    find: 'const closings = await Promise.allSettled(',
+    replace: 'const closings = await Promise.all(',
+    test: { file: ROUTE, name: 'a bad canary that cannot be taken out is bad all the same' },
   },
   {
     name: 'an endless answer fills the memory',
