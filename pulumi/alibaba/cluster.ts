@@ -6,11 +6,11 @@ import * as k8s from '@pulumi/kubernetes';
 import * as pulumi from '@pulumi/pulumi';
 import { integer } from '../../runtime/spec/numbers';
 import { decideFor } from '../refusal';
+import { tagged } from '../tags';
 import type { ClusterFacts } from './cluster-facts';
 import { kubeconfigOf } from './kubeconfig';
 import { closedMachines } from './machines';
 import { currentRegion } from './region';
-import { tagged } from './tags';
 
 export interface ClusterArgs {
   /** Of control plane and machines, in two zones at least; they need a way out for images, by a NAT gateway of the author's. */

@@ -7,7 +7,7 @@ import { BucketServerSideEncryption } from '@pulumi/alicloud/oss/bucketServerSid
 import { BucketVersioning } from '@pulumi/alicloud/oss/bucketVersioning';
 import * as pulumi from '@pulumi/pulumi';
 import type { ModelBucketArgs } from './model-bucket';
-import { tagged } from './tags';
+import { tagged } from '../tags';
 
 /** The bucket and everything that protects it. */
 export function createBucket(

@@ -5,9 +5,9 @@ import { logCost } from '../cost-line';
 import { placementOf, planGroupSize, type GroupSize } from '../gpu-group';
 import type { GpuSharingArgs } from '../gpu-sharing';
 import { decideFor } from '../refusal';
+import { tagged } from '../tags';
 import type { ClusterFacts } from './cluster-facts';
 import { closedMachines } from './machines';
-import { tagged } from './tags';
 
 export interface GpuInstanceGroupArgs {
   readonly cluster: ClusterFacts;

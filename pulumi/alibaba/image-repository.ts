@@ -8,7 +8,7 @@ import { SpecError } from '../../runtime/spec';
 import { integer } from '../../runtime/spec/numbers';
 import { imageByDigest } from '../image-by-digest';
 import { decideFor } from '../refusal';
-import { tagged } from './tags';
+import { tagged } from '../tags';
 
 export interface ImageRepositoryArgs {
   /** Id of the Container Registry Enterprise Edition instance that the images go to: `cri-…`. */

@@ -4,12 +4,13 @@ import { RolePolicyAttachment } from '@pulumi/alicloud/ram/rolePolicyAttachment'
 import * as pulumi from '@pulumi/pulumi';
 import { modelPrefix, NO_IDENTITY, SpecError } from '../../runtime/spec';
 import { assertModelName } from '../../runtime/spec/model-repository';
+import { accountName } from '../account-name';
+import { oneRegion } from '../one-region';
 import { decideFor } from '../refusal';
 import type { ServiceIdentity } from '../service-identity';
-import { accountName } from './account-name';
+import { tagged } from '../tags';
 import type { ClusterFacts } from './cluster-facts';
 import type { BucketFacts } from './model-bucket';
-import { tagged } from './tags';
 
 export interface WorkloadIdentityArgs {
   readonly cluster: ClusterFacts;
@@ -78,21 +79,6 @@ function checkReads(reads: readonly ReadableModel[]): readonly ReadableModel[] {
   return reads;
 }
 
-/** A replica asks one endpoint of OSS, which has the buckets of its region alone. */
-function oneRegion(reads: readonly ReadableModel[], component: pulumi.ComponentResource): pulumi.Output<string> {
-  return pulumi.all(reads.map(({ bucket }) => bucket.region)).apply((regions) =>
-    decideFor(component, () => {
-      const [first, ...others] = new Set(regions);
-      if (others.length === 0) return first!;
-      throw new SpecError(
-        'BUCKET_REGION',
-        'reads',
-        `models of one service lie in buckets of one region, got ${[first, ...others].join(', ')}; copy them into one`,
-      );
-    }),
-  );
-}
-
 /**
  * Variables of the server's `oss://` source and of Alibaba Cloud's credentials library. Inside of the buckets' region both
  * are asked by the internal network.
@@ -132,7 +118,7 @@ function createRole(
   const role = new Role(
     name,
     {
-      roleName: accountName(name, 64),
+      roleName: accountName(name),
       description: pulumi.interpolate`Reads models as ${args.namespace}/${serviceAccountName}`,
       assumeRolePolicyDocument: trustTokens(args, serviceAccountName),
       ...tagged(args.tags),
@@ -140,7 +126,7 @@ function createRole(
     child,
   );
   const policyDocument = readModels(args.reads).apply((text) => decideFor(parent, () => withinLimit(text)));
-  const policy = new Policy(name, { policyName: accountName(name, 128), policyDocument, ...tagged(args.tags) }, child);
+  const policy = new Policy(name, { policyName: accountName(name), policyDocument, ...tagged(args.tags) }, child);
   const attachment = new RolePolicyAttachment(
     name,
     { roleName: role.roleName, policyName: policy.policyName, policyType: 'Custom' },

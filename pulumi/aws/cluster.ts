@@ -10,7 +10,7 @@ import { decideFor } from '../refusal';
 import type { ClusterFacts } from './cluster-facts';
 import { createNodeRole, createServiceRole } from './iam-role';
 import { createNodeTemplate } from './node-template';
-import { tagged } from './tags';
+import { tagged } from '../tags';
 
 export interface ClusterArgs {
   /** Private subnets, in at least two zones, with a way out for images and models. */

@@ -1,7 +1,7 @@
 import * as s3 from '@pulumi/aws/s3';
 import * as pulumi from '@pulumi/pulumi';
 import type { ModelBucketArgs } from './model-bucket';
-import { tagged } from './tags';
+import { tagged } from '../tags';
 
 /** The bucket and everything that protects it. */
 export function createBucket(

@@ -11,7 +11,7 @@ import { decideFor } from '../refusal';
 import type { ClusterFacts } from './cluster-facts';
 import { createNodeRole } from './iam-role';
 import { createNodeTemplate } from './node-template';
-import { tagged } from './tags';
+import { tagged } from '../tags';
 
 export interface GpuInstanceGroupArgs {
   readonly cluster: ClusterFacts;

@@ -1,7 +1,7 @@
 import { getPartitionOutput } from '@pulumi/aws/getPartition';
 import * as iam from '@pulumi/aws/iam';
 import * as pulumi from '@pulumi/pulumi';
-import { tagged, type Tags } from './tags';
+import { tagged, type Tags } from '../tags';
 
 export interface RoleOptions {
   readonly tags?: Tags | undefined;

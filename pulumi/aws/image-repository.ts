@@ -2,7 +2,7 @@ import * as ecr from '@pulumi/aws/ecr';
 import * as pulumi from '@pulumi/pulumi';
 import { imageByDigest, untaggedDaysOf } from '../image-by-digest';
 import { decideFor } from '../refusal';
-import { tagged } from './tags';
+import { tagged } from '../tags';
 
 export interface ImageRepositoryArgs {
   /** ARN of the KMS key that encrypts images. @default - AES-256 with a key that ECR manages */

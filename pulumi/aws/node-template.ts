@@ -1,6 +1,6 @@
 import * as ec2 from '@pulumi/aws/ec2';
 import type * as pulumi from '@pulumi/pulumi';
-import { tagged, type Tags } from './tags';
+import { tagged, type Tags } from '../tags';
 
 /** Machines whose disks are encrypted and whose credentials no pod reaches. */
 export function createNodeTemplate(

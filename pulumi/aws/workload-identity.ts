@@ -14,7 +14,7 @@ import { decideFor } from '../refusal';
 import type { NamedCluster } from './cluster-facts';
 import { createRole } from './iam-role';
 import type { BucketFacts } from './model-bucket';
-import { tagged } from './tags';
+import { tagged } from '../tags';
 
 export interface WorkloadIdentityArgs {
   readonly cluster: NamedCluster;

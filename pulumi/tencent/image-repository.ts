@@ -2,8 +2,8 @@ import * as pulumi from '@pulumi/pulumi';
 import { SpecError } from '../../runtime/spec';
 import { imageByDigest } from '../image-by-digest';
 import { decideFor } from '../refusal';
+import { tagged } from '../tags';
 import { TcrImmutableTagRule, TcrNamespace, TcrRepository } from './provider';
-import { tagged } from './tags';
 
 export interface ImageRepositoryArgs {
   /** The instance of Tencent Container Registry that the images go to; none is bought here. */

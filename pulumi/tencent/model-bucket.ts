@@ -1,12 +1,12 @@
 import * as pulumi from '@pulumi/pulumi';
 import type { ModelSource } from '../../runtime/onnx/resolve-model';
 import { SpecError } from '../../runtime/spec';
+import { accountName } from '../account-name';
 import { locateModel, type Model } from '../model';
 import { noncurrentVersionDaysOf, publishModel, readLocalModel, type ModelFileOptions } from '../model-from-file';
 import { decideFor } from '../refusal';
-import { bucketName } from './account-name';
+import { tagged } from '../tags';
 import { CosBucket, CosBucketObject, CosBucketPolicy } from './provider';
-import { tagged } from './tags';
 
 export interface ModelBucketArgs {
   /** Region of the provider, which the permissions name: `ap-guangzhou`. */
@@ -129,7 +129,8 @@ function createBucket(
   const resource = new CosBucket(
     name,
     {
-      bucket: bucketName(name, args.appId),
+      // COS knows a bucket by its name and the number of the account.
+      bucket: `${accountName(name)}-${args.appId}`,
       acl: 'private',
       versioningEnable: true,
       ...(args.encryptionKey === undefined

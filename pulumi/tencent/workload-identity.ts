@@ -1,13 +1,14 @@
 import * as pulumi from '@pulumi/pulumi';
 import { modelPrefix, NO_IDENTITY, SpecError } from '../../runtime/spec';
 import { assertModelName } from '../../runtime/spec/model-repository';
+import { accountName } from '../account-name';
+import { oneRegion } from '../one-region';
 import { decideFor } from '../refusal';
 import type { ServiceIdentity } from '../service-identity';
-import { accountName } from './account-name';
+import { tagged } from '../tags';
 import type { ClusterFacts } from './cluster-facts';
 import type { BucketFacts } from './model-bucket';
 import { CamPolicy, CamRole, CamRolePolicyAttachment } from './provider';
-import { tagged } from './tags';
 
 export interface WorkloadIdentityArgs {
   readonly cluster: ClusterFacts;
@@ -71,21 +72,6 @@ const AUDIENCE = 'sts.cloud.tencent.com';
 function checkReads(reads: readonly ReadableModel[]): void {
   if (reads.length === 0) throw new SpecError('MODELS_EMPTY', 'reads', 'must name at least one model, got none');
   for (const [i, { name }] of reads.entries()) assertModelName(name, `reads[${i}].name`);
-}
-
-/** A replica asks one endpoint of COS, which has the buckets of its region alone. */
-function oneRegion(reads: readonly ReadableModel[], component: pulumi.ComponentResource): pulumi.Output<string> {
-  return pulumi.all(reads.map(({ bucket }) => bucket.region)).apply((regions) =>
-    decideFor(component, () => {
-      const [first, ...others] = new Set(regions);
-      if (others.length === 0) return first!;
-      throw new SpecError(
-        'BUCKET_REGION',
-        'reads',
-        `models of one service lie in buckets of one region, got ${[first, ...others].join(', ')}; copy them into one`,
-      );
-    }),
-  );
 }
 
 function createRole(
