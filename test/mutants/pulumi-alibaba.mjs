@@ -3,6 +3,20 @@ const at = (name) => ({ file: contract, name: `on 'alibaba' ${name}` });
 
 export const MUTANTS = [
   {
+    name: 'replicas ask the endpoint of one region for the models of two',
+    file: 'pulumi/one-region.ts',
+    find: 'if (others.length === 0) return first!;',
+    replace: 'if (others.length >= 0) return first!;',
+    test: { file: 'test/pulumi/late-refusals.test.ts', name: 'alibabaRegions' },
+  },
+  {
+    name: 'a policy of RAM is longer than RAM takes',
+    file: 'pulumi/alibaba/workload-identity.ts',
+    find: 'if (bytes <= MAX_POLICY_BYTES) return document;',
+    replace: 'if (bytes > 0) return document;',
+    test: { file: 'test/pulumi/late-refusals.test.ts', name: 'alibabaModels' },
+  },
+  {
     name: 'an API server of ACK has a public address',
     file: 'pulumi/alibaba/cluster.ts',
     find: 'slbInternetEnabled: false,',
