@@ -21,6 +21,10 @@ export const modelPull: Command = {
       value: 'digest',
       description: "SHA-256 that the version's manifest must have (whichever it has)",
     },
+    'manifest-only': {
+      type: 'boolean',
+      description: 'read and check the manifest alone, and write nothing: whether the source lets one in',
+    },
     'timeout-seconds': {
       type: 'string',
       value: 'number',
@@ -36,13 +40,16 @@ export const modelPull: Command = {
     const { SourceError } = await import('../server/model-source.js');
     const manifestSha256 = digestOf(given);
     const seconds = timeoutOf(given);
+    const manifestOnly = given.flag('manifest-only');
     const signal = AbortSignal.timeout(seconds * 1_000);
     try {
       const { name, version, folder, isNew } = await pullModel(given.argument('version'), given.argument('directory'), {
         signal,
         onRetry: ({ message }) => terminal.err(`${message}; trying again`),
+        manifestOnly,
         ...(manifestSha256 === undefined ? {} : { manifestSha256 }),
       });
+      if (manifestOnly) return terminal.out(`${name} version ${version} can be read`);
       terminal.out(folder);
       terminal.err(`${name} version ${version}: ${isNew ? 'every file has its digest' : 'was there already'}`);
     } catch (error) {

@@ -15,6 +15,8 @@ import { childUri } from './source-of';
 export interface PullOptions extends DownloadOptions {
   /** The digest that the manifest must have, 64 hexadecimal digits. @default - that of the manifest which is there */
   readonly manifestSha256?: string;
+  /** Reads the manifest, and nothing else; nothing is written. @default false */
+  readonly manifestOnly?: boolean;
 }
 
 export interface PulledModel {
@@ -23,7 +25,7 @@ export interface PulledModel {
   readonly manifestSha256: string;
   /** Where the version lies now. */
   readonly folder: string;
-  /** False where it lay there already, every file with its digest. */
+  /** Whether it was fetched now; it may have lain there already, every file with its digest. */
   readonly isNew: boolean;
 }
 
@@ -55,6 +57,7 @@ export async function pullModel(uri: string, repository: string, options: PullOp
   const { name, version } = manifest;
   const folder = path.join(repository, versionPrefix(name, version));
   const pulled = { name, version, manifestSha256, folder };
+  if (options.manifestOnly === true) return { ...pulled, isNew: false };
   if (await isThere(folder, manifest, manifestSha256)) return { ...pulled, isNew: false };
 
   const staging = path.join(repository, STAGING_FOLDER, `${name}-${version}-${manifestSha256.slice(0, 16)}`);

@@ -190,15 +190,15 @@ function container(inputs: Record<string, PropertyValue>): Record<string, Proper
 }
 
 /** Volumes as an administrator would have them: one for the claim that is made, and a claim that is there before. */
-function onCluster({ kubeconfig, kubectl }: TestCluster): OnResource {
-  const apply = applyToCluster({ kubeconfig });
+function onCluster(cluster: TestCluster): OnResource {
+  const apply = applyToCluster({ kubeconfig: cluster.kubeconfig });
   return async (resource) => {
     const state = await apply(resource);
     if (resource.type !== 'kubernetes:core/v1:Namespace') return state;
     for (const [file, object] of Object.entries(volumes())) {
       const target = path.join(folder, `${file}.json`);
       writeFileSync(target, JSON.stringify(object));
-      await kubectl('apply', '-f', target);
+      await cluster.kubectl('apply', '-f', target);
     }
     return state;
   };

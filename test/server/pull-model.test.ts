@@ -76,6 +76,18 @@ test('a file that is not what its manifest says is refused by its digest, and no
   expect(existsSync(path.join(folder, 'm/1'))).toBe(false);
 });
 
+test('with --manifest-only the manifest is read, and nothing is written', async () => {
+  const { store, uri } = await published();
+  const folder = temporaryFolder();
+  expect(await slipway('model', 'pull', uri, folder, '--manifest-only')).toEqual({
+    status: 0,
+    stdout: 'm version 1 can be read\n',
+    stderr: '',
+  });
+  expect(store.requests.map((one) => one.path)).toEqual(['/m/1/manifest.json']);
+  expect(readdirSync(folder)).toEqual([]);
+});
+
 test('another manifest than the one that was asked for is refused before any file is fetched', async () => {
   const { store, uri } = await published();
   const folder = temporaryFolder();

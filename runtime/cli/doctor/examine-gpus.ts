@@ -1,0 +1,194 @@
+import { GPU_TAINT } from '../../spec/kubernetes/placement';
+import type { Checkup } from './checkup';
+import type { ClusterFacts, NodeFacts, ServiceNeeds, Toleration } from './facts';
+import { helmInstall } from './helm-install';
+
+const GPU = /^nvidia\.com\/(gpu|mig-)/;
+const DRA_DRIVER = 'gpu.nvidia.com';
+const PLUGIN_IMAGE = /(^|\/)(k8s-device-plugin|nvidia-gpu-device-plugin)([:@]|$)/;
+
+export function examineGpus(cluster: ClusterFacts, needs: ServiceNeeds | undefined): readonly Checkup[] {
+  return [
+    ...claimedTwice(cluster),
+    ...untainted(cluster),
+    ...(needs === undefined
+      ? []
+      : [...poolOf(cluster, needs), ...(needs.gpu === undefined ? [] : offered(cluster, needs))]),
+  ];
+}
+
+/** Machines whose GPUs two agents give away: pods of the one would run on what the other has given. */
+function claimedTwice({ nodes, resourceSlices, daemonSets }: ClusterFacts): readonly Checkup[] {
+  const plugins = daemonSets.filter(({ images }) => images.some((image) => PLUGIN_IMAGE.test(image)));
+  const named = plugins.map(({ namespace, name }) => `${namespace}/${name}`);
+  const byDra = new Set(resourceSlices.filter(({ driver }) => driver === DRA_DRIVER).map(({ node }) => node));
+  const both = nodes.filter((node) => byDra.has(node.name) && gpusOf(node).length > 0);
+  const [first] = both;
+  const [, second] = plugins;
+  return [
+    ...(first === undefined
+      ? []
+      : [
+          {
+            code: 'gpu-claimed-twice',
+            severity: 'error',
+            what: `the device plugin and the driver of Dynamic Resource Allocation both give away the GPUs of ${both.length} machines`,
+            evidence: `${first.name} has ${gpusOf(first).join(', ')} and a ResourceSlice of ${DRA_DRIVER}`,
+            fix: `keep one of them; the device plugin is ${named.join(' and ') || 'what made nvidia.com/gpu appear'}`,
+          } as const,
+        ]),
+    ...(second === undefined
+      ? []
+      : [
+          {
+            code: 'gpu-claimed-twice',
+            severity: 'error',
+            what: 'more than one NVIDIA device plugin is installed',
+            evidence: named.join(', '),
+            fix: `kubectl delete daemonset ${second.name} --namespace ${second.namespace}, or uninstall its chart`,
+          } as const,
+        ]),
+  ];
+}
+
+function untainted({ nodes }: ClusterFacts): readonly Checkup[] {
+  const open = nodes.filter((node) => gpusOf(node).length > 0 && !node.taints.some(({ key }) => key === GPU_TAINT.key));
+  if (open.length === 0) return [];
+  return [
+    {
+      code: 'gpu-taint',
+      severity: 'warning',
+      what: `anything may land on ${open.length} GPU machines, fill them, and keep them from being scaled in`,
+      evidence: `no taint ${GPU_TAINT.key} on ${list(open.map(({ name }) => name))}`,
+      fix: `kubectl taint nodes ${open[0]!.name} ${GPU_TAINT.key}=${GPU_TAINT.value}:${GPU_TAINT.effect}`,
+    },
+  ];
+}
+
+/** Machines that pods of the service may land on, and whether they may. */
+function poolOf({ nodes }: ClusterFacts, needs: ServiceNeeds): readonly Checkup[] {
+  const pool = nodesFor(nodes, needs);
+  const selector = Object.entries(needs.nodeSelector).map(([key, value]) => `${key}=${value}`);
+  if (pool.length === 0) {
+    if (selector.length === 0) return [];
+    return [
+      {
+        code: 'pool-nodes',
+        severity: 'note',
+        what: 'there is no machine of the pool now; that is right where the pool grows from zero',
+        evidence: `no node has ${selector.join(', ')}`,
+        fix: `kubectl get nodes --selector ${selector.join(',')}`,
+      },
+    ];
+  }
+  const refused = pool.filter((node) => node.taints.some((taint) => !isTolerated(taint, needs.tolerations)));
+  if (refused.length < pool.length) {
+    return [
+      {
+        code: 'pool-nodes',
+        severity: 'ok',
+        what: 'there are machines that take pods of the service',
+        evidence: `${pool.length - refused.length} of ${nodes.length} nodes`,
+      },
+    ];
+  }
+  const [{ name, taints }] = refused as [NodeFacts];
+  const taint = taints.find((one) => !isTolerated(one, needs.tolerations))!;
+  return [
+    {
+      code: 'pool-nodes',
+      severity: 'error',
+      what: 'every machine of the pool has a taint that pods of the service do not tolerate',
+      evidence: `${name} has ${taint.key}${taint.value === undefined ? '' : `=${taint.value}`}:${taint.effect}`,
+      fix: `kubectl taint nodes ${name} ${taint.key}:${taint.effect}-, or tolerate it in the placement`,
+    },
+  ];
+}
+
+/** Whether anything gives GPUs away as the service asks for them. */
+function offered(cluster: ClusterFacts, needs: ServiceNeeds): readonly Checkup[] {
+  const { resourceName, perReplica, usesDra, deviceClass } = needs.gpu!;
+  const pool = nodesFor(cluster.nodes, needs);
+  if (usesDra) {
+    const isThere = cluster.deviceClasses.includes(deviceClass);
+    return [
+      {
+        code: 'gpu-dra',
+        severity: isThere ? 'ok' : 'error',
+        what: isThere ? 'GPUs can be claimed' : `there is no device class '${deviceClass}', so no claim is ever met`,
+        evidence: `device classes: ${list(cluster.deviceClasses) || 'none'}`,
+        ...(isThere
+          ? {}
+          : { fix: 'install the NVIDIA DRA driver: https://github.com/kubernetes-sigs/dra-driver-nvidia-gpu' }),
+      },
+    ];
+  }
+  const without = pool.filter(({ allocatable }) => Number(allocatable[resourceName] ?? 0) < perReplica);
+  const enough = pool.length - without.length;
+  if (pool.length === 0 || enough === pool.length) {
+    const hasPlugin = cluster.daemonSets.some(({ images }) => images.some((image) => PLUGIN_IMAGE.test(image)));
+    if (pool.length > 0) {
+      return [
+        {
+          code: 'gpu-nodes',
+          severity: 'ok',
+          what: `every machine of the pool offers ${resourceName}`,
+          evidence: `${enough} nodes`,
+        },
+      ];
+    }
+    return [
+      {
+        code: 'gpu-device-plugin',
+        severity: hasPlugin ? 'ok' : 'note',
+        what: hasPlugin
+          ? 'a device plugin waits for machines'
+          : 'no device plugin is installed that could be seen; clouds that bring one hide it',
+        evidence: `${cluster.daemonSets.length} DaemonSets`,
+        ...(hasPlugin ? {} : { fix: helmInstall('devicePlugin') }),
+      },
+    ];
+  }
+  const [first] = without as [NodeFacts];
+  const seen = gpusOf(first);
+  return [
+    {
+      code: 'gpu-nodes',
+      severity: enough === 0 ? 'error' : 'warning',
+      what: `${without.length} of ${pool.length} machines of the pool do not offer ${perReplica} ${resourceName}, so no replica lands there`,
+      evidence: `${first.name} offers ${list(seen) || 'no GPU'}`,
+      fix:
+        seen.length === 0
+          ? helmInstall('devicePlugin')
+          : `share the GPUs of the pool as its placement says: ${resourceName}`,
+    },
+  ];
+}
+
+function nodesFor(nodes: readonly NodeFacts[], { nodeSelector, gpu }: ServiceNeeds): readonly NodeFacts[] {
+  const selector = Object.entries(nodeSelector);
+  // Without a pool, a GPU service lands wherever there is a GPU.
+  if (selector.length === 0 && gpu !== undefined) return nodes.filter((node) => gpusOf(node).length > 0);
+  return nodes.filter(({ labels }) => selector.every(([key, value]) => labels[key] === value));
+}
+
+function gpusOf({ allocatable }: NodeFacts): readonly string[] {
+  return Object.entries(allocatable)
+    .filter(([name, amount]) => GPU.test(name) && Number(amount) > 0)
+    .map(([name, amount]) => `${amount} ${name}`);
+}
+
+function isTolerated(taint: NodeFacts['taints'][number], tolerations: readonly Toleration[]): boolean {
+  if (taint.effect === 'PreferNoSchedule') return true;
+  return tolerations.some(
+    ({ key, operator = 'Equal', value, effect }) =>
+      (effect === undefined || effect === taint.effect) &&
+      (operator === 'Exists'
+        ? key === undefined || key === taint.key
+        : key === taint.key && (value ?? '') === (taint.value ?? '')),
+  );
+}
+
+function list(items: readonly string[]): string {
+  return items.length <= 5 ? items.join(', ') : `${items.slice(0, 5).join(', ')} and ${items.length - 5} more`;
+}
