@@ -1,5 +1,15 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 
@@ -94,15 +104,25 @@ export function run(program: string, args: readonly string[], cwd: string): Run 
   const environment = Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !/^(npm_|VITEST|NODE_ENV$|NODE_OPTIONS$|SLIPWAY_)/.test(name)),
   );
-  const { status, stdout, stderr, error } = spawnSync(program, args, {
-    cwd,
-    env: environment,
-    encoding: 'utf8',
-    maxBuffer: 64 * 2 ** 20,
-    shell: process.platform === 'win32',
-  });
-  if (error !== undefined) throw error;
-  return { status, stdout, stderr };
+  // Into a file: a program that ends itself with process.exit leaves what a pipe has not taken yet.
+  const folder = mkdtempSync(path.join(tmpdir(), 'slipway-run-'));
+  const printed = path.join(folder, 'stdout');
+  const file = openSync(printed, 'w');
+  try {
+    const { status, stderr, error } = spawnSync(program, args, {
+      cwd,
+      env: environment,
+      encoding: 'utf8',
+      stdio: ['ignore', file, 'pipe'],
+      maxBuffer: 64 * 2 ** 20,
+      shell: process.platform === 'win32',
+    });
+    if (error !== undefined) throw error;
+    return { status, stdout: readFileSync(printed, 'utf8'), stderr };
+  } finally {
+    closeSync(file);
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 /** The path of a command that a project installed. */

@@ -15,7 +15,7 @@ test('the tarball holds what is published and nothing else', () => {
     `tarball: ${packed.files.length} files, ${kib(packed.packedBytes)}, unpacked ${kib(packed.unpackedBytes)}`,
   );
   const allowed =
-    /^(package\.json|README\.md|LICENSE|NOTICE|dist\/((server|worker|cli|smoke-test\/index)\.mjs|server-chunks\/[^/]+\.mjs|THIRD-PARTY-NOTICES\.md|image\/.+|pulumi\/plugin\/schema\.json|(cdk|pulumi|runtime)\/.+\.(js|d\.ts)))$/;
+    /^(package\.json|README\.md|LICENSE|NOTICE|docs\/spec\.schema\.json|dist\/((server|worker|cli|smoke-test\/index)\.mjs|server-chunks\/[^/]+\.mjs|THIRD-PARTY-NOTICES\.md|image\/.+|pulumi\/plugin\/schema\.json|(cdk|pulumi|runtime)\/.+\.(js|d\.ts)))$/;
   expect(packed.files.filter((file) => !allowed.test(file))).toEqual([]);
 });
 
@@ -75,8 +75,16 @@ test('the types of every sub-path resolve for node10, node16 from CommonJS and f
     './cdk/validation': everyMode,
     './pulumi': everyMode,
     './pulumi/aws': everyMode,
+    './pulumi/gcp': everyMode,
+    './pulumi/azure': everyMode,
+    './pulumi/alibaba': everyMode,
+    './pulumi/tencent': everyMode,
+    './pulumi/image': everyMode,
+    './pulumi/plugin': everyMode,
+    './pulumi/policy': everyMode,
     './runtime': everyMode,
     './testing': everyMode,
+    './spec.schema.json': everyMode,
     './package.json': everyMode,
   });
 });

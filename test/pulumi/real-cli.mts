@@ -6,8 +6,8 @@ import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlin
 import { homedir, tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { startCluster, whyNoCluster } from '../support/kubernetes-cluster';
-import { toolOnPath } from '../support/tools';
+import { startCluster, whyNoCluster } from '../support/kubernetes-cluster.js';
+import { toolOnPath } from '../support/tools.js';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 const image = (digit: string): string => `registry.example.com/slipway@sha256:${digit.repeat(64)}`;
