@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { findDescendants, findResource, findResources, propertyAt, type Properties } from 'slipway/testing';
+import { ossClientOptions, ossIdentities } from '../../../../runtime/server/sources/oss-source';
 import { alibabaInvoke, alibabaState } from '../../../support/pulumi-alibaba';
 import type { CloudUnderTest } from '../cloud-under-test';
 import { only, typesOf } from '../reading';
@@ -232,6 +233,9 @@ export const alibaba: CloudUnderTest = {
       expect(up().stackOutputs['farBinding']).toMatchObject({
         environment: { OSS_REGION: 'cn-beijing', OSS_ENDPOINT: 'https://s3.oss-cn-beijing.aliyuncs.com' },
       });
+      const { environment } = up().stackOutputs['nearBinding'] as unknown as { environment: Record<string, string> };
+      expect(ossClientOptions(environment).endpoint).toBe('https://s3.oss-cn-hangzhou-internal.aliyuncs.com');
+      expect(ossIdentities(environment, false)).toEqual([]);
       const { urn } = findResource(up(), 'slipway:alibaba:WorkloadIdentity', 'near');
       expect(findDescendants(up(), urn)).toEqual([]);
     });

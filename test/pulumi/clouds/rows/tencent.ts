@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
 import { findDescendants, findResource, findResources, propertyAt, type Properties } from 'slipway/testing';
+import { cosClientOptions } from '../../../../runtime/server/sources/cos-source';
 import { shortHash } from '../../../../runtime/spec/short-hash';
 import { tencentInvoke, tencentState } from '../../../support/pulumi-tencent';
 import type { CloudUnderTest } from '../cloud-under-test';
@@ -182,6 +183,7 @@ export const tencent: CloudUnderTest = {
         },
         environment: { COS_REGION: 'ap-guangzhou' },
       });
+      expect(cosClientOptions({ COS_REGION: 'ap-guangzhou' }).endpoint).toBe('https://cos.ap-guangzhou.myqcloud.com');
       const { urn } = findResource(up(), 'slipway:tencent:WorkloadIdentity', 'role-is-there');
       expect(findDescendants(up(), urn)).toEqual([]);
     });
