@@ -1,6 +1,7 @@
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
-import { ADDON_CHARTS, ADDON_NAMES } from '../../pulumi/addon-charts';
+import { ADDON_CHARTS, ADDON_NAMES, CHARTS_READ_ON } from '../../pulumi/addon-charts';
 import { devicePluginConfig } from '../../pulumi/addon-values';
 import {
   assertSameResources,
@@ -190,6 +191,14 @@ test('machines are looked at from privileged namespaces alone', () => {
 test('every add-on has a chart with its source', () => {
   expect([...ADDON_NAMES].sort()).toEqual(Object.keys(ADDON_CHARTS).sort());
   for (const chart of Object.values(ADDON_CHARTS)) expect(chart.source).toMatch(/^https:\/\//);
+});
+
+test('the page lists every add-on as it is installed', () => {
+  const page = readFileSync(path.join(__dirname, '../../docs/pulumi/platform.md'), 'utf8');
+  for (const [addon, { chart, version, namespace }] of Object.entries(ADDON_CHARTS)) {
+    expect(page).toContain(`| \`${addon}\` | \`${chart}\` | ${version} | \`${namespace}\` |`);
+  }
+  expect(page).toContain(`Versions were read on ${CHARTS_READ_ON}`);
 });
 
 describe('a contradiction is refused in one line under its component, before any of its children is declared', () => {

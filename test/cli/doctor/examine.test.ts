@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import path from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { worstOf, type Checkup, type CheckupCode } from '../../../runtime/cli/doctor/checkup';
 import { examine } from '../../../runtime/cli/doctor/examine';
@@ -297,7 +299,7 @@ describe('what is amiss is said with what was seen and what mends it', () => {
     expect(found[0]!.fix).toContain(fix);
   });
 
-  test('and every code has a case here or below', () => {
+  test('and every code has a case here or below, and a place on the page', () => {
     const elsewhere = [
       'tool-node',
       'tool-kubectl',
@@ -332,6 +334,10 @@ describe('what is amiss is said with what was seen and what mends it', () => {
       identity: true,
       'aws-quota': true,
     };
+    const page = readFileSync(path.join(__dirname, '../../../docs/pulumi/doctor.md'), 'utf8');
+    const rows = page.split('\n').filter((line) => line.startsWith('| `'));
+    const listed = rows.flatMap((row) => [...row.split('|')[1]!.matchAll(/`([^`]+)`/g)].map(([, code]) => code!));
+    expect(listed.sort()).toEqual(Object.keys(codes).sort());
     expect([...new Set([...AMISS.map(([, , , code]) => code), ...elsewhere])].sort()).toEqual(
       Object.keys(codes).sort(),
     );
