@@ -61,6 +61,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./canary-judge.js')).canaryJudge,
   },
   {
+    name: 'doctor',
+    summary: 'say what a cluster and an account lack for a service; changes nothing',
+    load: async () => (await import('./doctor.js')).doctor,
+  },
+  {
     name: 'conformance',
     summary: 'hold a server against the protocols it speaks',
     load: async () => (await import('./conformance.js')).conformance,
