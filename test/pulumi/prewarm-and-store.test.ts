@@ -2,6 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test, vi, type TestContext } from 'vitest';
+import { checkResources } from '../../pulumi/policy';
 import { publishModel } from '../../runtime/model/publish-model';
 import {
   applyToCluster,
@@ -12,7 +13,9 @@ import {
   findResource,
   findResources,
   propertyAt,
+  reveal,
   runPulumiProgram,
+  type Properties,
   type OnResource,
   type PropertyValue,
   type PulumiRecording,
@@ -148,6 +151,15 @@ test('without a pause image the first server image waits', () => {
     'spec.template.spec.containers',
   ) as Record<string, PropertyValue>[];
   expect(waiting!['command']).toEqual(['node', '-e', expect.stringContaining('setInterval')]);
+});
+
+test('warm images and the store break no policy', () => {
+  const resources = up.resources.filter(({ custom, type }) => custom && type.startsWith('kubernetes:'));
+  const { findings, undecided } = checkResources(
+    resources.map(({ inputs, ...resource }) => ({ ...resource, props: reveal(inputs) as Properties })),
+  );
+  expect(findings.map(({ rule, urn, message }) => `${rule} ${urn} ${message}`)).toEqual([]);
+  expect(undecided).toEqual([]);
 });
 
 test('nothing that runs has more rights than Pod Security restricted leaves it, and every request is small', async (context) => {
