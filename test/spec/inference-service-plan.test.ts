@@ -351,6 +351,21 @@ describe('a contradiction is refused with the numbers:', () => {
       "MODEL_HOOKS_UNDECIDED models[0]: 'resnet50' was published with hooks 'around.mjs'",
     ],
     [
+      'operators newer than the bundled runtime',
+      { models: withFacts({ opsets: [{ domain: '', version: 99 }] }).models },
+      "MODEL_OPSET_UNSUPPORTED models[0].facts: model 'resnet50' needs opset 99 of 'ai.onnx', the bundled ONNX Runtime runs up to 26; export it with opset_version=26",
+    ],
+    [
+      'operators of a domain that the bundled runtime has not',
+      {
+        models: withFacts({
+          opsets: [{ domain: 'com.example', version: 1 }],
+          operators: [{ domain: 'com.example', operator: 'Twist', count: 1 }],
+        }).models,
+      },
+      "MODEL_OPSET_UNSUPPORTED models[0].facts: model 'resnet50' uses operators of domain 'com.example', the bundled ONNX Runtime has 'ai.onnx'",
+    ],
+    [
       'a configuration that needs a GPU, on a CPU',
       { models: withFacts({ executors: { all: 1, perGpu: 1, onCpu: 0, needGpu: true } }).models },
       "GPU_WITHOUT_CUDA executionProvider: the configuration published with 'resnet50' has an instance_group of KIND_GPU",
