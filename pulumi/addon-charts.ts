@@ -21,11 +21,11 @@ export const ADDON_CHARTS = {
   devicePlugin: {
     repository: 'https://nvidia.github.io/k8s-device-plugin',
     chart: 'nvidia-device-plugin',
-    version: '0.20.0',
+    version: '0.20.1',
     release: 'nvidia-device-plugin',
     namespace: 'nvidia-device-plugin',
     podSecurity: 'privileged',
-    source: 'https://github.com/NVIDIA/k8s-device-plugin/releases/tag/v0.20.0',
+    source: 'https://nvidia.github.io/k8s-device-plugin/index.yaml',
   },
   gpuOperator: {
     repository: 'https://helm.ngc.nvidia.com/nvidia',

@@ -29,6 +29,7 @@ export type CheckupCode =
   | 'gpu-nodes'
   | 'gpu-taint'
   | 'gpu-device-plugin'
+  | 'gpu-driver'
   | 'gpu-claimed-twice'
   | 'gpu-dra'
   | 'pool-nodes'

@@ -7,13 +7,21 @@ const GPU = /^nvidia\.com\/(gpu|mig-)/;
 const DRA_DRIVER = 'gpu.nvidia.com';
 const PLUGIN_IMAGE = /(^|\/)(k8s-device-plugin|nvidia-gpu-device-plugin)([:@]|$)/;
 
+/** Of the CUDA 12 in the server's image, https://docs.nvidia.com/deploy/cuda-compatibility/minor-version-compatibility.html. */
+const DRIVER_FLOOR = 525;
+/** Where GPU feature discovery says it, in its present and in its earlier words. */
+const DRIVER_LABELS = ['nvidia.com/cuda.driver-version.major', 'nvidia.com/cuda.driver.major'] as const;
+
 export function examineGpus(cluster: ClusterFacts, needs: ServiceNeeds | undefined): readonly Checkup[] {
   return [
     ...claimedTwice(cluster),
     ...untainted(cluster),
     ...(needs === undefined
       ? []
-      : [...poolOf(cluster, needs), ...(needs.gpu === undefined ? [] : offered(cluster, needs))]),
+      : [
+          ...poolOf(cluster, needs),
+          ...(needs.gpu === undefined ? [] : [...offered(cluster, needs), ...driverOf(cluster, needs)]),
+        ]),
   ];
 }
 
@@ -163,6 +171,37 @@ function offered(cluster: ClusterFacts, needs: ServiceNeeds): readonly Checkup[]
           : `share the GPUs of the pool as its placement says: ${resourceName}`,
     },
   ];
+}
+
+/** Known where feature discovery runs; nothing else in a cluster says it. */
+function driverOf({ nodes }: ClusterFacts, needs: ServiceNeeds): readonly Checkup[] {
+  const known = nodesFor(nodes, needs).flatMap(({ name, labels }) => {
+    const major = DRIVER_LABELS.map((label) => labels[label]).find((value) => value !== undefined);
+    return major === undefined ? [] : [{ name, major }];
+  });
+  const old = known.find(({ major }) => Number(major) < DRIVER_FLOOR);
+  if (old !== undefined) {
+    return [
+      {
+        code: 'gpu-driver',
+        severity: 'error',
+        what: `the driver of ${old.name} is too old for the CUDA 12 in the server's image`,
+        evidence: `driver ${old.major}, at least ${DRIVER_FLOOR} is needed`,
+        fix: "take a newer image for the pool's machines, or gpuOperator: { installDriver: true } of PlatformAddons",
+      },
+    ];
+  }
+  const [first] = known;
+  return first === undefined
+    ? []
+    : [
+        {
+          code: 'gpu-driver',
+          severity: 'ok',
+          what: 'drivers are new enough for the CUDA 12 of the server',
+          evidence: `${first.name} has driver ${first.major}`,
+        },
+      ];
 }
 
 function nodesFor(nodes: readonly NodeFacts[], { nodeSelector, gpu }: ServiceNeeds): readonly NodeFacts[] {

@@ -182,6 +182,17 @@ const AMISS: readonly (readonly [
     'nvidia-device-plugin',
   ],
   [
+    'a driver that is too old',
+    {
+      nodes: [gpuNode('old', { labels: { 'slipway.dev/pool': 'gpu', 'nvidia.com/cuda.driver-version.major': '470' } })],
+    },
+    {},
+    'gpu-driver',
+    'error',
+    'driver 470, at least 525',
+    'installDriver',
+  ],
+  [
     'no device plugin before there is a machine',
     { nodes: [], daemonSets: [] },
     {},
@@ -322,6 +333,7 @@ describe('what is amiss is said with what was seen and what mends it', () => {
       'gpu-nodes': true,
       'gpu-taint': true,
       'gpu-device-plugin': true,
+      'gpu-driver': true,
       'gpu-claimed-twice': true,
       'gpu-dra': true,
       'pool-nodes': true,
@@ -353,6 +365,12 @@ describe('what looks amiss and is not', () => {
       'gpu-claimed-twice',
     ],
     ['a slice of another driver', { resourceSlices: [{ driver: 'dra.net', node: 'gpu-0' }] }, {}, 'gpu-claimed-twice'],
+    [
+      'a driver that is new',
+      { nodes: [gpuNode('a', { labels: { 'slipway.dev/pool': 'gpu', 'nvidia.com/cuda.driver.major': '580' } })] },
+      {},
+      'gpu-driver',
+    ],
     [
       'a soft taint',
       { nodes: [gpuNode('a', { taints: [...gpuNode('a').taints, { key: 'x', effect: 'PreferNoSchedule' }] })] },
