@@ -41,6 +41,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./down.js')).down,
   },
   {
+    name: 'verify',
+    summary: 'prove a service, a Pulumi program or a CDK app without an account',
+    load: async () => (await import('./verify.js')).verify,
+  },
+  {
     name: 'model inspect',
     summary: 'show what an ONNX file says about itself',
     load: async () => (await import('./model-inspect.js')).modelInspect,

@@ -21,8 +21,7 @@ export const serve: Command = {
     'Every flag is the SLIPWAY_ variable of the same name: --http-port is SLIPWAY_HTTP_PORT, and a flag wins. ' +
     'Ctrl-C drains: the server finishes what it has accepted and exits 0.',
   run: async (given) => {
-    const server = path.join(packageRoot(), 'dist', 'server.mjs');
-    assertInstalled(server);
+    const server = installedServer();
     const fromFlags = variablesOf(given);
     const environment = { ...BY_HAND, ...process.env, ...fromFlags };
     assertEnvironment(environment, fromFlags);
@@ -30,6 +29,13 @@ export const serve: Command = {
     await import(pathToFileURL(server).href);
   },
 };
+
+/** Path of the server's bundle. @throws CliError where it, or what it runs models with, is not installed */
+export function installedServer(): string {
+  const server = path.join(packageRoot(), 'dist', 'server.mjs');
+  assertInstalled(server);
+  return server;
+}
 
 function optionName(row: EnvironmentVariable): string {
   return flagOfVariable(row.variable).slice('--'.length);

@@ -8,6 +8,8 @@ export interface Command {
   readonly args: readonly string[];
   /** Added to the environment of this process. */
   readonly environment?: Readonly<Record<string, string>>;
+  /** @default - the current directory */
+  readonly directory?: string;
 }
 
 export interface RunOptions {
@@ -26,11 +28,12 @@ const LINES_IN_ERROR = 12;
  * @throws ImageError COMMAND_FAILED with the exit code and the last lines it wrote.
  */
 export async function runCommand(command: Command, options: RunOptions): Promise<string> {
-  const { program, args, environment } = command;
+  const { program, args, environment, directory } = command;
   const written: string[] = [];
   let output = '';
   const child = spawn(program, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
+    cwd: directory,
     env: { ...process.env, ...environment },
     timeout: options.timeoutSeconds * 1_000,
     killSignal: 'SIGKILL',

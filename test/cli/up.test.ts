@@ -65,7 +65,7 @@ describe('what a spec file declares', () => {
       assertSucceeded(
         await runPulumiProgram({
           directory: root,
-          program: path.join(root, 'runtime/cli/deploy/configured-program.ts'),
+          program: path.join(root, 'runtime/cli/deploy/program'),
           project: 'digits',
           preview,
           typeCheck: false,
@@ -86,7 +86,7 @@ describe('what a spec file declares', () => {
     const up = assertSucceeded(
       await runPulumiProgram({
         directory: root,
-        program: path.join(root, 'runtime/cli/deploy/configured-program.ts'),
+        program: path.join(root, 'runtime/cli/deploy/program'),
         project: 'digits',
         typeCheck: false,
         config: {

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import sharp from 'sharp';
 import { afterAll, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest';
-import { freePort } from '../../runtime/cli/quickstart/local-server';
+import { freePort } from '../../runtime/cli/local-server';
 import {
   binary,
   install,

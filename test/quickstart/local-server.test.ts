@@ -3,7 +3,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { freePort, LocalServer } from '../../runtime/cli/quickstart/local-server';
+import { freePort, LocalServer } from '../../runtime/cli/local-server';
 
 let folder: string;
 beforeEach(() => (folder = mkdtempSync(path.join(tmpdir(), 'slipway-local-server-'))));

@@ -72,7 +72,17 @@ export function failure(error: unknown): CliError {
 }
 
 function assertPackages(): void {
-  const missing = PACKAGES.filter((name) => {
+  const missing = missingPackages();
+  if (missing.length > 0) {
+    throw new CliError(
+      `deploying needs ${missing.join(' and ')}, not installed here; run npm install ${missing.join(' ')}`,
+    );
+  }
+}
+
+/** What a service cannot be declared without, and is not installed. */
+export function missingPackages(): readonly string[] {
+  return PACKAGES.filter((name) => {
     try {
       createRequire(__filename).resolve(name);
       return false;
@@ -80,11 +90,6 @@ function assertPackages(): void {
       return true;
     }
   });
-  if (missing.length > 0) {
-    throw new CliError(
-      `deploying needs ${missing.join(' and ')}, not installed here; run npm install ${missing.join(' ')}`,
-    );
-  }
 }
 
 async function findPulumi(specFile: string): Promise<PulumiCommand> {

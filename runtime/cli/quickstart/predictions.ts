@@ -1,5 +1,5 @@
 import { inferRequest, type HeldOutDigit } from './held-out-digits';
-import { QuickstartError } from './quickstart-error';
+import { RemediedError } from '../remedied-error';
 
 export interface Prediction {
   readonly digit: number;
@@ -26,7 +26,7 @@ export async function predict(url: string, digit: HeldOutDigit): Promise<Predict
   });
   const body = await response.text();
   if (!response.ok) {
-    throw new QuickstartError(`the prediction was answered ${response.status}: ${body}`, 'see the log of the server');
+    throw new RemediedError(`the prediction was answered ${response.status}: ${body}`, 'see the log of the server');
   }
   const { outputs } = JSON.parse(body) as { outputs: { data: number[] }[] };
   const probabilities = outputs[0]!.data;

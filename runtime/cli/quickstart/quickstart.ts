@@ -16,10 +16,10 @@ import { formatTable } from '../text-table';
 import type { Deployment, DeploymentRequest, QuickstartSpec } from './deployments';
 import { prepareDirectory } from './prepare-directory';
 import { drawDigit, inferRequest, readHeldOutDigits, type HeldOutDigit } from './held-out-digits';
-import { freePort, LocalServer } from './local-server';
+import { freePort, LocalServer } from '../local-server';
 import { Narrator } from './narrator';
 import { measure, predict, type Prediction } from './predictions';
-import { QuickstartError } from './quickstart-error';
+import { RemediedError } from '../remedied-error';
 import { shellWord } from './shell-word';
 
 export interface QuickstartOptions {
@@ -64,7 +64,7 @@ export async function runQuickstart(options: QuickstartOptions): Promise<void> {
     await server.waitForEnd();
   }
   const ended = await server.waitForEnd();
-  if (ended !== 0) throw new QuickstartError(`the server ended with ${ended}`, `its log is ${place('server.log')}`);
+  if (ended !== 0) throw new RemediedError(`the server ended with ${ended}`, `its log is ${place('server.log')}`);
   if (!options.once) narrator.line('drained, bye');
 }
 
@@ -242,7 +242,7 @@ async function serveOn(narrator: Narrator, server: LocalServer, url: string, dig
   narrator.line(`curl -s ${url} -d @${shellWord(path.resolve(digitFile))}`);
   narrator.line('');
   const ended = await server.waitForEnd();
-  if (!server.stopping) throw new QuickstartError(`the server ended by itself with ${ended}`, 'see its log');
+  if (!server.stopping) throw new RemediedError(`the server ended by itself with ${ended}`, 'see its log');
 }
 
 function percent(share: number): string {

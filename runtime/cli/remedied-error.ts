@@ -1,5 +1,5 @@
 /** A step of the demonstration that failed: what and why in the message, and what to do about it. */
-export class QuickstartError extends Error {
+export class RemediedError extends Error {
   constructor(
     message: string,
     readonly remedy: string,

@@ -2,8 +2,8 @@ import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { PATHS } from '../../spec/endpoints';
-import { QuickstartError } from './quickstart-error';
+import { PATHS } from '../spec/endpoints';
+import { RemediedError } from './remedied-error';
 
 export interface LocalServerOptions {
   /** The server bundle, `dist/server.mjs`. */
@@ -90,9 +90,9 @@ export class LocalServer {
     }
   }
 
-  private failure(message: string): QuickstartError {
+  private failure(message: string): RemediedError {
     const lines = readFileSync(this.options.logFile, 'utf8').trimEnd().split('\n').slice(-5);
-    return new QuickstartError(
+    return new RemediedError(
       `${message}; its last lines:\n${lines.join('\n')}`,
       `the whole log is ${this.options.logFile}`,
     );
