@@ -92,8 +92,8 @@ export interface PlatformAddonsArgs {
   /** @default - charts and images come from where their makers publish them */
   readonly mirror?: MirrorArgs;
   /**
-   * Whether the namespaces of the add-ons are made, too, except kube-system. Say false where they are there already.
-   * @default true
+   * Whether the namespaces of the add-ons are made, too, but kube-system, and those of add-ons that are there already. Say
+   * false where all of them are. @default true
    */
   readonly createNamespaces?: boolean;
   /** How long one add-on may take until it is undone. @default 600 */
@@ -290,6 +290,9 @@ function createNamespaces(
   args: PlatformAddonsArgs,
   parent: pulumi.ComponentResource,
 ): Record<string, k8s.core.v1.Namespace> {
+  const met = ADDON_NAMES.filter((addon) => args[addon]?.existing === true || args[addon]?.adopt === true);
+  // Where something is met, its namespace is there, too.
+  const there = new Set([...SYSTEM_NAMESPACES, ...met.map((addon) => namespaceOf(addon, args))]);
   const levels = new Map<string, 'privileged' | 'baseline'>();
   for (const addon of installed) {
     const namespace = namespaceOf(addon, args);
@@ -298,7 +301,7 @@ function createNamespaces(
   }
   return Object.fromEntries(
     [...levels]
-      .filter(([namespace]) => !SYSTEM_NAMESPACES.includes(namespace))
+      .filter(([namespace]) => !there.has(namespace))
       .map(([namespace, level]) => {
         const labels = { 'pod-security.kubernetes.io/enforce': level };
         return [

@@ -161,11 +161,11 @@ test('a cluster that is not there yet is waited for, and protect and the provide
   });
 });
 
-test('an add-on that is there already is not installed, and a namespace of the system is not made', () => {
+test('an add-on that is there already is not installed, and no namespace is made that is there', () => {
   const names = findDescendants(up, findResource(up, 'slipway:index:PlatformAddons', 'private').urn).map(
     ({ name }) => name,
   );
-  expect(names.filter((name) => /gpu-operator|kube-system/.test(name))).toEqual([]);
+  expect(names.filter((name) => /gpu-operator|kube-system|observability/.test(name))).toEqual([]);
   expect(release('private-karpenter').inputs['namespace']).toBe('kube-system');
 });
 
@@ -184,7 +184,6 @@ test('machines are looked at from privileged namespaces alone', () => {
     'platform-nvidia-device-plugin': 'privileged',
     'private-keda': 'baseline',
     'private-kueue-system': 'baseline',
-    'private-observability': 'privileged',
   });
 });
 
