@@ -34,11 +34,13 @@ const SOURCES = [
   'tsconfig.build.json',
 ];
 
-// What runs in an image beside the server's chunks: its name there, `/app/<name>.mjs`, and its source.
-const IMAGE_PROGRAMS = {
+// What is bundled with the server's chunks, and its source: programs of the images, `/app/<name>.mjs`, and what the package's
+// own command loads of the server.
+const BUNDLES = {
   server: 'runtime/server/main.mts',
   worker: 'runtime/worker/main.mts',
   cli: 'runtime/cli/image-main.mts',
+  'model-pull': 'runtime/server/pull-model.ts',
 };
 
 export async function build({ ifNeeded = false } = {}) {
@@ -90,7 +92,7 @@ async function packagesOfImages() {
 async function bundleServer(folder) {
   const { build: bundle } = await import('esbuild');
   const { metafile } = await bundle({
-    entryPoints: Object.fromEntries(Object.entries(IMAGE_PROGRAMS).map(([name, source]) => [name, join(root, source)])),
+    entryPoints: Object.fromEntries(Object.entries(BUNDLES).map(([name, source]) => [name, join(root, source)])),
     outdir: folder,
     outExtension: { '.js': '.mjs' },
     chunkNames: 'server-chunks/[name]-[hash]',

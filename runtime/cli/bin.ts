@@ -1,4 +1,5 @@
 #!/usr/bin/env node
+import { COMMANDS } from './commands';
 import { runSlipway } from './run';
 
 const terminal = {
@@ -14,7 +15,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   throw error;
 });
 
-void runSlipway(process.argv.slice(2), terminal).then((status) => {
+void runSlipway(process.argv.slice(2), terminal, COMMANDS).then((status) => {
   // Not process.exit: `serve` has only begun, and a pipe may still be draining.
   if (status !== 0) process.exitCode = status;
 });

@@ -44,3 +44,11 @@ export interface Command {
   readonly details?: string;
   run(given: ParsedArguments, terminal: Terminal): Promise<void>;
 }
+
+/** One line of the command table. The command itself, and what it needs, is loaded only when it is asked for. */
+export interface CommandEntry {
+  /** The words that call it: `model publish`. */
+  readonly name: string;
+  readonly summary: string;
+  load(): Promise<Command>;
+}

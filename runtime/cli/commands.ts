@@ -1,12 +1,6 @@
-import type { Command } from './command';
-
-/** One line of the command table. The command itself, and what it needs, is loaded only when it is asked for. */
-export interface CommandEntry {
-  /** The words that call it: `model publish`. */
-  readonly name: string;
-  readonly summary: string;
-  load(): Promise<Command>;
-}
+import type { CommandEntry } from './command';
+import { COMMANDS_EVERYWHERE } from './commands-everywhere';
+import { MODEL_PULL_ENTRY, modelPull } from './model-pull';
 
 /** Every command of `slipway`. Names and flags are public API. */
 export const COMMANDS: readonly CommandEntry[] = [
@@ -46,40 +40,12 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./verify.js')).verify,
   },
   {
-    name: 'model inspect',
-    summary: 'show what an ONNX file says about itself',
-    load: async () => (await import('./model-inspect.js')).modelInspect,
-  },
-  {
-    name: 'model publish',
-    summary: 'put one model version into a model repository, proven',
-    load: async () => (await import('./model-publish.js')).modelPublish,
-  },
-  {
-    name: 'model pull',
-    summary: 'copy one published model version to a disk, every file by its digest',
-    load: async () => (await import('./model-pull.js')).modelPull,
-  },
-  {
-    name: 'canary judge',
-    summary: 'say whether a canary does as well as what it may replace',
-    load: async () => (await import('./canary-judge.js')).canaryJudge,
-  },
-  {
     name: 'doctor',
     summary: 'say what a cluster and an account lack for a service; changes nothing',
     load: async () => (await import('./doctor.js')).doctor,
   },
-  {
-    name: 'conformance',
-    summary: 'hold a server against the protocols it speaks',
-    load: async () => (await import('./conformance.js')).conformance,
-  },
-  {
-    name: 'key create',
-    summary: 'make an API key, and the entry by which servers know it',
-    load: async () => (await import('./key-create.js')).keyCreate,
-  },
+  ...COMMANDS_EVERYWHERE,
+  { ...MODEL_PULL_ENTRY, load: () => Promise.resolve(modelPull) },
   {
     name: 'image build',
     summary: 'build the server image',

@@ -1,5 +1,4 @@
-import type { Command } from './command';
-import type { CommandEntry } from './commands';
+import type { Command, CommandEntry } from './command';
 import { formatTable, wrapText } from './text-table';
 
 /** What `slipway --help` prints. */

@@ -2,6 +2,8 @@
 // /tmp/source before the command begins, for a task has no disk that another could fill.
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { COMMANDS_EVERYWHERE } from './commands-everywhere.js';
+import { MODEL_PULL_ENTRY, modelPullBy } from './model-pull.js';
 import { runSlipway } from './run.js';
 import { SOURCE_FOLDER } from '../spec/endpoints.js';
 import { fetchSourceFiles, parseSourceFiles } from './source-files.js';
@@ -11,6 +13,12 @@ const terminal = {
   out: (text: string) => void process.stdout.write(`${text}\n`),
   err: (text: string) => void process.stderr.write(`${text}\n`),
 };
+
+// What reads every source lies in the bundle; the package loads it from its own one.
+const commands = [
+  ...COMMANDS_EVERYWHERE,
+  { ...MODEL_PULL_ENTRY, load: () => Promise.resolve(modelPullBy(() => import('../server/pull-model.js'))) },
+];
 
 async function main(): Promise<number> {
   const source = process.env['SLIPWAY_SOURCE'];
@@ -22,7 +30,7 @@ async function main(): Promise<number> {
     terminal.err(`error: ${(error as Error).message.replaceAll('\n', ' ')}`);
     return 1;
   }
-  return runSlipway(process.argv.slice(2), terminal);
+  return runSlipway(process.argv.slice(2), terminal, commands);
 }
 
 // Not process.exit: what was written may still be on its way to the log.

@@ -1,63 +1,104 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { packageRoot } from '../image/image-context';
 import { isSha256 } from '../spec/model-manifest';
 import { CliError, UsageError } from './cli-error';
-import type { Command, ParsedArguments } from './command';
+import type { Command, CommandEntry, ParsedArguments } from './command';
 
 const DEFAULT_TIMEOUT_SECONDS = 3_600;
 const MAX_TIMEOUT_SECONDS = 86_400;
 
-/** `slipway model pull`: what the Job of a `ModelStore` runs, as `node /app/cli.mjs model pull`, and people by hand. */
-export const modelPull: Command = {
-  arguments: [
-    {
-      name: 'version',
-      description:
-        'the URI that slipway model publish printed: s3://, gs://, az://, oss://, cos://, https:// or file:// …/digits/3/',
-    },
-    { name: 'directory', description: 'a model repository on this machine, or one that becomes one' },
-  ],
-  options: {
-    'manifest-sha256': {
-      type: 'string',
-      value: 'digest',
-      description: "SHA-256 that the version's manifest must have (whichever it has)",
-    },
-    'manifest-only': {
-      type: 'boolean',
-      description: 'read and check the manifest alone, and write nothing: whether the source lets one in',
-    },
-    'timeout-seconds': {
-      type: 'string',
-      value: 'number',
-      description: `when to give up, should the source not answer (${DEFAULT_TIMEOUT_SECONDS})`,
-    },
-  },
-  details:
-    'Every file is held to the digest in the manifest, and the version appears whole or not at all. A version that is there ' +
-    'is never changed. Started again, it goes on where it was ended.',
-  run: async (given, terminal) => {
-    const { pullModel } = await import('../server/pull-model.js');
-    const { ModelError } = await import('../server/model-error.js');
-    const { SourceError } = await import('../server/model-source.js');
-    const manifestSha256 = digestOf(given);
-    const seconds = timeoutOf(given);
-    const manifestOnly = given.flag('manifest-only');
-    const signal = AbortSignal.timeout(seconds * 1_000);
-    try {
-      const { name, version, folder, isNew } = await pullModel(given.argument('version'), given.argument('directory'), {
-        signal,
-        onRetry: ({ message }) => terminal.err(`${message}; trying again`),
-        manifestOnly,
-        ...(manifestSha256 === undefined ? {} : { manifestSha256 }),
-      });
-      if (manifestOnly) return terminal.out(`${name} version ${version} can be read`);
-      terminal.out(folder);
-      terminal.err(`${name} version ${version}: ${isNew ? 'every file has its digest' : 'was there already'}`);
-    } catch (error) {
-      if (signal.aborted) throw new CliError(`not there after ${seconds} s; started again, it goes on from here`);
-      throw error instanceof ModelError || error instanceof SourceError ? new CliError(error.message) : error;
-    }
-  },
+export const MODEL_PULL_ENTRY: Omit<CommandEntry, 'load'> = {
+  name: 'model pull',
+  summary: 'copy one published model version to a disk, every file by its digest',
 };
+
+/** What copies a version: it reads every source that the server reads, and is built with the server, not with the command. */
+export interface PullModule {
+  readonly pullModel: (uri: string, repository: string, options: PullModuleOptions) => Promise<PulledVersion>;
+  /** Whether an error is something that the source or the model said; anything else is a defect. */
+  readonly isPullRefusal: (error: unknown) => error is Error;
+}
+
+export interface PullModuleOptions {
+  readonly signal: AbortSignal;
+  readonly onRetry: (error: Error) => void;
+  readonly manifestOnly: boolean;
+  readonly manifestSha256?: string;
+}
+
+export interface PulledVersion {
+  readonly name: string;
+  readonly version: number;
+  readonly folder: string;
+  readonly isNew: boolean;
+}
+
+/** `slipway model pull` of the installed package. */
+export const modelPull: Command = modelPullBy(async () => {
+  const bundle = path.join(packageRoot(), 'dist', 'model-pull.mjs');
+  if (!existsSync(bundle)) throw new CliError(`${bundle} is not there; run 'npm run build' in ${packageRoot()}`);
+  return (await import(pathToFileURL(bundle).href)) as PullModule;
+});
+
+/** `slipway model pull`: what the Job of a `ModelStore` runs, as `node /app/cli.mjs model pull`, and people by hand. */
+export function modelPullBy(load: () => Promise<PullModule>): Command {
+  return {
+    arguments: [
+      {
+        name: 'version',
+        description:
+          'the URI that slipway model publish printed: s3://, gs://, az://, oss://, cos://, https:// or file:// …/digits/3/',
+      },
+      { name: 'directory', description: 'a model repository on this machine, or one that becomes one' },
+    ],
+    options: {
+      'manifest-sha256': {
+        type: 'string',
+        value: 'digest',
+        description: "SHA-256 that the version's manifest must have (whichever it has)",
+      },
+      'manifest-only': {
+        type: 'boolean',
+        description: 'read and check the manifest alone, and write nothing: whether the source lets one in',
+      },
+      'timeout-seconds': {
+        type: 'string',
+        value: 'number',
+        description: `when to give up, should the source not answer (${DEFAULT_TIMEOUT_SECONDS})`,
+      },
+    },
+    details:
+      'Every file is held to the digest in the manifest, and the version appears whole or not at all. A version that is there ' +
+      'is never changed. Started again, it goes on where it was ended.',
+    run: async (given, terminal) => {
+      const { pullModel, isPullRefusal } = await load();
+      const manifestSha256 = digestOf(given);
+      const seconds = timeoutOf(given);
+      const manifestOnly = given.flag('manifest-only');
+      const signal = AbortSignal.timeout(seconds * 1_000);
+      try {
+        const { name, version, folder, isNew } = await pullModel(
+          given.argument('version'),
+          given.argument('directory'),
+          {
+            signal,
+            onRetry: ({ message }) => terminal.err(`${message}; trying again`),
+            manifestOnly,
+            ...(manifestSha256 === undefined ? {} : { manifestSha256 }),
+          },
+        );
+        if (manifestOnly) return terminal.out(`${name} version ${version} can be read`);
+        terminal.out(folder);
+        terminal.err(`${name} version ${version}: ${isNew ? 'every file has its digest' : 'was there already'}`);
+      } catch (error) {
+        if (signal.aborted) throw new CliError(`not there after ${seconds} s; started again, it goes on from here`);
+        throw isPullRefusal(error) ? new CliError(error.message) : error;
+      }
+    },
+  };
+}
 
 function digestOf(given: ParsedArguments): string | undefined {
   const text = given.text('manifest-sha256');

@@ -3,18 +3,24 @@ import path from 'node:path';
 import { debuglog } from 'node:util';
 import { parseArguments } from './arguments';
 import { CliError, UsageError } from './cli-error';
-import type { Terminal } from './command';
-import { COMMANDS, type CommandEntry } from './commands';
+import type { CommandEntry, Terminal } from './command';
 import { renderCommandHelp, renderGeneralHelp } from './help';
 import { packageRoot } from '../image/image-context';
 import { nearest } from '../spec/nearest';
 
 const debug = debuglog('slipway');
 
-/** Runs one command line and returns the exit status: 0, 1 for what failed, 2 for a command line that means nothing. */
-export async function runSlipway(argv: readonly string[], terminal: Terminal): Promise<number> {
+/**
+ * Runs one command line and returns the exit status: 0, 1 for what failed, 2 for a command line that means nothing.
+ * @param commands those that there are here; the image has fewer than the package
+ */
+export async function runSlipway(
+  argv: readonly string[],
+  terminal: Terminal,
+  commands: readonly CommandEntry[],
+): Promise<number> {
   try {
-    await dispatch(argv, terminal);
+    await dispatch(argv, terminal, commands);
     return 0;
   } catch (error) {
     debug('%s', (error as Error).stack);
@@ -23,17 +29,17 @@ export async function runSlipway(argv: readonly string[], terminal: Terminal): P
   }
 }
 
-async function dispatch(argv: readonly string[], terminal: Terminal): Promise<void> {
+async function dispatch(argv: readonly string[], terminal: Terminal, commands: readonly CommandEntry[]): Promise<void> {
   const [first] = argv;
   if (first === '--version') return terminal.out(version());
   if (first === undefined || first === '--help' || first === '-h' || first === 'help') {
-    return terminal.out(renderGeneralHelp(COMMANDS, terminal.width));
+    return terminal.out(renderGeneralHelp(commands, terminal.width));
   }
-  const below = commandsBelow(first);
+  const below = commandsBelow(first, commands);
   if (below.length > 0 && (argv[1] === '--help' || argv[1] === '-h')) {
     return terminal.out(renderGeneralHelp(below, terminal.width));
   }
-  const entry = findCommand(argv);
+  const entry = findCommand(argv, commands);
   const rest = argv.slice(entry.name.split(' ').length);
   const command = await entry.load();
   if (rest.includes('--help') || rest.includes('-h'))
@@ -41,12 +47,12 @@ async function dispatch(argv: readonly string[], terminal: Terminal): Promise<vo
   await command.run(parseArguments(entry.name, command, rest), terminal);
 }
 
-function findCommand(argv: readonly string[]): CommandEntry {
-  const exact = COMMANDS.find(({ name }) => name.split(' ').every((word, i) => argv[i] === word));
+function findCommand(argv: readonly string[], commands: readonly CommandEntry[]): CommandEntry {
+  const exact = commands.find(({ name }) => name.split(' ').every((word, i) => argv[i] === word));
   if (exact !== undefined) return exact;
 
   const [word] = argv as [string];
-  const below = commandsBelow(word);
+  const below = commandsBelow(word, commands);
   if (below.length > 0) {
     const second = argv[1];
     const names = below.map(({ name }) => name);
@@ -57,13 +63,13 @@ function findCommand(argv: readonly string[]): CommandEntry {
     );
   }
   if (word.startsWith('-')) throw new UsageError(`no flag ${word} before a command; slipway --help lists the commands`);
-  const names = COMMANDS.map(({ name }) => name);
+  const names = commands.map(({ name }) => name);
   const closest = closestCommand(argv.slice(0, 2), names);
   throw new UsageError(`no command '${word}', the nearest one is slipway ${closest}; slipway --help lists them all`);
 }
 
-function commandsBelow(word: string): readonly CommandEntry[] {
-  return COMMANDS.filter(({ name }) => name.startsWith(`${word} `));
+function commandsBelow(word: string, commands: readonly CommandEntry[]): readonly CommandEntry[] {
+  return commands.filter(({ name }) => name.startsWith(`${word} `));
 }
 
 // `modle publish` is nearer to `model publish` than to anything of one word, and `srve --port` is not about `--port`.

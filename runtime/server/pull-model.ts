@@ -9,7 +9,7 @@ import { downloadFile, type DownloadOptions, type WantedFile } from './download-
 import { readManifestBytes } from './fetch-model';
 import { forEachTogether } from './for-each-limited';
 import { ModelError } from './model-error';
-import { shownUri } from './model-source';
+import { shownUri, SourceError } from './model-source';
 import { childUri } from './source-of';
 
 export interface PullOptions extends DownloadOptions {
@@ -108,4 +108,9 @@ async function sha256Of(file: string): Promise<string | undefined> {
     throw error;
   }
   return hash.digest('hex');
+}
+
+/** Whether an error is something that the source or the model said; anything else is a defect. */
+export function isPullRefusal(error: unknown): error is Error {
+  return error instanceof ModelError || error instanceof SourceError;
 }

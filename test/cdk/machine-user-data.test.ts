@@ -133,7 +133,11 @@ describe('the script that mounts the disks, run with disks that are not there', 
 
   test('run twice in one boot it keeps what is there', () => {
     boot(['/dev/nvme1n1']);
-    expect(boot(['/dev/nvme1n1'])).toEqual(['mkdir -p /var/lib/docker/volumes', 'mountpoint -q /var/lib/docker/volumes', CLOSE]);
+    expect(boot(['/dev/nvme1n1'])).toEqual([
+      'mkdir -p /var/lib/docker/volumes',
+      'mountpoint -q /var/lib/docker/volumes',
+      CLOSE,
+    ]);
   });
 
   test('several disks become one where the machine can do that', () => {

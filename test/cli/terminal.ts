@@ -1,3 +1,4 @@
+import { COMMANDS } from '../../runtime/cli/commands';
 import { runSlipway } from '../../runtime/cli/run';
 
 export interface CommandResult {
@@ -9,10 +10,11 @@ export interface CommandResult {
 /** Runs one command line in this process and returns what it printed. */
 export async function slipway(...argv: readonly string[]): Promise<CommandResult> {
   const printed = { stdout: '', stderr: '' };
-  const status = await runSlipway(argv, {
+  const terminal = {
     width: 100,
-    out: (text) => void (printed.stdout += `${text}\n`),
-    err: (text) => void (printed.stderr += `${text}\n`),
-  });
+    out: (text: string) => void (printed.stdout += `${text}\n`),
+    err: (text: string) => void (printed.stderr += `${text}\n`),
+  };
+  const status = await runSlipway(argv, terminal, COMMANDS);
   return { status, ...printed };
 }
