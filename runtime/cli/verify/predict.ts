@@ -4,7 +4,15 @@ import path from 'node:path';
 import { CliError } from '../cli-error';
 import { freePort, LocalServer } from '../local-server';
 import { installedServer } from '../serve';
-import { askForGolden, folderUri, proveModel, referenceTo, type AskedModel, type ProvenModel } from './proven-models';
+import {
+  askForGolden,
+  folderUri,
+  proveModel,
+  referenceTo,
+  waitUntilServed,
+  type AskedModel,
+  type ProvenModel,
+} from './proven-models';
 import { passed, SkippedStep, type Outcome } from './step';
 
 const START_SECONDS = 300;
@@ -26,7 +34,10 @@ export async function predict(models: readonly AskedModel[]): Promise<Outcome> {
       },
     });
     try {
-      await server.waitUntilReady(START_SECONDS);
+      // A server that has ended says why in its log.
+      const ended = server.waitForEnd().then(() => server.waitUntilReady(1));
+      ended.catch(() => undefined);
+      await Promise.race([waitUntilServed(server.url, START_SECONDS), ended]);
       for (const model of proven) await askForGolden(server.url, model);
     } finally {
       server.stop();

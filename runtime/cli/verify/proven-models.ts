@@ -1,12 +1,14 @@
 import { chmodSync, existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { publishModel } from '../../model/publish-model';
 import { placeOfModel } from '../../onnx/model-place';
 import { describeDifference } from '../../onnx/tensor-comparison';
 import { decodeTensorData } from '../../onnx/tensor-encoding';
 import { readManifestFile } from '../../onnx/read-manifest-file';
+import { PATHS } from '../../spec/endpoints';
 import type { GoldenOutput, ModelManifest } from '../../spec/model-manifest';
 import { versionPrefix } from '../../spec/model-repository';
 
@@ -56,6 +58,31 @@ export function referenceTo({ manifest }: ProvenModel, folderUri: string) {
 
 export function folderUri({ folder }: ProvenModel): string {
   return `${pathToFileURL(folder).href.replace(/\/?$/, '')}/`;
+}
+
+/**
+ * Waits until a server is ready.
+ * @throws Error in the server's own words as soon as it says that a model cannot be served, or when it takes too long
+ */
+export async function waitUntilServed(url: string, seconds: number): Promise<void> {
+  const deadline = Date.now() + seconds * 1_000;
+  const ask = (path: string) => fetch(url + path, { signal: AbortSignal.timeout(2_000) }).catch(() => undefined);
+  while (Date.now() < deadline) {
+    if ((await ask(PATHS.ready))?.ok === true) return;
+    const index = await ask('/v2/repository/index');
+    const entries = index?.ok === true ? ((await index.json()) as IndexEntry[]) : [];
+    const broken = entries.find(({ state }) => state === 'UNAVAILABLE');
+    if (broken !== undefined) throw new Error(`${broken.name} version ${broken.version}: ${broken.reason}`);
+    await sleep(250);
+  }
+  throw new Error(`the server was not ready within ${seconds} s`);
+}
+
+interface IndexEntry {
+  readonly name: string;
+  readonly version: string;
+  readonly state: string;
+  readonly reason: string;
 }
 
 /**

@@ -1,12 +1,11 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { buildImage } from '../../image/build-image';
 import { findContainerTool, type ContainerToolName } from '../../image/container-tool';
 import { ImageError } from '../../image/image-error';
 import { runCommand } from '../../image/run-command';
-import { PATHS, PORTS } from '../../spec/endpoints';
+import { PORTS } from '../../spec/endpoints';
 import { versionPrefix } from '../../spec/model-repository';
 import { withProvenModels } from './predict';
-import { askForGolden, referenceTo, type AskedModel } from './proven-models';
+import { askForGolden, referenceTo, waitUntilServed, type AskedModel } from './proven-models';
 import { passed, SkippedStep, type Outcome } from './step';
 
 const START_SECONDS = 300;
@@ -42,7 +41,7 @@ export async function runImage(
     const id = container.trim().split('\n').at(-1)!;
     try {
       const address = (await run(['port', id, `${PORTS.http}/tcp`])).trim().split('\n')[0]!;
-      await waitUntilReady(`http://${address}`, () => run(['logs', id]));
+      await waitUntilServed(`http://${address}`, START_SECONDS);
       await askForGolden(`http://${address}`, model!);
     } finally {
       await run(['rm', '--force', id]);
@@ -78,17 +77,5 @@ async function isPresent(tool: ContainerToolName, image: string): Promise<boolea
   return runCommand(inspect, { timeoutSeconds: 60 }).then(
     () => true,
     () => false,
-  );
-}
-
-async function waitUntilReady(url: string, logs: () => Promise<string>): Promise<void> {
-  const deadline = Date.now() + START_SECONDS * 1_000;
-  while (Date.now() < deadline) {
-    const ready = await fetch(url + PATHS.ready, { signal: AbortSignal.timeout(2_000) }).catch(() => undefined);
-    if (ready?.ok === true) return;
-    await sleep(250);
-  }
-  throw new Error(
-    `the container was not ready within ${START_SECONDS} s; its last words:\n${(await logs()).slice(-2_000)}`,
   );
 }
