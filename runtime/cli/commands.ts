@@ -44,8 +44,8 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'say what a cluster and an account lack for a service; changes nothing',
     load: async () => (await import('./doctor.js')).doctor,
   },
-  ...COMMANDS_EVERYWHERE,
   { ...MODEL_PULL_ENTRY, load: () => Promise.resolve(modelPull) },
+  ...COMMANDS_EVERYWHERE,
   {
     name: 'image build',
     summary: 'build the server image',

@@ -6,7 +6,7 @@ import * as s3 from 'aws-cdk-lib/aws-s3';
 import * as sns from 'aws-cdk-lib/aws-sns';
 import { ModelPipeline, PipelineStep, type ModelPipelineProps } from 'slipway/cdk';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { COMMANDS } from '../../runtime/cli/commands';
+import { COMMANDS_EVERYWHERE } from '../../runtime/cli/commands-everywhere';
 import { parseArguments } from '../../runtime/cli/arguments';
 import { modelPublish } from '../../runtime/cli/model-publish';
 import { STEP_COMMANDS } from '../../cdk/cli-commands';
@@ -22,8 +22,8 @@ beforeAll(async () => {
 
 const INSPECT = ['model', 'inspect', '/tmp/source/model.onnx'];
 
-test('steps run the commands that slipway has, and no other', () => {
-  const ours = COMMANDS.map(({ name }) => name).filter((name) => name.startsWith('model '));
+test('steps run the commands for models that the image has, and no other', () => {
+  const ours = COMMANDS_EVERYWHERE.map(({ name }) => name).filter((name) => name.startsWith('model '));
   expect([...STEP_COMMANDS]).toEqual(ours);
 });
 

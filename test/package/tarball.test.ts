@@ -15,7 +15,7 @@ test('the tarball holds what is published and nothing else', () => {
     `tarball: ${packed.files.length} files, ${kib(packed.packedBytes)}, unpacked ${kib(packed.unpackedBytes)}`,
   );
   const allowed =
-    /^(package\.json|README\.md|LICENSE|NOTICE|docs\/spec\.schema\.json|dist\/((server|worker|cli|smoke-test\/index)\.mjs|server-chunks\/[^/]+\.mjs|THIRD-PARTY-NOTICES\.md|image\/.+|pulumi\/plugin\/schema\.json|(cdk|pulumi|runtime)\/.+\.(js|d\.ts)))$/;
+    /^(package\.json|README\.md|LICENSE|NOTICE|docs\/spec\.schema\.json|dist\/((server|worker|cli|model-pull|smoke-test\/index)\.mjs|server-chunks\/[^/]+\.mjs|THIRD-PARTY-NOTICES\.md|image\/.+|pulumi\/plugin\/schema\.json|(cdk|pulumi|runtime)\/.+\.(js|d\.ts)))$/;
   expect(packed.files.filter((file) => !allowed.test(file))).toEqual([]);
 });
 
