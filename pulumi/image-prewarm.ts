@@ -1,9 +1,10 @@
 import * as k8s from '@pulumi/kubernetes';
 import * as pulumi from '@pulumi/pulumi';
-import { assertPinnedImage, SpecError, type Placement } from '../runtime/spec';
+import { SpecError, type Placement } from '../runtime/spec';
 import { CONTAINER_USER } from '../runtime/spec/endpoints';
 import { integer } from '../runtime/spec/numbers';
-import { lateString, type LateString } from './late-bound';
+import type { LateString } from './late-bound';
+import { pinnedImage } from './pinned-image';
 import { decideFor } from './refusal';
 
 /** Images that are brought to machines before pods need them. */
@@ -117,7 +118,7 @@ function decide(args: ImagePrewarmArgs) {
   if (servers.length + models.length === 0) {
     throw new SpecError('PREWARM_EMPTY', 'serverImages', 'must name at least one image, or modelImages must, got none');
   }
-  const pause = args.pauseImage === undefined ? undefined : pinnedImages([args.pauseImage], 'pauseImage')[0];
+  const pause = args.pauseImage === undefined ? undefined : pinnedImage(args.pauseImage, 'pauseImage');
   if (pause === undefined && servers.length === 0) {
     throw new SpecError(
       'PREWARM_EMPTY',
@@ -130,22 +131,7 @@ function decide(args: ImagePrewarmArgs) {
 }
 
 function pinnedImages(images: readonly pulumi.Input<string>[] | undefined, path: string): LateString[] {
-  return (images ?? []).map((image, i) => {
-    const at = path === 'pauseImage' ? path : `${path}[${i}]`;
-    const late = lateString(image);
-    if (typeof late !== 'string') return late.apply((known) => pinned(known, at));
-    assertPinnedImage(late, at);
-    return late;
-  });
-}
-
-function pinned(image: string, path: string): string {
-  try {
-    assertPinnedImage(image, path);
-  } catch (error) {
-    throw SpecError.is(error) ? new pulumi.RunError(error.message) : error;
-  }
-  return image;
+  return (images ?? []).map((image, i) => pinnedImage(image, `${path}[${i}]`));
 }
 
 function pulling(image: LateString, i: number) {

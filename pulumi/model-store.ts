@@ -1,11 +1,12 @@
 import * as k8s from '@pulumi/kubernetes';
 import * as pulumi from '@pulumi/pulumi';
 import { resolveModel, type ModelSource } from '../runtime/onnx/resolve-model';
-import { assertPinnedImage, MANIFEST_FILE, SpecError, versionPrefix, type Placement } from '../runtime/spec';
+import { MANIFEST_FILE, SpecError, versionPrefix, type Placement } from '../runtime/spec';
 import { CONTAINER_USER } from '../runtime/spec/endpoints';
 import { integer } from '../runtime/spec/numbers';
-import { lateString } from './late-bound';
+import type { LateString } from './late-bound';
 import { modelOnVolume, type Model } from './model';
+import { pinnedImage } from './pinned-image';
 import { decideFor } from './refusal';
 import { bindingOf, type ServiceIdentity } from './service-identity';
 
@@ -60,7 +61,7 @@ export class ModelStore extends pulumi.ComponentResource {
 
   constructor(name: string, args: ModelStoreArgs, opts?: pulumi.ComponentResourceOptions) {
     super('slipway:index:ModelStore', name, args, opts);
-    const { sizeGiB, timeoutSeconds, ports } = decideFor(this, () => decide(name, args));
+    const { image, sizeGiB, timeoutSeconds, ports } = decideFor(this, () => decide(name, args));
     const { namespace } = args;
     const child = { parent: this };
     if (sizeGiB === undefined) {
@@ -127,7 +128,7 @@ export class ModelStore extends pulumi.ComponentResource {
       },
       child,
     );
-    STORES.set(this, { name, args, timeoutSeconds, models: new Map() });
+    STORES.set(this, { name, args, image, timeoutSeconds, models: new Map() });
     this.registerOutputs({ claimName: this.claimName });
   }
 
@@ -154,6 +155,7 @@ export class ModelStore extends pulumi.ComponentResource {
 interface Store {
   readonly name: string;
   readonly args: ModelStoreArgs;
+  readonly image: LateString;
   readonly timeoutSeconds: number;
   /** By name and version: a model that two services serve is fetched once. */
   readonly models: Map<string, Model>;
@@ -186,8 +188,8 @@ function decide(name: string, args: ModelStoreArgs) {
       'is of a claim that is made; existingClaim has its own',
     );
   }
-  if (typeof image === 'string') assertPinnedImage(image, 'image');
   return {
+    image: pinnedImage(image, 'image'),
     sizeGiB: sizeGiB === undefined ? undefined : integer('sizeGiB', sizeGiB, 1, 1, 65_536),
     timeoutSeconds: integer('timeoutSeconds', args.timeoutSeconds, 3_600, 60, 86_400),
     ports: sourcePorts.map((port, i) => integer(`sourcePorts[${i}]`, port, 443, 1, 65_535)),
@@ -212,8 +214,8 @@ function pullJob(
   manifestSha256: string,
   repositoryUri: pulumi.Input<string>,
 ): k8s.batch.v1.Job {
-  const { name, args, timeoutSeconds } = STORES.get(store)!;
-  const { image, placement, imagePullSecrets = [] } = args;
+  const { name, args, image, timeoutSeconds } = STORES.get(store)!;
+  const { placement, imagePullSecrets = [] } = args;
   const identity = bindingOf(args.identity ?? {});
   const environment = Object.entries(identity.environment).map(([variable, value]) => ({ name: variable, value }));
   const uri = pulumi
@@ -262,7 +264,7 @@ function pullJob(
             containers: [
               {
                 name: 'pull',
-                image: lateString(image),
+                image,
                 imagePullPolicy: 'IfNotPresent',
                 command: ['node', '/app/cli.mjs', 'model', 'pull'],
                 args: [uri, FOLDER, `--manifest-sha256=${manifestSha256}`, `--timeout-seconds=${timeoutSeconds}`],

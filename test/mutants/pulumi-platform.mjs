@@ -53,8 +53,8 @@ export const MUTANTS = [
   },
   {
     name: 'images are warmed by tag',
-    file: 'pulumi/image-prewarm.ts',
-    find: '    assertPinnedImage(late, at);\n',
+    file: 'pulumi/pinned-image.ts',
+    find: '  assertPinnedImage(late, path);\n',
     replace: '',
     test: { file: ADDONS, name: 'image by tag' },
   },

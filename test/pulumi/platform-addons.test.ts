@@ -221,6 +221,7 @@ describe('a contradiction is refused in one line under its component, before any
     ['nothing to pull', 'PREWARM_EMPTY serverImages: must name at least one image'],
     ['models and nothing to wait', 'PREWARM_EMPTY pauseImage: must be given where no server image is'],
     ['image by tag', 'IMAGE_NOT_PINNED serverImages[1]: '],
+    ['store with a name that no object has', 'NAME_INVALID name: must be 1 to 40 lower-case letters'],
     ['store of no size', 'MODEL_STORE_CHOICE sizeGiB: give the size of a claim to make, or existingClaim, got neither'],
     ['store of two sizes', 'MODEL_STORE_CHOICE sizeGiB: give the size of a claim to make, or existingClaim, got both'],
     ['class of a claim that is there', 'MODEL_STORE_CHOICE storageClassName: is of a claim that is made'],
@@ -231,6 +232,22 @@ describe('a contradiction is refused in one line under its component, before any
     expect(errors.map((error) => error.message.split('\n').length)).toEqual([1]);
     expect(errors[0]!.message).toContain(message);
     expect(recording.resources.filter(({ custom }) => custom)).toEqual([]);
+  });
+});
+
+describe('what is found later is refused in one line, too', () => {
+  test.each([
+    ['late image by tag', 'IMAGE_NOT_PINNED serverImages[0]: '],
+    ['manifest not there', 'MANIFEST_INVALID nowhere.json: does not exist'],
+    ['manifest of no file', 'MODEL_STORE_CHOICE digits.manifest: must be given'],
+  ])('%s', async (mistake, message) => {
+    const recording = await run('platform-refused', { config: { mistake } });
+    expect(recording.exitCode).not.toBe(0);
+    const errors = recording.logs.filter(({ severity }) => severity === 'error');
+    expect(errors.map((error) => error.message.split('\n').length)).toEqual([1]);
+    expect(errors[0]!.message).toContain(message);
+    const pods = ['kubernetes:apps/v1:DaemonSet', 'kubernetes:batch/v1:Job'];
+    expect(recording.resources.filter(({ type }) => pods.includes(type))).toEqual([]);
   });
 });
 

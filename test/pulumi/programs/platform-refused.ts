@@ -6,6 +6,7 @@ import {
   type ImagePrewarmArgs,
   type ModelStoreArgs,
   type PlatformAddonsArgs,
+  type StoredModelSource,
 } from '../../../pulumi';
 
 const image = `registry.example.com/slipway@sha256:${'a'.repeat(64)}`;
@@ -26,13 +27,21 @@ const mistakes: Record<string, () => unknown> = {
   'nothing to pull': () => prewarm({}),
   'models and nothing to wait': () => prewarm({ modelImages: [image] }),
   'image by tag': () => prewarm({ serverImages: [image, tag] }),
+  'late image by tag': () => prewarm({ serverImages: [pulumi.output(tag)] }),
+  'store with a name that no object has': () => new ModelStore('Models', { namespace: 'inference', image, sizeGiB: 1 }),
   'store of no size': () => store({}),
   'store of two sizes': () => store({ sizeGiB: 1, existingClaim: 'models' }),
   'class of a claim that is there': () => store({ existingClaim: 'models', storageClassName: 'nfs' }),
   'store by tag': () => store({ sizeGiB: 1, image: tag }),
+  'manifest not there': () => store({ sizeGiB: 1 }).model('digits', source()),
+  'manifest of no file': () => store({ sizeGiB: 1 }).model('digits', { ...source(), manifest: undefined!, version: 1 }),
 };
 
 mistakes[new pulumi.Config().require('mistake')]!();
+
+function source(): StoredModelSource {
+  return { repositoryUri: 's3://models', manifest: new pulumi.Config().get('manifest') ?? 'nowhere.json' };
+}
 
 function addons(args: PlatformAddonsArgs): PlatformAddons {
   return new PlatformAddons('platform', args);
