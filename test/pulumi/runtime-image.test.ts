@@ -6,15 +6,14 @@ import {
   assertSucceeded,
   containsSecret,
   findResource,
-  isSecret,
   loggedErrors,
   propertyAt,
   runPulumiProgram,
   UNKNOWN,
   type PulumiProgramOptions,
-  type PropertyValue,
   type PulumiRecording,
 } from 'slipway/testing';
+import { withoutSecrets } from '../support/without-secrets';
 
 // Programs run in processes of their own, seconds each on a busy machine.
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
@@ -84,14 +83,6 @@ test('what cannot be built is refused in one line before anything is declared', 
   );
   expect(recording.resources.filter(({ custom }) => custom)).toEqual([]);
 });
-
-/** What is left to read when every secret is covered. */
-function withoutSecrets(value: PropertyValue): PropertyValue {
-  if (isSecret(value)) return '***';
-  if (Array.isArray(value)) return value.map(withoutSecrets);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, withoutSecrets(item as PropertyValue)]));
-}
 
 function image(name: string) {
   return findResource(up, 'docker-build:index:Image', name);
