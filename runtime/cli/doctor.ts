@@ -51,7 +51,7 @@ export const doctor: Command = {
   run: async (given, terminal) => {
     const { examine } = await import('./doctor/examine.js');
     const { collectTools } = await import('./doctor/collect-tools.js');
-    const { worstOf } = await import('./doctor/checkup.js');
+    const { counted, worstOf } = await import('./doctor/checkup.js');
     const service = await serviceOf(given);
     const choice = choiceOf(given, service?.file);
     const looksAtAws = given.flag('aws') || given.text('aws-region') !== undefined;
@@ -77,8 +77,9 @@ export const doctor: Command = {
     terminal.out(given.flag('json') ? JSON.stringify(checkups, undefined, 2) : shown(checkups));
     const worst = worstOf(checkups);
     const count = (severity: Severity): number => checkups.filter((one) => one.severity === severity).length;
-    if (worst === 'error') throw new CliError(`${count('error')} errors, ${count('warning')} warnings`);
-    if (worst === 'warning') throw new WarningsError(`${count('warning')} warnings`);
+    if (worst === 'error')
+      throw new CliError(`${counted(count('error'), 'error')}, ${counted(count('warning'), 'warning')}`);
+    if (worst === 'warning') throw new WarningsError(counted(count('warning'), 'warning'));
   },
 };
 

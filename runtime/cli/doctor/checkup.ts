@@ -51,3 +51,8 @@ export function worstOf(checkups: readonly Checkup[]): Severity {
     'ok',
   );
 }
+
+/** `1 machine`, `2 machines`. */
+export function counted(count: number, noun: string): string {
+  return `${count} ${noun}${count === 1 ? '' : 's'}`;
+}

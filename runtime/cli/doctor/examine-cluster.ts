@@ -1,5 +1,5 @@
 import { ADDON_CHARTS, type AddonName } from '../../../pulumi/addon-charts';
-import type { Checkup } from './checkup';
+import { counted, type Checkup } from './checkup';
 import type { ClusterFacts, ServiceNeeds } from './facts';
 import { helmInstall } from './helm-install';
 import { minorOf } from './minor-version';
@@ -136,7 +136,7 @@ function imageVolumes(cluster: ClusterFacts, { imageVolumes: models, nodeSelecto
     {
       ...finding,
       severity: 'error',
-      what: `${old.length} machines cannot mount the image of model '${model}'`,
+      what: `${counted(old.length, 'machine')} cannot mount the image of model '${model}'`,
       evidence: `${first.name}: kubelet ${first.kubelet}, ${first.runtime}; it takes 1.${IMAGE_VOLUMES_MINOR} and containerd ${CONTAINERD_FOR_IMAGES.join('.')}`,
       fix: instead,
     },

@@ -1,5 +1,5 @@
 import { GPU_TAINT } from '../../spec/kubernetes/placement';
-import type { Checkup } from './checkup';
+import { counted, type Checkup } from './checkup';
 import type { ClusterFacts, NodeFacts, ServiceNeeds, Toleration } from './facts';
 import { helmInstall } from './helm-install';
 
@@ -40,7 +40,7 @@ function claimedTwice({ nodes, resourceSlices, daemonSets }: ClusterFacts): read
           {
             code: 'gpu-claimed-twice',
             severity: 'error',
-            what: `the device plugin and the driver of Dynamic Resource Allocation both give away the GPUs of ${both.length} machines`,
+            what: `the device plugin and the driver of Dynamic Resource Allocation both give away the GPUs of ${counted(both.length, 'machine')}`,
             evidence: `${first.name} has ${gpusOf(first).join(', ')} and a ResourceSlice of ${DRA_DRIVER}`,
             fix: `keep one of them; the device plugin is ${named.join(' and ') || 'what made nvidia.com/gpu appear'}`,
           } as const,
@@ -66,7 +66,7 @@ function untainted({ nodes }: ClusterFacts): readonly Checkup[] {
     {
       code: 'gpu-taint',
       severity: 'warning',
-      what: `anything may land on ${open.length} GPU machines, fill them, and keep them from being scaled in`,
+      what: `anything may land on ${counted(open.length, 'GPU machine')}, fill it, and keep it from being scaled in`,
       evidence: `no taint ${GPU_TAINT.key} on ${list(open.map(({ name }) => name))}`,
       fix: `kubectl taint nodes ${open[0]!.name} ${GPU_TAINT.key}=${GPU_TAINT.value}:${GPU_TAINT.effect}`,
     },
@@ -141,7 +141,7 @@ function offered(cluster: ClusterFacts, needs: ServiceNeeds): readonly Checkup[]
           code: 'gpu-nodes',
           severity: 'ok',
           what: `every machine of the pool offers ${resourceName}`,
-          evidence: `${enough} nodes`,
+          evidence: counted(enough, 'node'),
         },
       ];
     }
