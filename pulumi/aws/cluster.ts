@@ -6,6 +6,7 @@ import * as kms from '@pulumi/aws/kms';
 import * as k8s from '@pulumi/kubernetes';
 import * as pulumi from '@pulumi/pulumi';
 import { integer } from '../../runtime/spec/numbers';
+import { shortHash } from '../../runtime/spec/short-hash';
 import { decideFor } from '../refusal';
 import type { ClusterFacts } from './cluster-facts';
 import { createNodeRole, createServiceRole } from './iam-role';
@@ -18,7 +19,7 @@ export interface ClusterArgs {
   /** @default - `<component name>-<stack>` */
   readonly clusterName?: string;
   /** Version of Kubernetes. @default - EKS' own default when the cluster is made; it is raised by setting it */
-  readonly version?: pulumi.Input<string>;
+  readonly kubernetesVersion?: pulumi.Input<string>;
   /** ARN of the KMS key that encrypts secrets. @default - a key of its own, rotated every year, kept when the cluster goes */
   readonly encryptionKey?: pulumi.Input<string>;
   /** Addresses that may reach the API server from outside of the VPC. @default - none: the endpoint is private */
@@ -129,7 +130,7 @@ function createControlPlane(
     {
       name: clusterName,
       roleArn: role.arn,
-      ...(args.version === undefined ? {} : { version: args.version }),
+      ...(args.kubernetesVersion === undefined ? {} : { version: args.kubernetesVersion }),
       vpcConfig: {
         subnetIds: args.subnetIds,
         endpointPrivateAccess: true,
@@ -189,15 +190,17 @@ function admitAdministrators(
   parent: pulumi.ComponentResource,
 ): void {
   const { partition } = getPartitionOutput({}, { parent });
-  adminRoleArns.forEach((principalArn, i) => {
-    const clusterName = cluster.name;
+  const clusterName = cluster.name;
+  for (const principalArn of new Set(adminRoleArns)) {
+    // By the role, not by its place in the list: EKS has one entry for each, and would refuse to make one that moved up.
+    const child = `${name}-admin-${shortHash(principalArn)}`;
     const entry = new eks.AccessEntry(
-      `${name}-admin-${i}`,
+      child,
       { clusterName, principalArn, type: 'STANDARD', ...tagged(tags) },
       { parent },
     );
     new eks.AccessPolicyAssociation(
-      `${name}-admin-${i}`,
+      child,
       {
         clusterName,
         principalArn,
@@ -206,7 +209,7 @@ function admitAdministrators(
       },
       { parent, dependsOn: entry },
     );
-  });
+  }
 }
 
 const SYSTEM_DISK_GIB = 50;

@@ -1,6 +1,6 @@
 import { Subnet, VirtualNetwork } from '@pulumi/azure-native/network';
 import type * as pulumi from '@pulumi/pulumi';
-import type { Tags } from './tags';
+import type { Tags } from '../tags';
 
 /**
  * Beside the pods' 10.244.0.0/16 and the services' 10.0.0.0/16, which are AKS's own; most of it is free for private endpoints

@@ -26,7 +26,7 @@ export interface ClusterArgs {
    */
   readonly subnetId?: pulumi.Input<string>;
   /** Size of the machines that run the cluster's own add-ons, and others without a GPU. @default 'Standard_D4ds_v5' */
-  readonly instanceType?: pulumi.Input<string>;
+  readonly systemInstanceType?: pulumi.Input<string>;
   /**
    * Whether the host encrypts all disks of a machine, temporary ones too. The subscription must have the feature
    * `Microsoft.Compute/EncryptionAtHost`. @default true
@@ -200,7 +200,7 @@ function createGeneralPool(
 }
 
 function machinesOf(
-  { instanceType, encryptionAtHost }: ClusterArgs,
+  { systemInstanceType, encryptionAtHost }: ClusterArgs,
   vnetSubnetID: pulumi.Output<string>,
   { minCount, maxCount }: { readonly minCount: number; readonly maxCount: number },
 ) {
@@ -208,7 +208,7 @@ function machinesOf(
     type: 'VirtualMachineScaleSets',
     osType: 'Linux',
     osSKU: 'Ubuntu',
-    vmSize: instanceType ?? 'Standard_D4ds_v5',
+    vmSize: systemInstanceType ?? 'Standard_D4ds_v5',
     vnetSubnetID,
     enableAutoScaling: true,
     minCount,

@@ -1,7 +1,7 @@
 import { DiagnosticSetting } from '@pulumi/azure-native/monitor';
 import { Workspace } from '@pulumi/azure-native/operationalinsights';
 import type * as pulumi from '@pulumi/pulumi';
-import type { Tags } from './tags';
+import type { Tags } from '../tags';
 
 /**
  * Without `kube-audit`, which is every read, too: `kube-audit-admin` has what changes something.

@@ -3,7 +3,7 @@ import { UserAssignedIdentity } from '@pulumi/azure-native/managedidentity';
 import * as pulumi from '@pulumi/pulumi';
 import { SpecError } from '../../runtime/spec';
 import { assignRole } from './role-assignment';
-import type { Tags } from './tags';
+import type { Tags } from '../tags';
 
 /** A key of one's own, and the identity that wraps and unwraps with it. */
 export interface EncryptionKey {

@@ -17,7 +17,10 @@ export interface GpuInstanceGroupArgs {
   readonly cluster: ClusterFacts;
   /** The machine type, with the GPUs that come with it: `g2-standard-8`. A pool of GKE has one. */
   readonly instanceTypes: string[];
-  /** Fewest machines, in all zones together. @default 0 */
+  /**
+   * Fewest machines, in all zones together. The first ones are as many in each zone; what is left of them comes with the
+   * first pods. @default 0
+   */
   readonly minSize?: number;
   /** Most machines, in all zones together. */
   readonly maxSize: number;
@@ -70,7 +73,7 @@ export class GpuInstanceGroup extends pulumi.ComponentResource {
         cluster: cluster.name,
         location: cluster.location,
         project: project.id,
-        initialNodeCount: machines.minSize,
+        initialNodeCount: Math.floor(machines.minSize / zonesOf(args)),
         // In all zones together, wherever there is stock: a limit for each zone would be another number in every region.
         autoscaling: { totalMinNodeCount: machines.minSize, totalMaxNodeCount: args.maxSize, locationPolicy: 'ANY' },
         ...LOOKED_AFTER,
@@ -97,6 +100,13 @@ export class GpuInstanceGroup extends pulumi.ComponentResource {
     this.placement = machines.placement;
     this.registerOutputs({ nodePoolName: this.nodePool.name });
   }
+}
+
+/** GKE counts the first machines of a pool in each of its zones, which in a region are three unless somebody says. */
+function zonesOf({ zones = [], cluster: { location } }: GpuInstanceGroupArgs): number {
+  if (zones.length > 0) return zones.length;
+  const isZone = typeof location === 'string' && /-[a-z]$/.test(location);
+  return isZone ? 1 : 3;
 }
 
 interface MachinePlan extends GpuPool, GroupSize {

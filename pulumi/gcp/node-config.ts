@@ -10,6 +10,8 @@ export function closedNodes(serviceAccount: pulumi.Input<string>) {
     oauthScopes: ['https://www.googleapis.com/auth/cloud-platform'],
     // Without it pods get the credentials of the machine, and those of their own not at all, silently.
     workloadMetadataConfig: { mode: 'GKE_METADATA' },
+    // It tells whoever asks, without asking who they are, what runs on the machine.
+    kubeletConfig: { insecureKubeletReadonlyPortEnabled: 'FALSE' },
     shieldedInstanceConfig: { enableSecureBoot: true, enableIntegrityMonitoring: true },
   };
 }

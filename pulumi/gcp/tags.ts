@@ -1,11 +1,7 @@
 import type * as pulumi from '@pulumi/pulumi';
+import type { Tags } from '../tags';
 
-/** Labels, as Google calls them, of everything that a component makes and that can have some. */
-export interface Tags {
-  readonly [key: string]: pulumi.Input<string>;
-}
-
-/** The argument `labels` of a resource, which must not be there where there are no tags. */
+/** Tags as the argument `labels` of a resource, as Google calls them, which must not be there where there are no tags. */
 export function labelled(tags: Tags | undefined): { labels?: Record<string, pulumi.Input<string>> } {
   return tags === undefined ? {} : { labels: { ...tags } };
 }

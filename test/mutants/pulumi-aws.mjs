@@ -121,4 +121,11 @@ export const MUTANTS = [
     replace: 'pulumi.all([region, 0])',
     test: fact('a workload identity is in place before the first pod'),
   },
+  {
+    name: 'administrators of EKS change places in the list',
+    file: 'pulumi/aws/cluster.ts',
+    find: '${shortHash(principalArn)}',
+    replace: '${[...new Set(adminRoleArns)].indexOf(principalArn)}',
+    test: fact('administrators are told apart'),
+  },
 ];

@@ -37,6 +37,20 @@ test('components of all clouds share the names of what they take and give', () =
   }
 });
 
+test('clusters of all clouds have the same words for the same things', () => {
+  const words = (cloud: string) => Object.keys(schema.resources[`slipway:${cloud}:Cluster`].inputProperties);
+  for (const cloud of ['aws', 'gcp', 'azure', 'alibaba']) {
+    expect(words(cloud), cloud).toEqual(expect.arrayContaining(['deletionProtection', 'systemInstanceType', 'tags']));
+    expect(
+      words(cloud).filter((word) => /version|channel/i.test(word)),
+      cloud,
+    ).toEqual([
+      // Google takes a channel for a version.
+      cloud === 'gcp' ? 'releaseChannel' : 'kubernetesVersion',
+    ]);
+  }
+});
+
 test('every reference leads to a type of the schema, or to a resource of another package', () => {
   const references = [...JSON.stringify(schema).matchAll(/"\$ref":"([^"]+)"/g)].map(([, target]) => target!);
   const own = references

@@ -43,5 +43,10 @@ const irsa = new WorkloadIdentity('irsa', { cluster, namespace: 'inference', rea
 const existingRoleArn = 'arn:aws-cn:iam::123456789012:role/readers';
 new WorkloadIdentity('role-is-there', { cluster, namespace: 'inference', reads, existingRoleArn });
 
+const adminRoleArns = ['auditors', 'platform-team', 'auditors'].map(
+  (role) => `arn:aws-cn:iam::123456789012:role/${role}`,
+);
+new Cluster('administered', { subnetIds, adminRoleArns });
+
 export const irsaBinding = irsa.binding;
 export const { urls, kubeconfig, mistakes } = deployContract(fixture);

@@ -147,6 +147,16 @@ export const aws: CloudUnderTest = {
       expect(roles.map(({ inputs }) => inputs['permissionsBoundary'])).toEqual([BOUNDARY, BOUNDARY]);
     });
 
+    test('administrators are told apart by their roles: one more or one less is no change to another', () => {
+      const entries = (cluster: string) =>
+        findDescendants(up(), findResource(up(), 'slipway:aws:Cluster', cluster).urn)
+          .filter(({ type }) => type === 'aws:eks/accessEntry:AccessEntry')
+          .map(({ name, inputs }) => [name.replace(cluster, ''), inputs['principalArn']]);
+      expect(entries('platform')).toHaveLength(1);
+      expect(entries('administered')).toHaveLength(2);
+      expect(entries('administered')).toContainEqual(entries('platform')[0]);
+    });
+
     test('machines and disks carry the tags, not the group alone', () => {
       const template = findResource(up(), 'aws:ec2/launchTemplate:LaunchTemplate', 'one').inputs;
       const specifications = template['tagSpecifications'] as unknown as { resourceType: string; tags: unknown }[];
