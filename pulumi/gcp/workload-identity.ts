@@ -52,7 +52,8 @@ export class WorkloadIdentity extends pulumi.ComponentResource {
     const { existingServiceAccount: account } = args;
 
     const member = account === undefined ? principalOf(args, serviceAccountName, this) : undefined;
-    this.rights = member === undefined ? [] : reads.map((read) => mayRead(name, read, member, this));
+    this.rights =
+      member === undefined ? [] : reads.map((read, i) => mayRead(`${name}-${labelOf(reads, i)}`, read, member, this));
     const granted = pulumi.all(this.rights.map(({ id }) => id));
     this.binding = {
       ...NO_IDENTITY,
@@ -85,6 +86,13 @@ function distinct(reads: readonly ReadableModel[]): readonly ReadableModel[] {
   );
 }
 
+/** A right is called after its model; where several buckets have it, those behind the first have a number, too. */
+function labelOf(reads: readonly ReadableModel[], i: number): string {
+  const { name } = reads[i]!;
+  const before = reads.slice(0, i).filter((read) => read.name === name).length;
+  return before === 0 ? name : `${name}-${before + 1}`;
+}
+
 /** Google knows the project by its number and the pool by its id. */
 function principalOf(
   { cluster, namespace }: WorkloadIdentityArgs,
@@ -112,7 +120,7 @@ function mayRead(
 ): BucketIAMMember {
   const objects = pulumi.interpolate`projects/_/buckets/${bucket.name}/objects/${modelPrefix(model)}`;
   return new BucketIAMMember(
-    `${name}-${model}`,
+    name,
     {
       bucket: bucket.name,
       role: 'roles/storage.objectViewer',

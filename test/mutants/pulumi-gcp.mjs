@@ -142,4 +142,18 @@ export const MUTANTS = [
     replace: "METADATA_SERVER_DETECTION: granted === undefined ? '' : 'assume-present'",
     test: fact('a workload identity is in place before the first pod'),
   },
+  {
+    name: "the kubelet's port without a login is open on Google Cloud",
+    file: 'pulumi/gcp/node-config.ts',
+    find: "insecureKubeletReadonlyPortEnabled: 'FALSE'",
+    replace: "insecureKubeletReadonlyPortEnabled: 'TRUE'",
+    test: fact('the port of the kubelet'),
+  },
+  {
+    name: 'a regional group of Google Cloud begins with its machines in every zone',
+    file: 'pulumi/gcp/gpu-instance-group.ts',
+    find: 'Math.floor(machines.minSize / zonesOf(args))',
+    replace: 'machines.minSize',
+    test: fact('a group begins with no more machines'),
+  },
 ];

@@ -54,6 +54,17 @@ const impersonating = new WorkloadIdentity('impersonating', {
   existingServiceAccount,
 });
 
+// A model that moves to another bucket is read from both for a while.
+const moved = new ModelBucket('moved', { location, existing: { name: 'other-models' } }).model('digits', {
+  version: 1,
+});
+new WorkloadIdentity('moving', { cluster, namespace: 'inference', reads: [...reads, moved] });
+
+const spread = { cluster, instanceTypes: ['g2-standard-8'], minSize: 2, maxSize: 2 };
+new GpuInstanceGroup('in-two-zones', { ...spread, zones: ['europe-west4-a', 'europe-west4-b'] });
+new GpuInstanceGroup('in-a-zone', { ...spread, cluster: { ...cluster, location: 'europe-west4-b' } });
+new GpuInstanceGroup('in-a-region', spread);
+
 export const partsPlacement = parts.placement;
 export const impersonatingBinding = impersonating.binding;
 export const { urls, kubeconfig, mistakes } = deployContract(fixture);

@@ -173,6 +173,27 @@ export const gcp: CloudUnderTest = {
       expect(member('late-digits')).toBe(`principal://iam.googleapis.com/${pool}/subject/ns/late-id/sa/web`);
     });
 
+    test('a model of two buckets is read from both', () => {
+      const member = (name: string) => findResource(up(), 'gcp:storage/bucketIAMMember:BucketIAMMember', name).inputs;
+      expect(member('moving-digits')['bucket']).toBe('team-models');
+      expect(member('moving-digits-2')['bucket']).toBe('other-models');
+    });
+
+    test('a group begins with no more machines than it must have, though Google counts the first ones in each zone', () => {
+      const first = (name: string) => findResource(up(), NODE_POOL, name).inputs['initialNodeCount'];
+      expect(first('in-two-zones')).toBe(1);
+      expect(first('in-a-zone')).toBe(2);
+      expect(first('in-a-region')).toBe(0);
+    });
+
+    test('the port of the kubelet that asks nobody who they are is closed on every machine', () => {
+      const pools = up().resources.filter(({ type }) => type === NODE_POOL);
+      const open = pools.filter(
+        ({ inputs }) => propertyAt(inputs, 'nodeConfig.kubeletConfig.insecureKubeletReadonlyPortEnabled') !== 'FALSE',
+      );
+      expect(open.map(({ name }) => name)).toEqual([]);
+    });
+
     test('an account of Google that is there already is named to the pods, and gets no further right', () => {
       expect(up().stackOutputs['impersonatingBinding']).toMatchObject({
         serviceAccountAnnotations: { 'iam.gke.io/gcp-service-account': 'readers@team-vision.iam.gserviceaccount.com' },
