@@ -49,12 +49,15 @@ test('a namespace, an image and a bucket that are not known yet are waited for, 
   expect(container.image).toBe('123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/images:1');
 });
 
-test('protect and an explicit provider reach every child', async () => {
+test('protect and an explicit provider reach every child, and an earlier name and a cluster to go with are kept', async () => {
   const up = assertSucceeded(await run('protected-with-provider'));
   const bucket = findDescendants(up, findResource(up, 'slipway:aws:ModelBucket').urn);
   expect(bucket.filter(({ protect }) => !protect)).toEqual([]);
   expect(bucket.filter(({ provider }) => !provider.includes('providers:aws::europe::'))).toEqual([]);
-  const service = findDescendants(up, findResource(up, 'slipway:index:InferenceService').urn);
+  const component = findResource(up, 'slipway:index:InferenceService');
+  expect(component.aliases).toMatchObject([{ name: 'numbers' }]);
+  expect(component.deletedWith).toMatch(/::cluster$/);
+  const service = findDescendants(up, component.urn);
   expect(service).toHaveLength(6);
   expect(service.filter(({ provider }) => !provider.includes('providers:kubernetes::cluster::'))).toEqual([]);
 });

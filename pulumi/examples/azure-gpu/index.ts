@@ -52,7 +52,8 @@ function serveDigits(digest: string): pulumi.Output<string> {
       // KEDA reads the saturation of the replicas from the Prometheus of the cluster.
       metricsFrom: 'keda',
     },
-    { providers: [platform.provider] },
+    // Without the cluster there is nothing left to delete one by one.
+    { providers: [platform.provider], deletedWith: platform.cluster },
   );
   return service.url;
 }

@@ -73,10 +73,11 @@ function lateInputs<T extends CloudTypes>(cloud: CloudFixture<T>): void {
   new WorkloadIdentity('late', { cluster, namespace: namespace.id, serviceAccountName: 'web', reads });
 }
 
-/** Protected, deployed by an explicit provider, and gone with everything in it. */
+/** Protected, deployed by an explicit provider, renamed, and gone with everything in it. */
 function guarded<T extends CloudTypes>(cloud: CloudFixture<T>): void {
   const { Cluster, GpuInstanceGroup, ImageRepository, ModelBucket, WorkloadIdentity } = cloud.components;
-  const opts = { protect: true, providers: [cloud.provider('elsewhere')] };
+  const provider = cloud.provider('elsewhere');
+  const opts = { protect: true, providers: [provider], aliases: [{ name: 'earlier' }], deletedWith: provider };
   const cluster = Cluster && new Cluster('guarded', cloud.clusterArgs!, opts);
   const facts = cluster?.facts ?? cloud.existingCluster;
   new ImageRepository('guarded', { ...cloud.place, keepOnDelete: false }, opts);

@@ -99,6 +99,12 @@ describe.each([aws, gcp, azure, alibaba, tencent])('on $cloud', (row) => {
       expect(own.filter(({ provider }) => !provider.includes(`:${row.package}::elsewhere::`))).toEqual([]);
     });
 
+    test.each(components)('%s goes by an earlier name, and with what it is said to go with', (type) => {
+      const { aliases, deletedWith } = component(type, 'guarded');
+      expect(aliases).toMatchObject([{ name: 'earlier' }]);
+      expect(deletedWith).toMatch(/::elsewhere$/);
+    });
+
     test('puts the tags of its author on everything that can have some', () => {
       const expected = { team: 'vision', stage: 'test' };
       const made = ['GpuInstanceGroup', 'ImageRepository', 'ModelBucket', 'WorkloadIdentity']
