@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { buildImage } from '../../image/build-image';
 import { findContainerTool, type ContainerToolName } from '../../image/container-tool';
 import { ImageError } from '../../image/image-error';
@@ -14,7 +15,8 @@ const TAG = 'slipway:verify';
 /** As every deployment runs it: nothing to write to, no capability, no way to more rights. */
 const RESTRICTIONS = [
   ...['--read-only', '--tmpfs', '/tmp', '--cap-drop', 'all', '--security-opt', 'no-new-privileges'],
-  ...['--ulimit', 'nofile=20000:20000'],
+  // Podman asks for more than a process without rights may have.
+  ...['--ulimit', 'nofile=20000:20000', '--ulimit', 'nproc=4096:4096'],
 ];
 
 /**
@@ -33,18 +35,19 @@ export async function runImage(
       runCommand({ program: tool, args }, { timeoutSeconds });
     const { name, version } = model!.manifest;
     const reference = referenceTo(model!, `file:///models/${versionPrefix(name, version)}`);
-    const container = await run([
-      ...['run', '--detach', ...RESTRICTIONS],
-      ...['--publish', `127.0.0.1::${PORTS.http}`, '--volume', `${model!.repository}:/models:ro`],
-      ...['--env', `SLIPWAY_MODELS=${JSON.stringify([reference])}`, image],
-    ]);
-    const id = container.trim().split('\n').at(-1)!;
+    const id = `slipway-verify-${randomUUID()}`;
     try {
+      await run([
+        ...['run', '--detach', '--name', id, ...RESTRICTIONS],
+        ...['--publish', `127.0.0.1::${PORTS.http}`, '--volume', `${model!.repository}:/models:ro`],
+        ...['--env', `SLIPWAY_MODELS=${JSON.stringify([reference])}`, image],
+      ]);
       const address = (await run(['port', id, `${PORTS.http}/tcp`])).trim().split('\n')[0]!;
       await waitUntilServed(`http://${address}`, START_SECONDS);
       await askForGolden(`http://${address}`, model!);
     } finally {
-      await run(['rm', '--force', id]);
+      // It is there, too, where it could not be started.
+      await run(['rm', '--force', id]).catch(() => undefined);
     }
     return passed(`${image} gives the golden output, with no right and nothing to write to`, notes);
   });
