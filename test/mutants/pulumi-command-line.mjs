@@ -45,7 +45,7 @@ export const MUTANTS = [
     name: 'a field that nobody knows is passed over',
     file: 'runtime/cli/spec-shape.ts',
     find: 'if (!Object.hasOwn(shape.fields, name)) {',
-    replace: "if (name === '') {",
+    replace: 'if (!Object.hasOwn(shape.fields, name)) {\n      continue;',
     test: { file: 'test/cli/spec-schema.test.ts', name: 'takes a file exactly where the reader does' },
   },
   {
