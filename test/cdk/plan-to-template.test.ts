@@ -118,6 +118,7 @@ const NOT_TOLD: Readonly<Record<string, string>> = {
   preset: 'decides whether alarms are made and what is kept when the stack is deleted',
   models: 'SLIPWAY_MODELS and the assets, which have tests of their own',
   permissions: 'the policy of the task role, which has tests of its own',
+  warnings: 'of the machines of a Kubernetes placement: shown, and there are none on ECS',
   paths: 'the image and the target group know them; loadBalancerCheck.path is told',
   'resources.executionProvider': 'told as executionProvider',
   'resources.capacity': 'chooses the launch type',
