@@ -109,7 +109,7 @@ describe('the prediction', () => {
     const result = await slipway('verify', spec, '--only', 'prediction');
     expect(result.status).toBe(1);
     expect(result.stdout).toMatch(/^prediction {2}failed/);
-    expect(result.stdout).toContain("golden");
+    expect(result.stdout).toContain('golden');
   });
 
   test('of a model whose files lie elsewhere is skipped, and says how to do it', async () => {
