@@ -24,6 +24,7 @@ import { declareKserve } from './kserve';
 import { lateString, lateStrings, OUTPUTS } from './late-bound';
 import { completeModel, type Model, type ModelArgs } from './model';
 import { decideFor } from './refusal';
+import { replicaTimeouts } from './replica-timeouts';
 import { bindingOf, type ServiceIdentity } from './service-identity';
 import { declareTraffic, DERIVED, trackRefs, type CanaryArgs, type ShadowArgs } from './traffic';
 
@@ -124,12 +125,8 @@ export class InferenceService extends pulumi.ComponentResource {
     if (args.createNamespace === true) this.namespace = createNamespace(name, args, this);
 
     const child = { parent: this, dependsOn: this.namespace === undefined ? [] : [this.namespace] };
-    // The provider waits for the Deployment and for an endpoint behind the Service, by default ten minutes each: a GPU
-    // machine alone may take longer to come.
-    const awaited = `${plan.lifecycle.awaitTimeoutSeconds}s`;
-    const customTimeouts = { create: awaited, update: awaited };
-    // Replicas finish their requests before they go, which may take longer than the provider's ten minutes.
-    const drained = `${PROVIDER_TIMEOUT_SECONDS + plan.lifecycle.stopTimeoutSeconds}s`;
+    // The provider waits for the Deployment, and for an endpoint behind the Service.
+    const customTimeouts = replicaTimeouts(plan.lifecycle);
 
     this.serviceAccount = new k8s.core.v1.ServiceAccount(name, objects.serviceAccount, child);
     this.networkPolicy = new k8s.networking.v1.NetworkPolicy(name, objects.networkPolicy, child);
@@ -137,7 +134,7 @@ export class InferenceService extends pulumi.ComponentResource {
     if (gpuClaim !== undefined) this.gpuClaim = new k8s.resource.v1.ResourceClaimTemplate(name, gpuClaim, child);
     const replicas = {
       ...child,
-      customTimeouts: { ...customTimeouts, delete: drained },
+      customTimeouts,
       // A pod without its account is refused, and one without its policy would be open for a moment.
       dependsOn: [
         ...child.dependsOn,
@@ -164,7 +161,9 @@ export class InferenceService extends pulumi.ComponentResource {
     });
 
     const stable = [this.deployment, this.service, ...own].flatMap((resource) => resource ?? []);
-    const ready = [...stable, ...declareTraffic(name, further, traffic, stable, child)];
+    // Other tracks run as the same account.
+    const track = { ...child, dependsOn: [...child.dependsOn, this.serviceAccount] };
+    const ready = [...stable, ...declareTraffic(name, further, traffic, stable, track)];
     const host = own.length > 0 ? kserveHost(plan) : plan.name;
     const port = own.length > 0 ? '' : `:${plan.ports.http}`;
     this.url = pulumi
@@ -215,8 +214,6 @@ interface Parts extends Partial<Record<CustomPart, k8s.apiextensions.CustomResou
 }
 
 const PARTS = new WeakMap<InferenceService, Parts>();
-
-const PROVIDER_TIMEOUT_SECONDS = 600;
 
 /** Everything that can be refused, before the first child is declared. */
 function decide(name: string, args: InferenceServiceArgs) {

@@ -13,6 +13,7 @@ import {
 import { declareObject } from './declare-object';
 import { lateString } from './late-bound';
 import type { Model, ModelArgs } from './model';
+import { replicaTimeouts } from './replica-timeouts';
 
 /** A second set of replicas with other models, that takes a share of the requests of the route. */
 export interface CanaryArgs extends CanaryChoices {
@@ -76,14 +77,13 @@ function declareTrack(
   { lifecycle }: InferenceServicePlan,
   child: { readonly parent: pulumi.Resource; readonly dependsOn: readonly pulumi.Resource[] },
 ): readonly pulumi.CustomResource[] {
-  const seconds = `${lifecycle.awaitTimeoutSeconds}s`;
   const opts = { ...child, dependsOn: [...child.dependsOn] };
   const declared: pulumi.CustomResource[] = [];
   for (const object of Object.values(objects)) {
     const isAwaited = object.kind === 'Deployment' || object.kind === 'Service';
     // In the order of the renderer: what a pod needs comes before the Deployment.
     const dependsOn = object.kind === 'Deployment' ? [...opts.dependsOn, ...declared] : opts.dependsOn;
-    const customTimeouts = isAwaited ? { create: seconds, update: seconds } : {};
+    const customTimeouts = isAwaited ? replicaTimeouts(lifecycle) : {};
     declared.push(declareObject(name, object, { ...opts, dependsOn, customTimeouts }));
   }
   return declared;

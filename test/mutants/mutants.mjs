@@ -247,9 +247,9 @@ export const MUTANTS = [
   },
   {
     name: 'Pulumi gives up before a machine can come',
-    file: 'pulumi/inference-service.ts',
-    find: 'const customTimeouts = { create: awaited, update: awaited };',
-    replace: 'const customTimeouts = {};\n    void awaited;',
+    file: 'pulumi/replica-timeouts.ts',
+    find: 'const awaited = `${awaitTimeoutSeconds}s`;',
+    replace: 'const awaited = `${awaitTimeoutSeconds - awaitTimeoutSeconds + PROVIDER_TIMEOUT_SECONDS}s`;',
     build: 'libraries',
     test: {
       file: 'test/pulumi/aws-gpu-service.test.ts',

@@ -99,6 +99,15 @@ test('protect and an explicit provider reach every child', () => {
   expect(children.filter(({ provider }) => !provider.includes('providers:kubernetes::cluster::'))).toEqual([]);
 });
 
+test('replicas of every track are waited for alike, and start after the account that all of them run as', () => {
+  const deployments = findResources(up, 'kubernetes:apps/v1:Deployment').filter(({ name }) => name.startsWith('one'));
+  expect(deployments.map(({ name }) => name).sort()).toEqual(['one', 'one-canary', 'one-shadow']);
+  for (const { customTimeouts, dependencies } of deployments) {
+    expect(customTimeouts.delete).toBe(deployments[0]!.customTimeouts.delete);
+    expect(dependencies.map((urn) => urn.split('$').at(-1))).toContain('kubernetes:core/v1:ServiceAccount::one');
+  }
+});
+
 test('requests come to replicas that are ready, and the judge after the requests', () => {
   const dependenciesOf = (type: string) => ofOne(type).dependencies.map((urn) => urn.split('$').at(-1));
   expect(dependenciesOf('kubernetes:gateway.networking.k8s.io/v1:HTTPRoute')).toEqual(
