@@ -72,8 +72,12 @@ export class Cluster extends pulumi.ComponentResource {
     this.kubeconfig = pulumi.secret(kubeconfigOf(this.cluster, this));
     this.provider = new k8s.Provider(
       name,
-      // By its ARN: a kubeconfig that changes must not replace everything in the cluster.
-      { kubeconfig: this.kubeconfig, clusterIdentifier: this.cluster.arn },
+      // A kubeconfig that changes must not replace everything in the cluster; a cluster that is made anew, under the same
+      // ARN, has nothing of it.
+      {
+        kubeconfig: this.kubeconfig,
+        clusterIdentifier: pulumi.interpolate`${this.cluster.arn} ${this.cluster.createdAt}`,
+      },
       { parent: this, dependsOn: [nodes] },
     );
     this.registerOutputs({ facts: this.facts, kubeconfig: this.kubeconfig });

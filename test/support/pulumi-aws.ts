@@ -40,6 +40,7 @@ const COMPUTED: Readonly<Record<string, (name: string, inputs: Properties) => Re
     id: name as string,
     state: {
       arn: arn('eks', REGION, ACCOUNT, `cluster/${name as string}`),
+      createdAt: '2026-11-22T12:00:00Z',
       endpoint: 'https://abc.gr7.cn-north-1.eks.amazonaws.com.cn',
       certificateAuthority: { data: 'Y2VydGlmaWNhdGU=' },
     },

@@ -147,6 +147,13 @@ export const aws: CloudUnderTest = {
       expect(roles.map(({ inputs }) => inputs['permissionsBoundary'])).toEqual([BOUNDARY, BOUNDARY]);
     });
 
+    test('a cluster that is made anew, under its old name, is another one for what is put on it', () => {
+      const { createdAt } = findResource(up(), 'aws:eks/cluster:Cluster', 'platform').state;
+      const { clusterIdentifier } = findResource(up(), 'pulumi:providers:kubernetes', 'platform').inputs;
+      expect(clusterIdentifier).toMatch(/^arn:aws-cn:eks:.*:cluster\/platform-dev /);
+      expect(clusterIdentifier).toContain(createdAt);
+    });
+
     test('administrators are told apart by their roles: one more or one less is no change to another', () => {
       const entries = (cluster: string) =>
         findDescendants(up(), findResource(up(), 'slipway:aws:Cluster', cluster).urn)
