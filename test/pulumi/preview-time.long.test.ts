@@ -72,5 +72,8 @@ async function preview(program: string, config: Record<string, string> = {}) {
 }
 
 function typesOf({ resources }: PulumiRecording): string[] {
-  return resources.map(({ type }) => type).filter((type) => type.startsWith('kubernetes:')).sort();
+  return resources
+    .map(({ type }) => type)
+    .filter((type) => type.startsWith('kubernetes:'))
+    .sort();
 }
