@@ -1,11 +1,18 @@
 import { DEFAULT_SETTINGS, type CheckedResource, type Rule, type RuleLevel, type RuleSettings } from './rule';
 import { CLOUD_RULES } from './rules/cloud-rules';
+import { CLUSTER_RULES } from './rules/cluster-rules';
 import { COST_RULES } from './rules/cost-rules';
 import { GPU_RULES } from './rules/gpu-rules';
 import { WORKLOAD_RULES } from './rules/workload-rules';
 
 /** Every rule. Ids are public API. */
-export const POLICY_RULES: readonly Rule[] = [...WORKLOAD_RULES, ...GPU_RULES, ...CLOUD_RULES, ...COST_RULES];
+export const POLICY_RULES: readonly Rule[] = [
+  ...WORKLOAD_RULES,
+  ...GPU_RULES,
+  ...CLOUD_RULES,
+  ...CLUSTER_RULES,
+  ...COST_RULES,
+];
 
 export interface PolicyFinding {
   readonly rule: string;

@@ -59,4 +59,12 @@ export const MUTANTS = [
       name: 'tokens and passwords are secrets in the state, though the author forgot to say so',
     },
   },
+  {
+    name: 'a policy takes an API server that everybody reaches',
+    file: 'pulumi/policy/rules/cluster-rules.ts',
+    find: "const EVERYBODY = ['0.0.0.0/0', '::/0'];",
+    replace: 'const EVERYBODY: string[] = [];',
+    build: 'libraries',
+    test: { file: 'test/pulumi/policy-rules.test.ts', name: 'cluster-endpoint-closed' },
+  },
 ];

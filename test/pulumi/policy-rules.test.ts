@@ -224,6 +224,45 @@ const CASES: Readonly<Record<string, Case>> = {
       [[resource('azure-native:storage:StorageAccount', {})], 'has no BlobServiceProperties'],
     ],
   },
+  'cluster-endpoint-closed': {
+    keeps: [
+      [resource('aws:eks/cluster:Cluster', { vpcConfig: { endpointPublicAccess: false } })],
+      [
+        resource('aws:eks/cluster:Cluster', {
+          vpcConfig: { endpointPublicAccess: true, publicAccessCidrs: ['203.0.113.0/24'] },
+        }),
+      ],
+      [resource('gcp:container/cluster:Cluster', { masterAuthorizedNetworksConfig: { cidrBlocks: [] } })],
+      [
+        resource('azure-native:containerservice:ManagedCluster', {
+          apiServerAccessProfile: { enablePrivateCluster: true },
+        }),
+      ],
+      [resource('alicloud:cs/managedKubernetes:ManagedKubernetes', { slbInternetEnabled: false })],
+    ],
+    breaks: [
+      [[resource('aws:eks/cluster:Cluster', { vpcConfig: {} })], 'everybody may reach the API server'],
+      [
+        [
+          resource('aws:eks/cluster:Cluster', {
+            vpcConfig: { endpointPublicAccess: true, publicAccessCidrs: ['0.0.0.0/0'] },
+          }),
+        ],
+        'vpcConfig.publicAccessCidrs',
+      ],
+      [[resource('gcp:container/cluster:Cluster', {})], 'masterAuthorizedNetworksConfig'],
+      [
+        [
+          resource('gcp:container/cluster:Cluster', {
+            masterAuthorizedNetworksConfig: { cidrBlocks: [{ cidrBlock: '0.0.0.0/0' }] },
+          }),
+        ],
+        'everybody may reach the API server',
+      ],
+      [[resource('azure-native:containerservice:ManagedCluster', {})], 'apiServerAccessProfile'],
+      [[resource('alicloud:cs/managedKubernetes:ManagedKubernetes', {})], 'slbInternetEnabled'],
+    ],
+  },
   'bucket-over-tls': {
     keeps: [
       withCompanion('aws:s3/bucket:Bucket', {}, 'aws:s3/bucketPolicy:BucketPolicy', {}),
