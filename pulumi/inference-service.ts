@@ -23,6 +23,7 @@ import {
 import { declareKserve } from './kserve';
 import { lateString, lateStrings, OUTPUTS } from './late-bound';
 import { completeModel, type Model, type ModelArgs } from './model';
+import { assertPlain } from './plain-args';
 import { decideFor } from './refusal';
 import { replicaTimeouts } from './replica-timeouts';
 import { bindingOf, type ServiceIdentity } from './service-identity';
@@ -215,8 +216,12 @@ interface Parts extends Partial<Record<CustomPart, k8s.apiextensions.CustomResou
 
 const PARTS = new WeakMap<InferenceService, Parts>();
 
+/** What may be known to an update alone; a model and an identity say by themselves which of their parts. */
+const LATE: ReadonlySet<string> = new Set(['namespace', 'image', 'clusterName', 'models', 'identity', 'metadata']);
+
 /** Everything that can be refused, before the first child is declared. */
 function decide(name: string, args: InferenceServiceArgs) {
+  assertPlain(args, LATE);
   const serviceName = args.serviceName ?? name;
   const models = completeModels(args.models, 'models');
   const { instanceTypes, placement } = args;
