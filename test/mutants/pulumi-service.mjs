@@ -6,6 +6,13 @@ const MODEL = 'test/pulumi/model.test.ts';
 
 export const MUTANTS = [
   {
+    name: 'a value that only an update knows decides what a preview shows',
+    file: 'pulumi/inference-service.ts',
+    find: '  assertPlain(args, LATE);',
+    replace: '',
+    test: { file: 'test/pulumi/wrong-programs.test.ts', name: 'list that only an update knows' },
+  },
+  {
     name: 'pods that fetch nothing may reach everything over HTTPS',
     file: 'runtime/spec/kubernetes/network-policy.ts',
     find: "plan.models.some(({ delivery }) => delivery === 'fetch')",

@@ -43,6 +43,32 @@ describe.each<[string, InferenceServiceSpec]>([
       metricsFrom: 'keda',
     },
   ],
+  // The words of the examples that both engines have.
+  [
+    'the stable replicas of the canary, and the service into what is there already',
+    {
+      ...base,
+      ...{ executionProvider: 'cpu', memoryMiB: 2_048, startupBudgetSeconds: 60 },
+      maxReplicas: 6,
+      metricsFrom: 'keda',
+    },
+  ],
+  [
+    'the GPU service',
+    {
+      ...base,
+      ...{ executionProvider: 'cuda', instanceTypes: ['g6.xlarge', 'g5.xlarge'], memoryMiB: 8_192 },
+      ...{ startupBudgetSeconds: 240, minReplicas: 1, maxReplicas: 6, metricsFrom: 'keda' },
+    },
+  ],
+  [
+    'the service on spot machines above a base',
+    {
+      ...base,
+      ...{ executionProvider: 'cuda', instanceTypes: ['g6.xlarge', 'g6.2xlarge', 'g5.xlarge', 'g5.2xlarge'] },
+      ...{ memoryMiB: 8_192, startupBudgetSeconds: 240, minReplicas: 1, maxReplicas: 8, metricsFrom: 'keda' },
+    },
+  ],
 ])('%s means the same on both engines:', (_name, spec) => {
   let folder: string;
   let cdk: Facts;
