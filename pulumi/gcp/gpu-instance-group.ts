@@ -115,8 +115,8 @@ interface MachinePlan extends GpuPool, GroupSize {
 }
 
 function planMachines(args: GpuInstanceGroupArgs, pool: string): MachinePlan {
-  const machineType = onlyInstanceType(args.instanceTypes);
   const size = planGroupSize(args);
+  const machineType = onlyInstanceType(args.instanceTypes);
   const planned = planGpuPool([machineType], pool, size.diskSizeGiB, 'gcp');
   // GKE offers shares and parts of a GPU under the GPU's own name.
   const placement = placementOf(planned, args, size.maxSize, () => planned.placement.gpuResourceName);
