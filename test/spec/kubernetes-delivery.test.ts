@@ -43,6 +43,10 @@ const BINDINGS: Readonly<Record<string, EgressRule[]>> = {
     { cidr: '169.254.169.254/32', port: 80 },
   ],
   'Microsoft Entra Workload ID': [{ cidr: '0.0.0.0/0', port: 443 }],
+  // Their tokens are files, which are changed for credentials at an address of the cloud over 443.
+  'IAM Roles for Service Accounts of EKS': [],
+  'RAM Roles for Service Accounts of ACK': [],
+  'OpenID Connect of TKE': [],
 };
 
 describe('pods reach what they need to fetch their models, and nothing where nothing is fetched', () => {
@@ -55,6 +59,9 @@ describe('pods reach what they need to fetch their models, and nothing where not
       ['names', '443', '169.254.169.252/32:988', '169.254.169.254/32:80'],
     ],
     ['Microsoft Entra Workload ID', 'fetch', ['names', '443']],
+    ['IAM Roles for Service Accounts of EKS', 'fetch', ['names', '443']],
+    ['RAM Roles for Service Accounts of ACK', 'fetch', ['names', '443']],
+    ['OpenID Connect of TKE', 'fetch', ['names', '443']],
     ...Object.keys(BINDINGS).flatMap((binding) =>
       (['image', 'volume'] as const).map((delivery) => [binding, delivery, ['names']] as const),
     ),
