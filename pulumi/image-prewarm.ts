@@ -1,11 +1,11 @@
 import * as k8s from '@pulumi/kubernetes';
 import * as pulumi from '@pulumi/pulumi';
 import { SpecError, type Placement } from '../runtime/spec';
-import { CONTAINER_USER } from '../runtime/spec/endpoints';
 import { integer } from '../runtime/spec/numbers';
 import type { LateString } from './late-bound';
 import { pinnedImage } from './pinned-image';
 import { decideFor } from './refusal';
+import { containerSecurity, podSecurity } from '../runtime/spec/kubernetes/pod-security';
 
 /** Images that are brought to machines before pods need them. */
 export interface ImagePrewarmArgs {
@@ -79,12 +79,7 @@ export class ImagePrewarm extends pulumi.ComponentResource {
                     nodeSelector: { ...placement.nodeSelector },
                     tolerations: placement.tolerations.map((one) => ({ ...one })),
                   }),
-              securityContext: {
-                runAsNonRoot: true,
-                runAsUser: CONTAINER_USER,
-                runAsGroup: CONTAINER_USER,
-                seccompProfile: { type: 'RuntimeDefault' },
-              },
+              securityContext: podSecurity(),
               ...(servers.length === 0 ? {} : { initContainers: servers.map(pulling) }),
               containers: [waiting(pause, servers, models)],
               ...(models.length === 0
@@ -154,11 +149,6 @@ function container(name: string, image: LateString) {
     image,
     imagePullPolicy: 'IfNotPresent',
     resources: { requests: { cpu: '10m', memory: '64Mi' }, limits: { cpu: '200m', memory: '64Mi' } },
-    securityContext: {
-      allowPrivilegeEscalation: false,
-      readOnlyRootFilesystem: true,
-      runAsNonRoot: true,
-      capabilities: { drop: ['ALL'] },
-    },
+    securityContext: containerSecurity(),
   };
 }

@@ -9,6 +9,7 @@ import { modelOnVolume, type Model } from './model';
 import { pinnedImage } from './pinned-image';
 import { decideFor } from './refusal';
 import { bindingOf, type ServiceIdentity } from './service-identity';
+import { containerSecurity, podSecurity } from '../runtime/spec/kubernetes/pod-security';
 
 export interface ModelStoreArgs {
   readonly namespace: pulumi.Input<string>;
@@ -253,14 +254,7 @@ function pullJob(
                   nodeSelector: { ...placement.nodeSelector },
                   tolerations: placement.tolerations.map((one) => ({ ...one })),
                 }),
-            securityContext: {
-              runAsNonRoot: true,
-              runAsUser: CONTAINER_USER,
-              runAsGroup: CONTAINER_USER,
-              fsGroup: CONTAINER_USER,
-              fsGroupChangePolicy: 'OnRootMismatch',
-              seccompProfile: { type: 'RuntimeDefault' },
-            },
+            securityContext: podSecurity({ fsGroup: CONTAINER_USER, fsGroupChangePolicy: 'OnRootMismatch' }),
             containers: [
               {
                 name: 'pull',
@@ -272,12 +266,7 @@ function pullJob(
                 resources: { requests: { cpu: '250m', memory: '512Mi' }, limits: { cpu: '2', memory: '512Mi' } },
                 // The sentence is then what the deployment's error shows.
                 terminationMessagePolicy: 'FallbackToLogsOnError',
-                securityContext: {
-                  allowPrivilegeEscalation: false,
-                  readOnlyRootFilesystem: true,
-                  runAsNonRoot: true,
-                  capabilities: { drop: ['ALL'] },
-                },
+                securityContext: containerSecurity(),
                 volumeMounts: [
                   { name: 'store', mountPath: FOLDER },
                   { name: 'tmp', mountPath: '/tmp' },

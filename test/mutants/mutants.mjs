@@ -37,10 +37,9 @@ export const MUTANTS = [
   },
   {
     name: 'pods may run as root',
-    file: 'runtime/spec/kubernetes/deployment.ts',
-    find: '      allowPrivilegeEscalation: false,\n      readOnlyRootFilesystem: true,\n      runAsNonRoot: true,',
-    replace:
-      '      allowPrivilegeEscalation: false,\n      readOnlyRootFilesystem: true,\n      runAsNonRoot: false as true,',
+    file: 'runtime/spec/kubernetes/pod-security.ts',
+    find: '    readOnlyRootFilesystem: true,\n    runAsNonRoot: true,',
+    replace: '    readOnlyRootFilesystem: true,\n    runAsNonRoot: false as true,',
     test: { file: 'test/spec/kubernetes.test.ts', name: 'satisfies Pod Security restricted' },
   },
   {

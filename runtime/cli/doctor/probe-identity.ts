@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
-import { CONTAINER_USER } from '../../spec/endpoints';
 import type { IdentityBinding } from '../../spec/kubernetes/identity-binding';
 import type { ProbeFacts } from './facts';
 import { KubectlError, type Kubectl } from './kubectl';
+import { containerSecurity, podSecurity } from '../../spec/kubernetes/pod-security';
 
 export interface IdentityProbe {
   readonly namespace: string;
@@ -119,12 +119,7 @@ function jobObject(name: string, probe: IdentityProbe): object {
           automountServiceAccountToken: false,
           enableServiceLinks: false,
           imagePullSecrets: imagePullSecrets.map((secret) => ({ name: secret })),
-          securityContext: {
-            runAsNonRoot: true,
-            runAsUser: CONTAINER_USER,
-            runAsGroup: CONTAINER_USER,
-            seccompProfile: { type: 'RuntimeDefault' },
-          },
+          securityContext: podSecurity(),
           containers: [
             {
               name: 'probe',
@@ -133,12 +128,7 @@ function jobObject(name: string, probe: IdentityProbe): object {
               args: [uri, '/tmp', '--manifest-only', '--timeout-seconds=60'],
               env: Object.entries(identity.environment ?? {}).map(([variable, value]) => ({ name: variable, value })),
               resources: { requests: { cpu: '100m', memory: '256Mi' }, limits: { cpu: '500m', memory: '256Mi' } },
-              securityContext: {
-                allowPrivilegeEscalation: false,
-                readOnlyRootFilesystem: true,
-                runAsNonRoot: true,
-                capabilities: { drop: ['ALL'] },
-              },
+              securityContext: containerSecurity(),
             },
           ],
         },

@@ -10,6 +10,7 @@ import type { ContainerObject, DeploymentObject, HttpProbe } from './objects';
 import { ANYWHERE, type Placement } from './placement';
 import { decimalQuantity, memoryQuantity } from './quantity';
 import type { KubernetesRefs } from './refs';
+import { containerSecurity, podSecurity } from './pod-security';
 
 export function renderDeployment<S>(
   plan: InferenceServicePlan,
@@ -59,14 +60,7 @@ export function renderDeployment<S>(
               labelSelector: { matchLabels: podSelector(plan) },
             },
           ],
-          securityContext: {
-            runAsNonRoot: true,
-            runAsUser: CONTAINER_USER,
-            runAsGroup: CONTAINER_USER,
-            fsGroup: CONTAINER_USER,
-            fsGroupChangePolicy: 'OnRootMismatch',
-            seccompProfile: { type: 'RuntimeDefault' },
-          },
+          securityContext: podSecurity({ fsGroup: CONTAINER_USER, fsGroupChangePolicy: 'OnRootMismatch' }),
           ...(claimsGpu(plan, placement)
             ? { resourceClaims: [{ name: GPU_CLAIM, resourceClaimTemplateName: plan.name }] }
             : {}),
@@ -109,12 +103,7 @@ function serverContainer<S>(
     startupProbe: httpProbe(plan.lifecycle.startupProbe),
     readinessProbe: httpProbe(plan.lifecycle.readinessProbe),
     livenessProbe: httpProbe(plan.lifecycle.livenessProbe),
-    securityContext: {
-      allowPrivilegeEscalation: false,
-      readOnlyRootFilesystem: true,
-      runAsNonRoot: true,
-      capabilities: { drop: ['ALL'] },
-    },
+    securityContext: containerSecurity(),
     volumeMounts: [{ name: 'tmp', mountPath: '/tmp' }, ...mounted.volumeMounts],
   };
 }

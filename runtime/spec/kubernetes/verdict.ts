@@ -5,6 +5,7 @@ import type { NetworkPolicyPeer, ObjectMetadata, ServiceAccountObject } from './
 import { KUBERNETES_DEFAULTS, type KubernetesRefs } from './refs';
 import type { CanaryPlan, RoutePlan } from './traffic';
 import type { VerdictRules } from './verdict-rules';
+import { containerSecurity, podSecurity } from './pod-security';
 
 /** What judges a canary, in the order in which it is applied. Only this pod of a service has a token of the API server. */
 export interface VerdictObjects<S> {
@@ -152,13 +153,7 @@ export function renderVerdict<S>(
             ...(refs.imagePullSecrets === undefined
               ? {}
               : { imagePullSecrets: refs.imagePullSecrets.map((secret) => ({ name: secret })) }),
-            securityContext: {
-              runAsNonRoot: true,
-              runAsUser: CONTAINER_USER,
-              runAsGroup: CONTAINER_USER,
-              fsGroup: CONTAINER_USER,
-              seccompProfile: { type: 'RuntimeDefault' },
-            },
+            securityContext: podSecurity({ fsGroup: CONTAINER_USER }),
             containers: [judgeContainer(stable, refs, route, canary, revision, prometheusUrl)],
             volumes: [{ name: 'token', projected: { defaultMode: 0o440, sources: tokenSources() } }],
           },
@@ -197,12 +192,7 @@ function judgeContainer<S>(
     resources: { requests: { cpu: '100m', memory: '256Mi' }, limits: { cpu: '500m', memory: '256Mi' } },
     // The sentence is then what `kubectl describe` and the deployment's error show.
     terminationMessagePolicy: 'FallbackToLogsOnError',
-    securityContext: {
-      allowPrivilegeEscalation: false,
-      readOnlyRootFilesystem: true,
-      runAsNonRoot: true,
-      capabilities: { drop: ['ALL'] },
-    },
+    securityContext: containerSecurity(),
     volumeMounts: [{ name: 'token', mountPath: '/var/run/secrets/kubernetes.io/serviceaccount', readOnly: true }],
   };
 }
