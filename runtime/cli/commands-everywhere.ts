@@ -28,3 +28,9 @@ export const COMMANDS_EVERYWHERE: readonly CommandEntry[] = [
     load: async () => (await import('./key-create.js')).keyCreate,
   },
 ];
+
+/** The image and the package load what it runs from different places. */
+export const MODEL_PULL_ENTRY: Omit<CommandEntry, 'load'> = {
+  name: 'model pull',
+  summary: 'copy one published model version to a disk, every file by its digest',
+};

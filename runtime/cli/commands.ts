@@ -1,6 +1,5 @@
 import type { CommandEntry } from './command';
-import { COMMANDS_EVERYWHERE } from './commands-everywhere';
-import { MODEL_PULL_ENTRY, modelPull } from './model-pull';
+import { COMMANDS_EVERYWHERE, MODEL_PULL_ENTRY } from './commands-everywhere';
 
 /** Every command of `slipway`. Names and flags are public API. */
 export const COMMANDS: readonly CommandEntry[] = [
@@ -44,7 +43,7 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'say what a cluster and an account lack for a service; changes nothing',
     load: async () => (await import('./doctor.js')).doctor,
   },
-  { ...MODEL_PULL_ENTRY, load: () => Promise.resolve(modelPull) },
+  { ...MODEL_PULL_ENTRY, load: async () => (await import('./model-pull.js')).modelPull },
   ...COMMANDS_EVERYWHERE,
   {
     name: 'image build',

@@ -2,8 +2,7 @@
 // /tmp/source before the command begins, for a task has no disk that another could fill.
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { COMMANDS_EVERYWHERE } from './commands-everywhere.js';
-import { MODEL_PULL_ENTRY, modelPullBy } from './model-pull.js';
+import { COMMANDS_EVERYWHERE, MODEL_PULL_ENTRY } from './commands-everywhere.js';
 import { runSlipway } from './run.js';
 import { SOURCE_FOLDER } from '../spec/endpoints.js';
 import { fetchSourceFiles, parseSourceFiles } from './source-files.js';
@@ -17,7 +16,10 @@ const terminal = {
 // What reads every source lies in the bundle; the package loads it from its own one.
 const commands = [
   ...COMMANDS_EVERYWHERE,
-  { ...MODEL_PULL_ENTRY, load: () => Promise.resolve(modelPullBy(() => import('../server/pull-model.js'))) },
+  {
+    ...MODEL_PULL_ENTRY,
+    load: async () => (await import('./model-pull.js')).modelPullBy(() => import('../server/pull-model.js')),
+  },
 ];
 
 async function main(): Promise<number> {

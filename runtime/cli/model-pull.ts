@@ -4,15 +4,10 @@ import { pathToFileURL } from 'node:url';
 import { packageRoot } from '../image/image-context';
 import { isSha256 } from '../spec/model-manifest';
 import { CliError, UsageError } from './cli-error';
-import type { Command, CommandEntry, ParsedArguments } from './command';
+import type { Command, ParsedArguments } from './command';
 
 const DEFAULT_TIMEOUT_SECONDS = 3_600;
 const MAX_TIMEOUT_SECONDS = 86_400;
-
-export const MODEL_PULL_ENTRY: Omit<CommandEntry, 'load'> = {
-  name: 'model pull',
-  summary: 'copy one published model version to a disk, every file by its digest',
-};
 
 /** What copies a version: it reads every source that the server reads, and is built with the server, not with the command. */
 export interface PullModule {
