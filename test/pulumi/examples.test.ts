@@ -1,15 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import {
-  cpSync,
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
@@ -31,6 +21,7 @@ import { awsInvoke, awsState } from '../support/pulumi-aws';
 import { azureInvoke, azureState } from '../support/pulumi-azure';
 import { gcpInvoke, gcpState } from '../support/pulumi-gcp';
 import { tencentInvoke, tencentState } from '../support/pulumi-tencent';
+import { linkModules } from '../support/installed-modules';
 
 // Programs run in processes of their own, seconds each on a busy machine.
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
@@ -122,13 +113,7 @@ let projects: string;
 beforeAll(() => {
   if (!existsSync(path.join(root, 'dist/pulumi/index.js'))) throw new Error('dist is not built: npm run build');
   projects = mkdtempSync(path.join(tmpdir(), 'slipway-examples-'));
-  // What `npm install` in a copy of the example would give, from what is installed here.
-  const modules = path.join(projects, 'node_modules');
-  mkdirSync(modules);
-  symlinkSync(root, path.join(modules, 'slipway'));
-  for (const name of ['@pulumi', '@types', 'typescript']) {
-    symlinkSync(path.join(root, 'node_modules', name), path.join(modules, name));
-  }
+  linkModules(projects, root);
   cpSync(examples, projects, { recursive: true });
 });
 afterAll(() => rmSync(projects, { recursive: true, force: true }));

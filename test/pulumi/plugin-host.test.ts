@@ -1,5 +1,5 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -8,6 +8,7 @@ import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import { PulumiEngine } from '../../runtime/testing/pulumi-engine';
 import { loadPulumiSdk } from '../../runtime/testing/pulumi-sdk';
 import { findDescendants, findResource, propertyAt, type PulumiRecording } from 'slipway/testing';
+import { linkModules } from '../support/installed-modules';
 
 // The example's plugin in the process that the Pulumi CLI would start for a program in another language, asked over the
 // protocol by which the engine asks plugins.
@@ -29,12 +30,7 @@ beforeAll(async () => {
   if (!existsSync(path.join(root, 'dist/pulumi/plugin/index.js'))) throw new Error('dist is not built: npm run build');
   folder = mkdtempSync(path.join(tmpdir(), 'slipway-plugin-'));
   cpSync(path.join(root, 'pulumi/examples/any-language'), folder, { recursive: true });
-  const modules = path.join(folder, 'plugin/node_modules');
-  mkdirSync(modules);
-  symlinkSync(root, path.join(modules, 'slipway'));
-  for (const name of ['@pulumi', '@types', 'typescript']) {
-    symlinkSync(path.join(root, 'node_modules', name), path.join(modules, name));
-  }
+  linkModules(path.join(folder, 'plugin'), root);
   engine = new PulumiEngine(loadPulumiSdk(root), { project: 'digits-in-yaml', stack: 'dev', preview: false });
   engineAddress = await engine.listen();
   server = spawn(

@@ -1,10 +1,11 @@
 import { spawn, type ChildProcess } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import * as grpc from '@grpc/grpc-js';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { linkModules } from '../support/installed-modules';
 
 // The example's policy pack in the process that the Pulumi CLI would start, asked over the CLI's own protocol.
 
@@ -25,12 +26,7 @@ beforeAll(async () => {
   if (!existsSync(path.join(root, 'dist/pulumi/policy/index.js'))) throw new Error('dist is not built: npm run build');
   folder = mkdtempSync(path.join(tmpdir(), 'slipway-policy-'));
   cpSync(path.join(root, 'pulumi/examples/policy-pack'), folder, { recursive: true });
-  const modules = path.join(folder, 'node_modules');
-  mkdirSync(modules);
-  symlinkSync(root, path.join(modules, 'slipway'));
-  for (const name of ['@pulumi', '@types', 'typescript']) {
-    symlinkSync(path.join(root, 'node_modules', name), path.join(modules, name));
-  }
+  linkModules(folder, root);
   // The first argument is where the engine would listen; a pack that makes no call to it never asks.
   server = spawn(process.execPath, [load.resolve('@pulumi/pulumi/cmd/run-policy-pack'), '127.0.0.1:1', folder], {
     stdio: ['ignore', 'pipe', 'inherit'],

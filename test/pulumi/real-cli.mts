@@ -2,12 +2,13 @@
 // changes nothing, a refresh without drift, another image, the policy pack, a destroy that ends. The CLI and its plugins
 // are in no package registry; what is missing is printed, and the script then ends with 3.
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
 import { homedir, tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { startCluster, whyNoCluster } from '../support/kubernetes-cluster.js';
 import { toolOnPath } from '../support/tools.js';
+import { linkModules } from '../support/installed-modules.js';
 
 const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
 const image = (digit: string): string => `registry.example.com/slipway@sha256:${digit.repeat(64)}`;
@@ -81,16 +82,11 @@ function findMissing(): string[] {
   ];
 }
 
-/** A copy of an example with what `npm install` in it would give, from what is installed here. */
+/** A copy of an example, ready to run. */
 function layOut(folder: string, example: string): string {
   const project = path.join(folder, example);
   cpSync(path.join(root, 'pulumi/examples', example), project, { recursive: true });
-  const modules = path.join(project, 'node_modules');
-  mkdirSync(modules);
-  symlinkSync(root, path.join(modules, 'slipway'));
-  for (const name of ['@pulumi', '@types', 'typescript']) {
-    symlinkSync(path.join(root, 'node_modules', name), path.join(modules, name));
-  }
+  linkModules(project, root);
   return project;
 }
 
