@@ -144,11 +144,48 @@ describe('whatever a service may choose', () => {
   });
 });
 
-function deploy(kind: string, program = 'on-a-cluster'): Promise<PulumiRecording> {
+test('another image rolls out, and a destroy in the opposite order ends with nothing left', async () => {
+  assertSucceeded(await deploy('cpu'));
+  const { resources } = assertSucceeded(
+    await deploy('cpu', 'on-a-cluster', { image: 'registry.example.com/slipway:2' }),
+  );
+  const { items } = await live('pods', '-n', 'cpu', '--field-selector', 'status.phase=Running');
+  const running = items.filter(({ metadata }: any) => metadata.deletionTimestamp === undefined);
+  expect(running.map(({ spec }: any) => spec.containers[0].image)).toEqual(['registry.example.com/slipway:2']);
+
+  for (const { type, inputs } of resources.filter(({ custom }) => custom).reverse()) {
+    const [name, kind] = [propertyAt(inputs, 'metadata.name') as string, type.split(':').at(-1)!];
+    const where = kind === 'Namespace' ? [] : ['-n', 'cpu'];
+    await cluster!.kubectl('delete', `${kind.toLowerCase()}/${name}`, ...where, '--wait=true', '--timeout=50s');
+  }
+  expect((await live('namespaces')).items.map(({ metadata }: any) => metadata.name)).not.toContain('cpu');
+});
+
+test('a GPU really runs out: a replica without one waits, and says for what', async () => {
+  assertSucceeded(await deploy('cuda'));
+  const node = await live('node', 'gpu-0');
+  const gpus = Number(node.status.allocatable['nvidia.com/gpu']);
+  await cluster!.kubectl('scale', 'deployment/digits', '-n', 'cuda', `--replicas=${gpus + 1}`);
+  await vi.waitFor(
+    async () => {
+      const { items } = await live('pods', '-n', 'cuda');
+      const waiting = items.filter(({ status }: any) => status.phase === 'Pending');
+      const reasons = waiting.flatMap(({ status }: any) =>
+        (status.conditions ?? []).map(({ message }: any) => message),
+      );
+      expect(items).toHaveLength(gpus + 1);
+      expect(waiting).not.toEqual([]);
+      expect(reasons.join()).toContain('Insufficient nvidia.com/gpu');
+    },
+    { timeout: 60_000, interval: 500 },
+  );
+});
+
+function deploy(kind: string, program = 'on-a-cluster', config: Record<string, string> = {}): Promise<PulumiRecording> {
   return runPulumiProgram({
     program: path.join(__dirname, `programs/${program}.ts`),
     typeCheck: false,
-    config: { namespace: kind, kind },
+    config: { namespace: kind, kind, ...config },
     onResource: applyToCluster({ kubeconfig: cluster!.kubeconfig }),
   });
 }
