@@ -2,8 +2,9 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { debuglog } from 'node:util';
 import { parseArguments } from './arguments';
-import { CliError, UsageError } from './cli-error';
+import { UsageError } from './cli-error';
 import type { CommandEntry, Terminal } from './command';
+import { exitStatusOf } from './exit-status';
 import { renderCommandHelp, renderGeneralHelp } from './help';
 import { packageRoot } from '../image/image-context';
 import { nearest } from '../spec/nearest';
@@ -11,7 +12,8 @@ import { nearest } from '../spec/nearest';
 const debug = debuglog('slipway');
 
 /**
- * Runs one command line and returns the exit status: 0, 1 for what failed, 2 for a command line that means nothing.
+ * Runs one command line and returns the exit status: 0, 2 for a command line that means nothing, 3 for a file or data that cannot be used,
+ * 4 for a gate that said no, 5 for something that must be installed, 6 for a network, a store or a disk, 1 for what else failed.
  * @param commands those that there are here; the image has fewer than the package
  */
 export async function runSlipway(
@@ -25,7 +27,7 @@ export async function runSlipway(
   } catch (error) {
     debug('%s', (error as Error).stack);
     terminal.err(`error: ${messageOf(error)}`);
-    return error instanceof CliError ? error.exitCode : 1;
+    return exitStatusOf(error);
   }
 }
 

@@ -64,7 +64,7 @@ test('refuses to publish a version twice, in one line', async () => {
   const publish = ['model', 'publish', DIGITS, path.join(folder, 'models'), '--version', '1', '--no-golden'];
   await slipway(...publish);
   const { status, stderr } = await slipway(...publish);
-  expect(status).toBe(1);
+  expect(status).toBe(3);
   expect(stderr).toMatch(/^error: VERSION_EXISTS file:.+\/digits\/1\/: is there already.+\n$/);
 });
 

@@ -1,7 +1,7 @@
-import { ADDON_CHARTS, type AddonName } from '../../../pulumi/addon-charts';
+import { ADDON_CHARTS } from '../../../pulumi/addon-charts';
+import { installKinds, isAddon, KIND_GROUPS } from '../../../pulumi/remedies';
 import { counted, type Checkup } from './checkup';
 import type { ClusterFacts, ServiceNeeds } from './facts';
-import { helmInstall } from './helm-install';
 import { minorOf } from './minor-version';
 
 /** What everything that is rendered needs; see runtime/spec/kubernetes/requirements.ts. */
@@ -10,19 +10,8 @@ const IMAGE_VOLUMES_MINOR = 34;
 /** First containerd that mounts images, by keps/sig-node/4639-oci-volume-source of kubernetes/enhancements. */
 const CONTAINERD_FOR_IMAGES = [2, 1] as const;
 
-/** Who brings the kinds of a group: an add-on by its name in ADDON_CHARTS, or a page that says how. */
-const GROUPS: Readonly<Record<string, string>> = {
-  'keda.sh': 'keda',
-  'http.keda.sh': 'kedaHttp',
-  'monitoring.coreos.com': 'monitoring',
-  'gateway.networking.k8s.io': 'gateway',
-  'serving.kserve.io': 'https://kserve.github.io/website/docs/admin-guide/overview',
-  'karpenter.sh': 'karpenter',
-  'kueue.x-k8s.io': 'kueue',
-};
-
 /** Groups that are asked about, whatever a service uses. */
-export const ADDON_GROUPS: readonly string[] = Object.keys(GROUPS);
+export const ADDON_GROUPS: readonly string[] = Object.keys(KIND_GROUPS);
 
 export function examineCluster(cluster: ClusterFacts, needs: ServiceNeeds | undefined): readonly Checkup[] {
   return [
@@ -71,26 +60,21 @@ function missingKinds(cluster: ClusterFacts, { kinds }: ServiceNeeds): readonly 
       severity: 'error',
       what: `the API server has no ${kind} of ${apiVersion}, which ${object} is`,
       evidence: served.length === 0 ? `no version of ${group} is served` : `of ${group} it serves ${served.join(', ')}`,
-      fix: installOf(group) ?? 'upgrade the cluster to a version that has it',
+      fix: installKinds(apiVersion),
     };
   });
 }
 
-function installOf(group: string): string | undefined {
-  const by = Object.hasOwn(GROUPS, group) ? GROUPS[group] : undefined;
-  return by !== undefined && Object.hasOwn(ADDON_CHARTS, by) ? helmInstall(by as AddonName) : by;
-}
-
 /** For `existing` of PlatformAddons: what is there must not be installed a second time. */
 function presentAddons(cluster: ClusterFacts): readonly Checkup[] {
-  return Object.entries(GROUPS).flatMap(([group, addon]): readonly Checkup[] => {
+  return Object.entries(KIND_GROUPS).flatMap(([group, addon]): readonly Checkup[] => {
     const served = cluster.groups[group] ?? [];
-    if (served.length === 0 || !Object.hasOwn(ADDON_CHARTS, addon)) return [];
+    if (served.length === 0 || !isAddon(addon)) return [];
     return [
       {
         code: 'add-on-present',
         severity: 'note',
-        what: `${ADDON_CHARTS[addon as AddonName].chart} is there already, its kinds at least`,
+        what: `${ADDON_CHARTS[addon].chart} is there already, its kinds at least`,
         evidence: `${group} ${served.join(', ')} is served`,
         fix: `new PlatformAddons(…, { ${addon}: { existing: true } })`,
       },

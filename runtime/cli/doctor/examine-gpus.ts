@@ -1,7 +1,7 @@
+import { helmInstall, INSTALL_DRA_DRIVER } from '../../../pulumi/remedies';
 import { GPU_TAINT } from '../../spec/kubernetes/placement';
 import { counted, type Checkup } from './checkup';
 import type { ClusterFacts, NodeFacts, ServiceNeeds, Toleration } from './facts';
-import { helmInstall } from './helm-install';
 
 const GPU = /^nvidia\.com\/(gpu|mig-)/;
 const DRA_DRIVER = 'gpu.nvidia.com';
@@ -125,9 +125,7 @@ function offered(cluster: ClusterFacts, needs: ServiceNeeds): readonly Checkup[]
         severity: isThere ? 'ok' : 'error',
         what: isThere ? 'GPUs can be claimed' : `there is no device class '${deviceClass}', so no claim is ever met`,
         evidence: `device classes: ${list(cluster.deviceClasses) || 'none'}`,
-        ...(isThere
-          ? {}
-          : { fix: 'install the NVIDIA DRA driver: https://github.com/kubernetes-sigs/dra-driver-nvidia-gpu' }),
+        ...(isThere ? {} : { fix: INSTALL_DRA_DRIVER }),
       },
     ];
   }

@@ -1,3 +1,4 @@
+import { bindIdentity } from '../../../pulumi/remedies';
 import type { Checkup } from './checkup';
 import type { ProbeFacts } from './facts';
 
@@ -15,7 +16,7 @@ export function examineIdentity({ uri, serviceAccount, isRead, message }: ProbeF
           severity: 'error',
           what: `a pod of service account '${serviceAccount}' cannot read the model`,
           evidence: `${uri}: ${message}`,
-          fix: `bind the service account to an identity that may read it: new WorkloadIdentity(…, { serviceAccountName: '${serviceAccount}', reads: […] })`,
+          fix: bindIdentity(serviceAccount),
         },
   ];
 }

@@ -1,6 +1,6 @@
+import { helmInstall } from '../../../pulumi/remedies';
 import type { Checkup } from './checkup';
 import type { ClusterFacts, LabelSelector, PrometheusFacts, ServiceNeeds } from './facts';
-import { helmInstall } from './helm-install';
 
 type Labels = Readonly<Record<string, string>>;
 

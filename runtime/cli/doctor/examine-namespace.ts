@@ -1,3 +1,4 @@
+import { makeNamespace } from '../../../pulumi/remedies';
 import type { Checkup } from './checkup';
 import type { ClusterFacts, ServiceNeeds } from './facts';
 
@@ -20,7 +21,7 @@ export function examineNamespace({ namespace }: ClusterFacts, needs: ServiceNeed
             severity: 'error',
             what: `there is no namespace '${name}', and the service does not make it`,
             evidence: `kubectl get namespace ${name} found none`,
-            fix: `kubectl create namespace ${name}, or createNamespace: true`,
+            fix: makeNamespace(name),
           },
     ];
   }

@@ -1,0 +1,23 @@
+import { ModelToolError, type FailureKind } from '../model/tool-error';
+import { PublishError, type PublishErrorCode } from '../model/publish-error';
+import { OnnxFileError } from '../onnx/onnx-file-error';
+import { CliError } from './cli-error';
+
+/** Exit statuses are public API: scripts and pipelines branch on them. 2, a command line that means nothing, is `UsageError`'s. */
+export const EXIT_STATUS: Readonly<Record<FailureKind, number>> = { input: 3, verdict: 4, missing: 5, outside: 6 };
+
+const PUBLISH_KINDS: Readonly<Partial<Record<PublishErrorCode, FailureKind>>> = {
+  REPOSITORY_UNREACHABLE: 'outside',
+  MANIFEST_FILE_UNWRITABLE: 'outside',
+  PACKAGE_MISSING: 'missing',
+  GOLDEN_RUN_FAILED: 'verdict',
+  MODEL_NOT_DETERMINISTIC: 'verdict',
+};
+
+/** What a failed command exits with: 1 where nothing better is known. */
+export function exitStatusOf(error: unknown): number {
+  if (error instanceof CliError) return error.exitCode;
+  if (ModelToolError.is(error)) return EXIT_STATUS[error.kind];
+  if (PublishError.is(error)) return EXIT_STATUS[PUBLISH_KINDS[error.code] ?? 'input'];
+  return OnnxFileError.is(error) ? EXIT_STATUS.input : 1;
+}

@@ -1,0 +1,41 @@
+/**
+ * What kind of failure a code is, which decides the exit status of a command: `input` is a file or data that cannot be used,
+ * `verdict` a gate or a tolerance that said no, `missing` something that must be installed first, `outside` a network, a
+ * store or a disk.
+ */
+export type FailureKind = 'input' | 'verdict' | 'missing' | 'outside';
+
+/** Every reason why a model tool stops. A code is public API: people match on it in scripts. */
+const KIND_OF = {
+  OUTPUT_EXISTS: 'input',
+  OUTPUT_UNWRITABLE: 'outside',
+} as const satisfies Readonly<Record<string, FailureKind>>;
+
+export type ModelToolErrorCode = keyof typeof KIND_OF;
+
+const BRAND = Symbol.for('slipway.ModelToolError');
+
+/** Why a tool made nothing of a model. The message always reads `CODE where: what was found, what would work`. */
+export class ModelToolError extends Error {
+  readonly code: ModelToolErrorCode;
+  /** A file, a tensor, or an option's name. */
+  readonly where: string;
+  readonly kind: FailureKind;
+
+  constructor(code: ModelToolErrorCode, where: string, message: string) {
+    super(`${code} ${where}: ${message}`);
+    this.name = 'ModelToolError';
+    this.code = code;
+    this.where = where;
+    this.kind = KIND_OF[code];
+    Object.defineProperty(this, BRAND, { value: true });
+  }
+
+  /** Works across two installed copies of this package, where `instanceof` does not. */
+  static is(error: unknown): error is ModelToolError {
+    return typeof error === 'object' && error !== null && BRAND in error;
+  }
+}
+
+/** Every code, for those who list them. */
+export const MODEL_TOOL_ERROR_CODES = Object.keys(KIND_OF) as readonly ModelToolErrorCode[];
