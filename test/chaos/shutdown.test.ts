@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { call, connect, connectInference } from '../server/grpc/grpc-client';
 import { startServerProcess } from '../server/harness/server-process';
 import { heavyModel, putVersion } from '../server/harness/versions';
-import { EXECUTORS, load, metric, PROTOCOLS, runSlow, start, statusOf, untilAnswered } from './chaos-server';
+import { EXECUTORS, load, metric, runSlow, start, statusOf, untilAnswered } from './chaos-server';
 import { unexpected, type LoadEvent } from './load';
 import { until } from '../server/harness/until';
 
@@ -17,7 +17,7 @@ function turnedAwayFrom(momentMs: number): (event: LoadEvent) => boolean {
 
 describe.each(EXECUTORS)('with %s executors', (executor) => {
   test('SIGTERM under load: whatever comes before the lag is over is answered, on both ports', async () => {
-    const lagSeconds = 1.5;
+    const lagSeconds = 4;
     const running = await start({
       SLIPWAY_EXECUTOR: executor,
       SLIPWAY_DEREGISTRATION_LAG_SECONDS: String(lagSeconds),
@@ -28,13 +28,9 @@ describe.each(EXECUTORS)('with %s executors', (executor) => {
     running.server.child.kill('SIGTERM');
     await running.server.waitFor('draining');
     expect(await statusOf(running, '/readyz')).toBe(503);
-    await wait(600);
-    const { ok: before } = await clients.report();
-    await wait(300);
-    const { ok: after } = await clients.report();
-    for (const protocol of PROTOCOLS) {
-      expect(after[protocol], `${protocol} is answered during the lag`).toBeGreaterThan(before[protocol]!);
-    }
+    // More than a protocol's three clients can have under way: they were let in while the server drained.
+    await untilAnswered(clients, 10);
+    expect(Date.now(), 'inside the lag').toBeLessThan(terminatedAt + 1_000 * lagSeconds);
     expect(await running.server.exited).toEqual({ code: 0, signal: null });
     expect(unexpected(await clients.stop(), turnedAwayFrom(terminatedAt + 1_000 * lagSeconds))).toEqual([]);
   });

@@ -8,14 +8,15 @@ import { startWorkerExecutor } from '../../runtime/server/worker-executor';
 import { slowModel } from '../support/onnx-models';
 import { temporaryFolder } from './harness/model-repository';
 import { bundleServer } from './harness/server-bundle';
+import { until } from './harness/until';
 
 const KINDS: Readonly<Record<string, (url: URL) => StartExecutor>> = {
   worker: (url) => (options) => startWorkerExecutor(url, options),
   native: (url) => (options) => startNativeExecutor(url, options),
 };
 const ENDLESS = 2n ** 40n;
-/** About 50 ms. */
-const LONG = 500n;
+/** A third of a second or more. */
+const LONG = 3_000n;
 
 async function start(kind: string): Promise<Executor> {
   const modelPath = path.join(temporaryFolder(), 'model.onnx');
@@ -38,8 +39,10 @@ async function answer(run: ReturnType<Executor['run']>): Promise<unknown> {
 }
 
 /** Until the thread has begun the first run: before that, nothing behind it can be taken back. */
-function begun(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 20));
+async function begun(executor: Executor): Promise<void> {
+  const behind = executor.run(iterations(1n)).catch((error: Error) => error);
+  await until('what is behind the first run can be taken back', () => executor.takeBack!());
+  expect(await behind).toBeInstanceOf(RunTakenBack);
 }
 
 for (const kind of Object.keys(KINDS)) {
@@ -65,7 +68,7 @@ for (const kind of Object.keys(KINDS)) {
   test(`what a ${kind} executor has ahead can be taken back, and the next run takes its place`, async () => {
     const executor = await start(kind);
     const first = executor.run(iterations(LONG));
-    await begun();
+    await begun(executor);
     const ahead = executor.run(iterations(7n)).catch((error: Error) => error);
     expect(executor.takeBack!()).toBe(true);
     expect(await ahead).toBeInstanceOf(RunTakenBack);
@@ -81,7 +84,7 @@ test('interrupting a run takes back what is ahead of it and touches no later one
   const executor = await start('native');
   for (let i = 0; i < 3; i++) {
     const endless = executor.run(iterations(ENDLESS)).catch((error: Error) => error);
-    await begun();
+    await begun(executor);
     const ahead = executor.run(iterations(7n)).catch((error: Error) => error);
     executor.interrupt!();
     expect(executor.takesAhead).toBe(false);
@@ -94,7 +97,7 @@ test('interrupting a run takes back what is ahead of it and touches no later one
 test('closing takes back what is ahead and waits for the run', async () => {
   const executor = await start('worker');
   const first = executor.run(iterations(LONG));
-  await begun();
+  await begun(executor);
   const ahead = executor.run(iterations(7n)).catch((error: Error) => error);
   await executor.close();
   expect(await ahead).toBeInstanceOf(RunTakenBack);

@@ -123,10 +123,18 @@ test('refuses new work once the lag is over, on connections that are still open,
   await once(socket, 'connect');
   const late = slowRequest(1);
   socket.write(`POST /v2/models/slow/infer HTTP/1.1\r\nHost: x\r\nContent-Length: ${late.length}\r\n`);
-  await wait(50);
+  const open = /^slipway_connections\{port="http"\} ([2-9])$/m;
+  const metrics = async (): Promise<string> => (await request(`${metricsUrl}/metrics`)).text;
+  await until('both connections are open', async () => open.test(await metrics()));
+  // What came before this request has been read when it is answered: the head of the late one has begun.
+  await metrics();
   server.child.kill('SIGTERM');
-  await server.waitFor('draining');
-  await wait(100);
+  const isRefused = (): Promise<boolean> =>
+    request(`${url}/livez`).then(
+      () => false,
+      () => true,
+    );
+  await until('no connection is accepted any more', isRefused);
   socket.write(`\r\n${late}`);
   const [answer] = (await once(socket, 'data')) as [Buffer];
   expect(answer.toString()).toMatch(/^HTTP\/1\.1 503 [^]*Connection: close[^]*the server is shutting down/);
@@ -160,10 +168,10 @@ test('a second signal answers what waits with 503 and ends the process at once',
   await untilStarted(metricsUrl, 1);
   const waiting = post(`${url}/v2/models/slow/infer`, slowRequest(1));
   await untilQueued(metricsUrl, 1);
+  // One Ctrl-C that comes twice, from the terminal and from npm, is one; two of a kind may become one on their way.
   server.child.kill('SIGINT');
+  server.child.kill('SIGTERM');
   await server.waitFor('draining');
-  // One Ctrl-C that comes twice, from the terminal and from npm, is one.
-  server.child.kill('SIGINT');
   await wait(500);
   expect([server.child.exitCode, server.child.signalCode]).toEqual([null, null]);
   server.child.kill('SIGINT');
