@@ -15,15 +15,12 @@ const WIRE_TYPES = new Map(
 );
 
 /**
- * Decodes the bytes of an ONNX file.
+ * Decodes the bytes of an ONNX file, or its skeleton.
+ * @param fileBytes how long the file is, where `bytes` are less than all of it
  * @throws OnnxFileError NOT_ONNX, TRUNCATED or MALFORMED, with the byte where it shows.
  */
-export function decodeModel(bytes: Uint8Array, file: string): DecodedModel {
-  if (bytes.byteLength === 0) throw new OnnxFileError('NOT_ONNX', file, 'is empty');
-  if (new TextDecoder('latin1').decode(bytes.subarray(0, GIT_LFS_POINTER.length)) === GIT_LFS_POINTER) {
-    throw new OnnxFileError('NOT_ONNX', file, 'is a Git LFS pointer, not the model: fetch it with `git lfs pull`');
-  }
-  checkOutermostFields(bytes, file);
+export function decodeModel(bytes: Uint8Array, file: string, fileBytes = bytes.byteLength): DecodedModel {
+  checkOutermostFields((start, end) => bytes.subarray(start, end), bytes.byteLength, file);
   let model: ModelProto;
   try {
     model = fromBinary(ModelProtoSchema, bytes, { readUnknownFields: false });
@@ -31,40 +28,52 @@ export function decodeModel(bytes: Uint8Array, file: string): DecodedModel {
     throw new OnnxFileError('MALFORMED', file, `cannot be decoded: ${(error as Error).message}`);
   }
   const { graph } = model;
-  const cutShort = `not an ONNX model, or cut off at byte ${bytes.byteLength}`;
+  const cutShort = `not an ONNX model, or cut off at byte ${fileBytes}`;
   if (graph === undefined) throw new OnnxFileError('NOT_ONNX', file, `holds no graph: ${cutShort}`);
   if (model.opsetImport.length === 0) throw new OnnxFileError('NOT_ONNX', file, `names no opset: ${cutShort}`);
   return Object.assign(model, { graph });
 }
 
+/** A tag and a length, or a tag and a number. */
+const MAX_HEAD_BYTES = 20;
+
 /**
  * Walks over the outermost fields, where a file that is no ONNX model or that was cut off shows at once and with its
  * byte offset; the decoder's own errors carry none.
  */
-function checkOutermostFields(bytes: Uint8Array, file: string): void {
-  const reader = new BinaryReader(bytes);
+export function checkOutermostFields(
+  read: (start: number, end: number) => Uint8Array,
+  length: number,
+  file: string,
+): void {
+  if (length === 0) throw new OnnxFileError('NOT_ONNX', file, 'is empty');
+  const beginning = read(0, Math.min(length, GIT_LFS_POINTER.length));
+  if (new TextDecoder('latin1').decode(beginning) === GIT_LFS_POINTER) {
+    throw new OnnxFileError('NOT_ONNX', file, 'is a Git LFS pointer, not the model: fetch it with `git lfs pull`');
+  }
   // A later ONNX may have fields that we do not know: they are let pass, unless the file turns out broken as well.
   let allKnown = true;
-  while (reader.pos < reader.len) {
-    const start = reader.pos;
-    const field = skipField(reader);
+  for (let start = 0, end = 0; start < length; start = end) {
+    const field = skipField(read(start, Math.min(length, start + MAX_HEAD_BYTES)));
     allKnown &&= field !== 'invalid' && field.isKnown;
-    if (field === 'invalid' || (field.end > reader.len && !allKnown)) {
+    end = field === 'invalid' ? Infinity : start + field.bytes;
+    if (field === 'invalid' || (end > length && !allKnown)) {
       throw new OnnxFileError('NOT_ONNX', file, `is not an ONNX model: no field of one begins at byte ${start}`);
     }
-    if (field.end > reader.len) {
-      const needed = Number.isFinite(field.end) ? `needs ${field.end} bytes` : 'goes on';
+    if (end > length) {
+      const needed = Number.isFinite(end) ? `needs ${end} bytes` : 'goes on';
       throw new OnnxFileError(
         'TRUNCATED',
         file,
-        `is cut off: the field at byte ${start} ${needed}, the file ends at byte ${bytes.byteLength}`,
+        `is cut off: the field at byte ${start} ${needed}, the file ends at byte ${length}`,
       );
     }
   }
 }
 
-/** Moves past one field. Its end may lie past the end of the bytes; infinity when not even its length is there. */
-function skipField(reader: BinaryReader): { isKnown: boolean; end: number } | 'invalid' {
+/** How long a field is, by the bytes that it begins with: it may end past the end of the file; infinity when not even its length is there. */
+function skipField(head: Uint8Array): { isKnown: boolean; bytes: number } | 'invalid' {
+  const reader = new BinaryReader(head);
   let isKnown = true;
   try {
     const [number, wireType] = reader.tag();
@@ -73,12 +82,11 @@ function skipField(reader: BinaryReader): { isKnown: boolean; end: number } | 'i
     isKnown = expected !== undefined;
     if (wireType === WireType.LengthDelimited) {
       const length = reader.uint32();
-      reader.pos += length;
-    } else {
-      reader.skip(wireType, number);
+      return { isKnown, bytes: reader.pos + length };
     }
-    return { isKnown, end: reader.pos };
+    reader.skip(wireType, number);
+    return { isKnown, bytes: reader.pos };
   } catch (error) {
-    return error instanceof RangeError ? { isKnown, end: Infinity } : 'invalid';
+    return error instanceof RangeError ? { isKnown, bytes: Infinity } : 'invalid';
   }
 }

@@ -1,11 +1,12 @@
 import { createHash } from 'node:crypto';
-import { closeSync, openSync, readFileSync, readSync, statSync, type Stats } from 'node:fs';
+import { closeSync, openSync, readSync, statSync, type Stats } from 'node:fs';
 import type { ModelFacts, ModelFile } from '../spec/model-facts';
 import { MODEL_FILE } from '../spec/model-repository';
 import { decodeModel } from './decode-model';
 import { findExternalFiles } from './external-data';
 import { OnnxFileError } from './onnx-file-error';
 import { countOperators, readOpsets } from './operators';
+import { readSkeleton } from './read-skeleton';
 import { readInputs, readOutputs } from './signature';
 import { tensorBytes } from './tensor-bytes';
 import { walkModel } from './walk-model';
@@ -15,7 +16,7 @@ export interface OnnxModelFile extends ModelFile {
   readonly localPath: string;
 }
 
-/** An ONNX model as read from its file; the weights themselves are not kept. */
+/** An ONNX model as read from its file, without its weights: a model of gigabytes takes a few megabytes of memory. */
 export interface OnnxModel {
   readonly facts: ModelFacts;
   /** `model.onnx` first, whatever the file is called here, then each external data file once. */
@@ -36,11 +37,11 @@ const HASH_CHUNK_BYTES = 4 * 1024 * 1024;
  * @throws OnnxFileError saying in one sentence what is wrong with the file.
  */
 export function readOnnxModel(path: string): OnnxModel {
-  const bytes = readModelFile(path);
-  const model = decodeModel(bytes, path);
+  const fileBytes = sizeOfModelFile(path);
+  const model = decodeModel(readSkeleton(path), path, fileBytes);
   const { nodes, tensors } = walkModel(model);
   const files: OnnxModelFile[] = [
-    { path: MODEL_FILE, bytes: bytes.byteLength, sha256: sha256(bytes), localPath: path },
+    { path: MODEL_FILE, bytes: fileBytes, sha256: sha256OfFile(path), localPath: path },
     ...findExternalFiles(tensors, path).map((file) => ({
       path: file.path,
       bytes: file.bytes,
@@ -65,7 +66,7 @@ export function readOnnxModel(path: string): OnnxModel {
   };
 }
 
-function readModelFile(path: string): Uint8Array {
+function sizeOfModelFile(path: string): number {
   let stats: Stats;
   try {
     stats = statSync(path);
@@ -82,15 +83,7 @@ function readModelFile(path: string): Uint8Array {
       `must be below 2 GiB (${MAX_MODEL_BYTES} bytes), got ${stats.size}: save the weights as external data`,
     );
   }
-  try {
-    return readFileSync(path);
-  } catch (error) {
-    throw new OnnxFileError('FILE_UNREADABLE', path, (error as Error).message);
-  }
-}
-
-function sha256(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
+  return stats.size;
 }
 
 function sha256OfFile(path: string): string {

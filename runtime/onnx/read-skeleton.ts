@@ -1,16 +1,23 @@
+import { fromBinary } from '@bufbuild/protobuf';
 import { closeSync, openSync, readSync, statSync } from 'node:fs';
+import { checkOutermostFields } from './decode-model';
+import { TensorProtoSchema, type TensorProto } from './generated/onnx-ml_pb';
 import { OnnxFileError } from './onnx-file-error';
+import { tensorBytes } from './tensor-bytes';
 
 /**
  * The bytes of an ONNX file without the elements of its tensors: a model to `decodeModel`, and a few hundred kilobytes
  * where the file has gigabytes, because what is skipped is never read.
- * @throws OnnxFileError NOT_ONNX when the bytes are no protocol buffer message, FILE_UNREADABLE
+ * @throws OnnxFileError NOT_ONNX when the bytes are no protocol buffer message, TRUNCATED, MALFORMED, FILE_UNREADABLE
  */
 export function readSkeleton(path: string): Uint8Array {
   try {
     const file = openSync(path, 'r');
     try {
-      return Buffer.concat(new SkeletonReader(file, path).message(0, statSync(path).size, 'model'));
+      const reader = new SkeletonReader(file, path);
+      const { size } = statSync(path);
+      checkOutermostFields((start, end) => reader.bytes(start, end), size, path);
+      return Buffer.concat(reader.message(0, size, 'model'));
     } finally {
       closeSync(file);
     }
@@ -57,6 +64,9 @@ const CHILDREN: Readonly<Record<Kind, ReadonlyMap<number, Kind>>> = {
 const KEPT_BYTES = 4_096;
 const WINDOW_BYTES = 16_384;
 const MAX_DEPTH = 64;
+/** Of a tensor: elements of numbers, and of text, whose lengths are sizes that people ask for. */
+const RAW_DATA = 9;
+const STRING_DATA = 6;
 
 class SkeletonReader {
   private window = Buffer.alloc(0);
@@ -71,6 +81,7 @@ class SkeletonReader {
   message(start: number, end: number, kind: Kind, depth = 0): Buffer[] {
     if (depth > MAX_DEPTH) throw this.broken(start);
     const parts: Buffer[] = [];
+    let skippedBytes: number | undefined;
     this.at = start;
     while (this.at < end) {
       const fieldStart = this.at;
@@ -85,17 +96,32 @@ class SkeletonReader {
       const bodyStart = this.at;
       const bodyEnd = bodyStart + length;
       if (bodyEnd > end) throw this.broken(fieldStart);
-      const child = CHILDREN[kind].get(tag >>> 3);
-      if (length <= KEPT_BYTES) {
+      const number = tag >>> 3;
+      const child = CHILDREN[kind].get(number);
+      if (length <= KEPT_BYTES || (kind === 'tensor' && number === STRING_DATA)) {
         parts.push(this.bytes(fieldStart, bodyEnd));
       } else if (child !== undefined) {
         const body = this.message(bodyStart, bodyEnd, child, depth + 1);
         const bodyLength = body.reduce((total, part) => total + part.length, 0);
         parts.push(encodeVarint(tag), encodeVarint(bodyLength), ...[Buffer.concat(body)]);
+      } else if (kind === 'tensor' && number === RAW_DATA) {
+        skippedBytes = length;
       }
       this.at = bodyEnd;
     }
+    if (skippedBytes !== undefined) this.checkTensor(parts, skippedBytes);
     return parts;
+  }
+
+  /** What is left out is not there for the decoder's readers to check. */
+  private checkTensor(parts: readonly Buffer[], storedBytes: number): void {
+    let tensor: TensorProto;
+    try {
+      tensor = fromBinary(TensorProtoSchema, Buffer.concat(parts), { readUnknownFields: false });
+    } catch (error) {
+      throw new OnnxFileError('MALFORMED', this.path, `cannot be decoded: ${(error as Error).message}`);
+    }
+    tensorBytes(tensor, this.path, storedBytes);
   }
 
   private skipScalar(wireType: number, end: number, fieldStart: number): void {
@@ -127,7 +153,7 @@ class SkeletonReader {
     return this.window[this.at++ - this.windowStart]!;
   }
 
-  private bytes(start: number, end: number): Buffer {
+  bytes(start: number, end: number): Buffer {
     this.fill(start, end - start);
     return Buffer.from(this.window.subarray(start - this.windowStart, end - this.windowStart));
   }
