@@ -6,6 +6,7 @@ import type { GpuSharingArgs } from '../gpu-sharing';
 import { decideFor } from '../refusal';
 import { tagged } from '../tags';
 import type { ClusterFacts } from './cluster-facts';
+import { closedMachines } from './machines';
 import { KubernetesNodePool } from './provider';
 
 export interface GpuInstanceGroupArgs {
@@ -58,6 +59,7 @@ export class GpuInstanceGroup extends pulumi.ComponentResource {
     logCost(this, args);
     const { cluster } = args;
     const [instanceType, ...backupInstanceTypes] = args.instanceTypes;
+    const closed = closedMachines(machines.diskSizeGiB, cluster.securityGroupIds);
     const nodePool = new KubernetesNodePool(
       name,
       {
@@ -73,32 +75,13 @@ export class GpuInstanceGroup extends pulumi.ComponentResource {
         // Otherwise machines stay, and cost, when the pool goes.
         deleteKeepInstance: false,
         autoScalingConfig: {
+          ...closed.autoScalingConfig,
           instanceType: instanceType!,
           backupInstanceTypes,
-          systemDiskType: 'CLOUD_HSSD',
-          systemDiskSize: SYSTEM_DISK_GIB,
-          publicIpAssigned: false,
-          orderlySecurityGroupIds: cluster.securityGroupIds,
           ...(args.keyIds === undefined ? {} : { keyIds: args.keyIds }),
           ...chargingOf(args),
-          dataDisks: [
-            { diskType: 'CLOUD_HSSD', diskSize: machines.diskSizeGiB, encrypt: true, deleteWithInstance: true },
-          ],
         },
-        nodeConfig: {
-          // TKE's name for it, whatever runs the containers.
-          dockerGraphPath: '/var/lib/containerd',
-          dataDisks: [
-            {
-              diskType: 'CLOUD_HSSD',
-              diskSize: machines.diskSizeGiB,
-              fileSystem: 'ext4',
-              mountTarget: '/var/lib/containerd',
-              autoFormatAndMount: true,
-            },
-          ],
-          ...gpuArgsOf(args),
-        },
+        nodeConfig: { ...closed.nodeConfig, ...gpuArgsOf(args) },
         labels: machines.labels,
         taints: [{ ...GPU_TAINT }],
         ...tagged(args.tags),
@@ -112,7 +95,6 @@ export class GpuInstanceGroup extends pulumi.ComponentResource {
   }
 }
 
-const SYSTEM_DISK_GIB = 50;
 const MAX_NAME = 25;
 
 interface MachinePlan extends GpuPool, GroupSize {

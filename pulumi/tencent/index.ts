@@ -1,3 +1,4 @@
+export { Cluster, type ClusterArgs } from './cluster';
 export type { ClusterFacts } from './cluster-facts';
 export { GpuInstanceGroup, type GpuInstanceGroupArgs } from './gpu-instance-group';
 export { ImageRepository, type ImageRepositoryArgs, type RegistryArgs } from './image-repository';

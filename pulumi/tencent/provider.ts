@@ -30,9 +30,17 @@ function reference(): Promise<string> {
 type Inputs<Args> = { readonly [Key in keyof Args]: pulumi.Input<Args[Key]> };
 
 abstract class TencentResource<Args> extends pulumi.CustomResource {
-  protected constructor(kind: string, name: string, args: Inputs<Args>, opts?: pulumi.CustomResourceOptions) {
+  /** @param computed what the provider alone says of the resource: Pulumi makes an output of what it is told of, and no other. */
+  protected constructor(
+    kind: string,
+    name: string,
+    args: Inputs<Args>,
+    opts?: pulumi.CustomResourceOptions,
+    computed: readonly string[] = [],
+  ) {
     const type = `${PACKAGE}:index/${kind.charAt(0).toLowerCase()}${kind.slice(1)}:${kind}`;
-    super(type, name, { ...args }, { version: TERRAFORM.version, ...opts }, false, reference());
+    const unknown = Object.fromEntries(computed.map((property) => [property, undefined]));
+    super(type, name, { ...unknown, ...args }, { version: TERRAFORM.version, ...opts }, false, reference());
   }
 }
 
@@ -47,6 +55,100 @@ interface Tagged {
   readonly tags?: Record<string, pulumi.Input<string>>;
 }
 
+/** Number of the account that the provider deploys into: `owner_uin` of the data source `tencentcloud_user_info`. */
+export function currentOwner(parent: pulumi.Resource): pulumi.Output<string> {
+  const token = `${PACKAGE}:index/getUserInfo:getUserInfo`;
+  const options = { parent, version: TERRAFORM.version };
+  return pulumi.runtime
+    .invokeOutput<{ ownerUin: string }>(token, {}, options, reference())
+    .apply(({ ownerUin }) => ownerUin);
+}
+
+interface ClusterArgs extends Tagged {
+  readonly clusterName: string;
+  readonly clusterVersion?: string;
+  readonly clusterDeployType: string;
+  readonly containerRuntime: string;
+  readonly vpcId: string;
+  readonly networkType: string;
+  readonly vpcCniType: string;
+  readonly isNonStaticIpMode: boolean;
+  readonly eniSubnetIds: pulumi.Input<string>[];
+  readonly serviceCidr: string;
+  readonly clusterMaxServiceNum: number;
+  readonly clusterMaxPodNum: number;
+  readonly autoUpgradeClusterLevel: boolean;
+  readonly acquireClusterAdminRole: boolean;
+  readonly clusterAudit: { readonly enabled: boolean };
+  readonly eventPersistence: { readonly enabled: boolean };
+  readonly nodePoolGlobalConfigs: readonly object[];
+  readonly deletionProtection: boolean;
+}
+
+export class KubernetesCluster extends TencentResource<ClusterArgs> {
+  constructor(name: string, args: Inputs<ClusterArgs>, opts?: pulumi.CustomResourceOptions) {
+    super('KubernetesCluster', name, args, { ...opts, additionalSecretOutputs: ACCESS });
+  }
+}
+
+/** What a cluster and its endpoint say of the way in. */
+const ACCESS = ['kubeConfig', 'kubeConfigIntranet', 'password'];
+
+interface ClusterEndpointArgs {
+  readonly clusterId: string;
+  readonly clusterInternet: boolean;
+  readonly clusterIntranet: boolean;
+  readonly clusterIntranetSubnetId: string;
+}
+
+export class KubernetesClusterEndpoint extends TencentResource<ClusterEndpointArgs> {
+  /** By the address in the network. */
+  declare readonly kubeConfigIntranet: pulumi.Output<string>;
+  constructor(name: string, args: Inputs<ClusterEndpointArgs>, opts?: pulumi.CustomResourceOptions) {
+    super('KubernetesClusterEndpoint', name, args, { ...opts, additionalSecretOutputs: ACCESS }, [
+      'kubeConfigIntranet',
+    ]);
+  }
+}
+
+interface AuthAttachmentArgs {
+  readonly clusterId: string;
+  readonly useTkeDefault: boolean;
+  readonly autoCreateDiscoveryAnonymousAuth: boolean;
+  readonly autoCreateOidcConfig: boolean;
+  readonly autoCreateClientIds: readonly string[];
+  readonly autoInstallPodIdentityWebhookAddon: boolean;
+}
+
+export class KubernetesAuthAttachment extends TencentResource<AuthAttachmentArgs> {
+  declare readonly tkeDefaultIssuer: pulumi.Output<string>;
+  constructor(name: string, args: Inputs<AuthAttachmentArgs>, opts?: pulumi.CustomResourceOptions) {
+    super('KubernetesAuthAttachment', name, args, opts, ['tkeDefaultIssuer']);
+  }
+}
+
+interface EncryptionProtectionArgs {
+  readonly clusterId: string;
+  readonly kmsConfiguration: { readonly kmsRegion: pulumi.Input<string>; readonly keyId?: pulumi.Input<string> };
+}
+
+export class KubernetesEncryptionProtection extends TencentResource<EncryptionProtectionArgs> {
+  constructor(name: string, args: Inputs<EncryptionProtectionArgs>, opts?: pulumi.CustomResourceOptions) {
+    super('KubernetesEncryptionProtection', name, args, opts);
+  }
+}
+
+interface AddonArgs {
+  readonly clusterId: string;
+  readonly addonName: string;
+}
+
+export class KubernetesAddon extends TencentResource<AddonArgs> {
+  constructor(name: string, args: Inputs<AddonArgs>, opts?: pulumi.CustomResourceOptions) {
+    super('KubernetesAddon', name, args, opts);
+  }
+}
+
 interface NodePoolArgs extends Tagged {
   readonly clusterId: string;
   readonly name: string;
@@ -55,12 +157,14 @@ interface NodePoolArgs extends Tagged {
   readonly minSize: number;
   readonly maxSize: number;
   readonly enableAutoScale: boolean;
+  readonly desiredCapacity?: number;
+  readonly waitNodeReady?: boolean;
   readonly multiZoneSubnetPolicy: string;
   readonly retryPolicy: string;
   readonly deleteKeepInstance: boolean;
   readonly autoScalingConfig: {
     readonly instanceType: string;
-    readonly backupInstanceTypes: readonly string[];
+    readonly backupInstanceTypes?: readonly string[];
     readonly systemDiskType: string;
     readonly systemDiskSize: number;
     readonly publicIpAssigned: boolean;
@@ -72,8 +176,8 @@ interface NodePoolArgs extends Tagged {
     readonly dataDisks: readonly object[];
   };
   readonly nodeConfig: object;
-  readonly labels: Readonly<Record<string, string>>;
-  readonly taints: readonly { readonly key: string; readonly value: string; readonly effect: string }[];
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly taints?: readonly { readonly key: string; readonly value: string; readonly effect: string }[];
 }
 
 export class KubernetesNodePool extends TencentResource<NodePoolArgs> {

@@ -9,6 +9,7 @@ import { tagged } from '../tags';
 import type { ClusterFacts } from './cluster-facts';
 import type { BucketFacts } from './model-bucket';
 import { CamPolicy, CamRole, CamRolePolicyAttachment } from './provider';
+import { TOKEN_AUDIENCE } from './token-audience';
 
 export interface WorkloadIdentityArgs {
   readonly cluster: ClusterFacts;
@@ -56,7 +57,7 @@ export class WorkloadIdentity extends pulumi.ComponentResource {
       // The webhook sees them, and gives the pod a token and the names of role, provider and region.
       serviceAccountAnnotations: {
         'tke.cloud.tencent.com/role-arn': pulumi.interpolate`qcs::cam::uin/${args.cluster.ownerUin}:roleName/${this.roleName}`,
-        'tke.cloud.tencent.com/audience': AUDIENCE,
+        'tke.cloud.tencent.com/audience': TOKEN_AUDIENCE,
         'tke.cloud.tencent.com/token-expiration': '86400',
       },
       // Known when the role has its rights, so that pods wait for them.
@@ -66,8 +67,6 @@ export class WorkloadIdentity extends pulumi.ComponentResource {
     this.registerOutputs({ roleName: this.roleName });
   }
 }
-
-const AUDIENCE = 'sts.cloud.tencent.com';
 
 function checkReads(reads: readonly ReadableModel[]): void {
   if (reads.length === 0) throw new SpecError('MODELS_EMPTY', 'reads', 'must name at least one model, got none');
@@ -110,7 +109,7 @@ function trustTokens({ cluster, namespace }: WorkloadIdentityArgs, serviceAccoun
         condition: {
           string_equal: {
             'oidc:iss': [cluster.oidcIssuerUrl],
-            'oidc:aud': [AUDIENCE],
+            'oidc:aud': [TOKEN_AUDIENCE],
             'oidc:sub': [pulumi.interpolate`system:serviceaccount:${namespace}:${serviceAccountName}`],
           },
         },

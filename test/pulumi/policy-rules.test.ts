@@ -25,6 +25,8 @@ const POLICY = resource('kubernetes:networking.k8s.io/v1:NetworkPolicy', {
   spec: { podSelector: { matchLabels: { app: 'digits' } }, policyTypes: ['Ingress', 'Egress'] },
 });
 
+const TKE_ENDPOINT = 'tencentcloud:index/kubernetesClusterEndpoint:KubernetesClusterEndpoint';
+
 /** Per rule: stacks that keep it, and stacks that break it with what is said of them. */
 const CASES: Readonly<Record<string, Case>> = {
   'image-by-digest': {
@@ -239,6 +241,9 @@ const CASES: Readonly<Record<string, Case>> = {
         }),
       ],
       [resource('alicloud:cs/managedKubernetes:ManagedKubernetes', { slbInternetEnabled: false })],
+      [resource('tencentcloud:index/kubernetesCluster:KubernetesCluster', {})],
+      [resource(TKE_ENDPOINT, { clusterInternet: true, clusterInternetSecurityGroup: 'sg-1' })],
+      [resource(TKE_ENDPOINT, { clusterInternet: true, managedClusterInternetSecurityPolicies: ['10.0.0.0/8'] })],
     ],
     breaks: [
       [[resource('aws:eks/cluster:Cluster', { vpcConfig: {} })], 'everybody may reach the API server'],
@@ -261,6 +266,11 @@ const CASES: Readonly<Record<string, Case>> = {
       ],
       [[resource('azure-native:containerservice:ManagedCluster', {})], 'apiServerAccessProfile'],
       [[resource('alicloud:cs/managedKubernetes:ManagedKubernetes', {})], 'slbInternetEnabled'],
+      [[resource(TKE_ENDPOINT, { clusterInternet: true })], 'set clusterInternet: false'],
+      [
+        [resource(TKE_ENDPOINT, { clusterInternet: true, managedClusterInternetSecurityPolicies: ['0.0.0.0/0'] })],
+        'clusterInternetSecurityGroup',
+      ],
     ],
   },
   'bucket-over-tls': {

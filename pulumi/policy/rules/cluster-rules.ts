@@ -39,6 +39,11 @@ function openWay({ type, props }: CheckedResource): string | undefined {
     case 'alicloud:cs/managedKubernetes:ManagedKubernetes':
       // The provider's own default is true.
       return at('slbInternetEnabled') === false ? undefined : 'set slbInternetEnabled: false';
+    case 'tencentcloud:index/kubernetesCluster:KubernetesCluster':
+    case 'tencentcloud:index/kubernetesClusterEndpoint:KubernetesClusterEndpoint':
+      if (at('clusterInternet') !== true || at('clusterInternetSecurityGroup') !== undefined) return undefined;
+      if (areNamed(at('managedClusterInternetSecurityPolicies'))) return undefined;
+      return 'set clusterInternet: false, or name who may reach it by clusterInternetSecurityGroup';
     default:
       return undefined;
   }

@@ -1,5 +1,18 @@
-import { GpuInstanceGroup, ImageRepository, ModelBucket, Provider, WorkloadIdentity } from '../../../../pulumi/tencent';
-import type { BucketFacts, ClusterFacts, ExistingBucketArgs, RegistryArgs } from '../../../../pulumi/tencent';
+import {
+  Cluster,
+  GpuInstanceGroup,
+  ImageRepository,
+  ModelBucket,
+  Provider,
+  WorkloadIdentity,
+} from '../../../../pulumi/tencent';
+import type {
+  BucketFacts,
+  ClusterArgs,
+  ClusterFacts,
+  ExistingBucketArgs,
+  RegistryArgs,
+} from '../../../../pulumi/tencent';
 import type { CloudFixture } from '../cloud-fixture';
 import { deployContract } from '../contract-program';
 
@@ -13,7 +26,7 @@ interface Place {
 
 interface TencentTypes {
   facts: ClusterFacts;
-  clusterArgs: object;
+  clusterArgs: ClusterArgs;
   place: Place;
   bucketFacts: BucketFacts;
   existingBucket: ExistingBucketArgs;
@@ -25,7 +38,8 @@ const oidcIssuerUrl = 'https://ap-guangzhou-oidc.tke.tencentcs.com/id/1a2b3c';
 const network = { vpcId: 'vpc-1', subnetIds: ['subnet-a', 'subnet-b'], securityGroupIds: ['sg-1'] };
 
 const fixture: CloudFixture<TencentTypes> = {
-  components: { GpuInstanceGroup: Priced(), ImageRepository, ModelBucket, WorkloadIdentity },
+  components: { Cluster, GpuInstanceGroup: Priced(), ImageRepository, ModelBucket, WorkloadIdentity },
+  clusterArgs: { region, ...network, encryptionKey: 'key-abc', tags: { team: 'vision', stage: 'test' } },
   existingCluster: { id: 'cls-1', region, ownerUin, oidcIssuerUrl, ...network },
   lateCluster: (late) => ({
     ...{ id: late('cls-1'), region: late(region), ownerUin: late(ownerUin), oidcIssuerUrl: late(oidcIssuerUrl) },
@@ -76,10 +90,22 @@ const role = new WorkloadIdentity('role-is-there', {
   existingRoleName: 'readers',
 });
 
+const elsewhere = new Cluster('elsewhere', {
+  region,
+  ...network,
+  podSubnetIds: ['subnet-pods'],
+  serviceCidr: '10.200.0.0/24',
+  kubernetesVersion: '1.32.2',
+  systemNodes: 3,
+  systemInstanceType: 'S6.LARGE16',
+  deletionProtection: false,
+});
+
+export const elsewhereFacts = elsewhere.facts;
 export const partsPlacement = parts.placement;
 export const namedPlacement = named.placement;
 export const roleBinding = role.binding;
-export const { urls, mistakes } = deployContract(fixture);
+export const { urls, kubeconfig, mistakes } = deployContract(fixture);
 
 const group = { cluster, instanceTypes: ['PNV4.7XLARGE116'], maxSize: 1 };
 export const further = Object.fromEntries(
@@ -88,6 +114,8 @@ export const further = Object.fromEntries(
     'bad-price': () => new GpuInstanceGroup('bad-price', { ...group, spot: true, spotMaxPrice: 'cheap' }),
     'bad-account': () => new ModelBucket('bad-account', { region, appId: 'team' }),
     'bad-registry': () => new ImageRepository('bad-registry', {}),
+    'bad-nodes': () => new Cluster('bad-nodes', { region, ...network, systemNodes: 1 }),
+    'bad-services': () => new Cluster('bad-services', { region, ...network, serviceCidr: '172.21.0.0/28' }),
   }).map(([name, make]) => {
     try {
       make();

@@ -1,11 +1,12 @@
 import { expect, test } from 'vitest';
-import { findDescendants, findResource, findResources, propertyAt, type Properties } from 'slipway/testing';
+import { findDescendants, findResource, findResources, isSecret, propertyAt, type Properties } from 'slipway/testing';
 import { cosClientOptions } from '../../../../runtime/server/sources/cos-source';
 import { shortHash } from '../../../../runtime/spec/short-hash';
 import { tencentInvoke, tencentState } from '../../../support/pulumi-tencent';
 import type { CloudUnderTest } from '../cloud-under-test';
 import { only, typesOf } from '../reading';
 
+const CLUSTER = 'tencentcloud:index/kubernetesCluster:KubernetesCluster';
 const NODE_POOL = 'tencentcloud:index/kubernetesNodePool:KubernetesNodePool';
 
 export const tencent: CloudUnderTest = {
@@ -19,6 +20,10 @@ export const tencent: CloudUnderTest = {
     'tencentcloud:index/camRolePolicyAttachment:CamRolePolicyAttachment',
     'tencentcloud:index/cosBucketObject:CosBucketObject',
     'tencentcloud:index/cosBucketPolicy:CosBucketPolicy',
+    'tencentcloud:index/kubernetesAddon:KubernetesAddon',
+    'tencentcloud:index/kubernetesAuthAttachment:KubernetesAuthAttachment',
+    'tencentcloud:index/kubernetesClusterEndpoint:KubernetesClusterEndpoint',
+    'tencentcloud:index/kubernetesEncryptionProtection:KubernetesEncryptionProtection',
     'tencentcloud:index/tcrNamespace:TcrNamespace',
     'tencentcloud:index/tcrRepository:TcrRepository',
   ],
@@ -111,6 +116,33 @@ export const tencent: CloudUnderTest = {
       ? 'cos://team-models-1250000000/'
       : `cos://${name}-${shortHash(`project/dev/${name}`)}-1250000000/`,
 
+  firstMachines: NODE_POOL,
+  cluster(children) {
+    const of = (kind: string) => {
+      const type = `tencentcloud:index/${kind.charAt(0).toLowerCase()}${kind.slice(1)}:${kind}`;
+      return only(children, type).inputs;
+    };
+    const cluster = of('KubernetesCluster');
+    const endpoint = of('KubernetesClusterEndpoint');
+    const identities = of('KubernetesAuthAttachment');
+    const key = propertyAt(of('KubernetesEncryptionProtection'), 'kmsConfiguration') as unknown as Properties;
+    return {
+      hasPrivateEndpoint: endpoint['clusterIntranet'] === true && endpoint['clusterIntranetSubnetId'] === 'subnet-a',
+      hasPublicEndpoint: endpoint['clusterInternet'] !== false || cluster['clusterInternet'] === true,
+      encryptsSecrets: key['keyId'] === 'key-abc' && key['kmsRegion'] === 'ap-guangzhou',
+      hasWorkloadIdentity:
+        identities['useTkeDefault'] === true &&
+        identities['autoCreateOidcConfig'] === true &&
+        identities['autoInstallPodIdentityWebhookAddon'] === true &&
+        JSON.stringify(identities['autoCreateClientIds']) === '["sts.cloud.tencent.com"]',
+      logsControlPlane:
+        propertyAt(cluster, 'clusterAudit.enabled') === true &&
+        propertyAt(cluster, 'eventPersistence.enabled') === true,
+      isProtectedFromDeletion: cluster['deletionProtection'] === true,
+      enforcesNetworkPolicies: of('KubernetesAddon')['addonName'] === 'networkpolicy',
+    };
+  },
+
   furtherTests(recordings) {
     const up = () => recordings().up;
 
@@ -194,6 +226,85 @@ export const tencent: CloudUnderTest = {
       }
     });
 
+    test('every machine of a cluster is closed as those of groups are, and there before anything is made of it', () => {
+      const pools = findResources(up(), NODE_POOL);
+      const system = pools.filter(({ parent }) => parent.includes('slipway:tencent:Cluster'));
+      expect(system.map(({ name }) => name).sort()).toEqual(['elsewhere-system', 'guarded-system', 'platform-system']);
+      for (const { inputs } of pools) {
+        expect(propertyAt(inputs, 'autoScalingConfig')).toMatchObject({
+          publicIpAssigned: false,
+          orderlySecurityGroupIds: ['sg-1'],
+          dataDisks: [{ encrypt: true, deleteWithInstance: true }],
+        });
+        expect(propertyAt(inputs, 'nodeConfig')).toMatchObject({
+          dockerGraphPath: '/var/lib/containerd',
+          dataDisks: [{ mountTarget: '/var/lib/containerd', autoFormatAndMount: true }],
+        });
+      }
+      for (const { inputs } of system) {
+        expect(inputs).toMatchObject({ enableAutoScale: false, waitNodeReady: true, deleteKeepInstance: false });
+        expect(inputs['desiredCapacity']).toBe(inputs['minSize']);
+      }
+    });
+
+    test('a cluster has the network, the version and the machines of its author', () => {
+      expect(findResource(up(), CLUSTER, 'elsewhere').inputs).toMatchObject({
+        clusterName: 'elsewhere-dev',
+        clusterVersion: '1.32.2',
+        vpcId: 'vpc-1',
+        networkType: 'VPC-CNI',
+        eniSubnetIds: ['subnet-pods'],
+        serviceCidr: '10.200.0.0/24',
+        clusterMaxServiceNum: 256,
+        deletionProtection: false,
+      });
+      expect(findResource(up(), NODE_POOL, 'elsewhere-system').inputs).toMatchObject({
+        subnetIds: ['subnet-a', 'subnet-b'],
+        desiredCapacity: 3,
+        autoScalingConfig: { instanceType: 'S6.LARGE16' },
+      });
+      const platform = findResource(up(), CLUSTER, 'platform').inputs;
+      expect(platform).toMatchObject({ serviceCidr: '172.21.0.0/20', clusterMaxServiceNum: 4096 });
+      expect(platform).not.toHaveProperty('clusterVersion');
+      expect(platform).toMatchObject({ eniSubnetIds: ['subnet-a', 'subnet-b'], containerRuntime: 'containerd' });
+    });
+
+    test('a cluster without a key has secrets encrypted all the same, by a key that TKE makes', () => {
+      const protection = 'tencentcloud:index/kubernetesEncryptionProtection:KubernetesEncryptionProtection';
+      expect(findResource(up(), protection, 'elsewhere').inputs).toEqual({
+        clusterId: 'cls-elsewhere',
+        kmsConfiguration: { kmsRegion: 'ap-guangzhou' },
+      });
+    });
+
+    test('machines of groups are given back: replicas have scratch space, and the autoscaler does not mind', () => {
+      for (const { inputs } of findResources(up(), CLUSTER)) {
+        expect(inputs['nodePoolGlobalConfigs']).toMatchObject([
+          { isScaleInEnabled: true, skipNodesWithLocalStorage: false, skipNodesWithSystemPods: true },
+        ]);
+        expect(inputs['autoUpgradeClusterLevel']).toBe(true);
+      }
+    });
+
+    test('a cluster says whose it is and who issues its tokens, and the key that TKE gives is nowhere in plain sight', () => {
+      expect(up().stackOutputs['elsewhereFacts']).toEqual({
+        id: 'cls-elsewhere',
+        region: 'ap-guangzhou',
+        vpcId: 'vpc-1',
+        subnetIds: ['subnet-a', 'subnet-b'],
+        securityGroupIds: ['sg-1'],
+        ownerUin: '100000000001',
+        oidcIssuerUrl: 'https://ap-guangzhou-oidc.tke.tencentcs.com/id/elsewhere',
+      });
+      for (const kind of ['Cluster', 'ClusterEndpoint']) {
+        const type = `tencentcloud:index/kubernetes${kind}:Kubernetes${kind}`;
+        for (const { additionalSecretOutputs } of findResources(up(), type)) {
+          expect(additionalSecretOutputs).toEqual(['kubeConfig', 'kubeConfigIntranet', 'password']);
+        }
+      }
+      expect(isSecret(up().stackOutputs['kubeconfig'])).toBe(true);
+    });
+
     test('what only this cloud asks for is refused in one line, too', () => {
       expect(up().stackOutputs['further']).toEqual({
         'bad-spot':
@@ -202,6 +313,9 @@ export const tencent: CloudUnderTest = {
           "NUMBER_INVALID spotMaxPrice: goes with spot: true, which Tencent Cloud takes with a price alone, as in '8.50'; got 'cheap'",
         'bad-account': "NAME_INVALID appId: must be the number of the account, as in '1250000000', got 'team'",
         'bad-registry': 'REGISTRY_CHOICE registry: give registry or existing, got none',
+        'bad-nodes': 'NUMBER_INVALID systemNodes: must be a number from 2 to 100, got 1',
+        'bad-services':
+          "NUMBER_INVALID serviceCidr: must be a network from /17 to /27, as in '172.21.0.0/20', got '172.21.0.0/28'",
       });
     });
   },

@@ -1,0 +1,2 @@
+/** Whom the tokens of service accounts are for: STS, which gives a role for them. */
+export const TOKEN_AUDIENCE = 'sts.cloud.tencent.com';
