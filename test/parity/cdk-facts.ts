@@ -4,11 +4,11 @@ import * as ecs from 'aws-cdk-lib/aws-ecs';
 import * as s3 from 'aws-cdk-lib/aws-s3';
 import { Template } from 'aws-cdk-lib/assertions';
 import { GpuInstanceGroup, InferenceService, Model, ModelBucket, RuntimeImage, ImageRepository } from 'slipway/cdk';
-import { REPOSITORY, type Facts, type ParityCase } from './facts';
+import { permissionsOf, REPOSITORY, type Facts, type ParityCase } from './facts';
 
 /** What CloudFormation would be told about the service, as facts that do not depend on the engine. */
-export function cdkFacts({ spec, manifest }: ParityCase): Facts {
-  const { models: _models, name, capacity: _byGroup, instanceTypes, metricsFrom: _kubernetesOnly, ...decisions } = spec;
+export function cdkFacts({ spec, models }: ParityCase): Facts {
+  const { name, capacity: _byGroup, instanceTypes, metricsFrom: _kubernetesOnly, ...decisions } = spec;
   const stack = new Stack(new App(), 'Parity', { env: { account: '111122223333', region: 'eu-west-1' } });
   const vpc = new ec2.Vpc(stack, 'Vpc', { maxAzs: 2 });
   const cluster = new ecs.Cluster(stack, 'Cluster', { vpc });
@@ -18,7 +18,7 @@ export function cdkFacts({ spec, manifest }: ParityCase): Facts {
     ...decisions,
     serviceName: name,
     cluster,
-    models: [Model.fromBucket(bucket, 'digits', { manifest })],
+    models: models.map(({ name: model, ...source }) => Model.fromBucket(bucket, model, source)),
     image: RuntimeImage.fromRepository(images.repository, `sha256:${'1'.repeat(64)}`),
     plaintextInsideVpc: true,
     ...(instanceTypes === undefined
@@ -29,24 +29,33 @@ export function cdkFacts({ spec, manifest }: ParityCase): Facts {
   return readTemplate(Template.fromStack(stack));
 }
 
-function readTemplate(template: Template): Facts {
-  const only = (type: string): any => {
-    const found = Object.values(template.findResources(type));
-    if (found.length !== 1) throw new Error(`expected one ${type}, found ${found.length}`);
-    return found[0]!['Properties'];
+/** What CloudFormation would be told about the only service of a stack. */
+export function readTemplate(template: Template): Facts {
+  const only = (type: string, isMeant: (properties: any) => boolean = () => true): any => {
+    const found = Object.values(template.findResources(type)).map((resource) => resource['Properties']);
+    const meant = found.filter(isMeant);
+    if (meant.length !== 1) throw new Error(`expected one ${type}, found ${meant.length}`);
+    return meant[0];
   };
   const task = only('AWS::ECS::TaskDefinition');
   const [container] = task.ContainerDefinitions;
   const service = only('AWS::ECS::Service');
-  const target = only('AWS::ElasticLoadBalancingV2::TargetGroup');
+  // A rollout that shifts traffic has a second group beside each, and gRPC groups of its own: all are asked alike.
+  const [target] = Object.values(template.findResources('AWS::ElasticLoadBalancingV2::TargetGroup'))
+    .map((resource) => resource['Properties'])
+    .filter(({ ProtocolVersion }) => ProtocolVersion !== 'GRPC');
   const scalable = only('AWS::ApplicationAutoScaling::ScalableTarget');
-  const tracking = only('AWS::ApplicationAutoScaling::ScalingPolicy').TargetTrackingScalingPolicyConfiguration;
-  const [rights] = Object.entries(template.findResources('AWS::IAM::Policy')).filter(([id]) =>
-    id.includes('ReadModels'),
+  const { TargetTrackingScalingPolicyConfiguration: tracking } = only(
+    'AWS::ApplicationAutoScaling::ScalingPolicy',
+    // A service may follow its requests beside.
+    (policy) => policy.TargetTrackingScalingPolicyConfiguration.CustomizedMetricSpecification?.MetricName !== undefined,
   );
+  const rights = Object.entries(template.findResources('AWS::IAM::Policy'))
+    .filter(([id]) => id.includes('ReadModels'))
+    .flatMap(([, { Properties }]) => Properties.PolicyDocument.Statement);
   const gpu = container.ResourceRequirements?.find(({ Type }: any) => Type === 'GPU');
   return {
-    environment: Object.fromEntries(container.Environment.map(({ Name, Value }: any) => [Name, Value])),
+    environment: Object.fromEntries(container.Environment.map(({ Name, Value }: any) => [Name, textOf(Value)])),
     annotations: container.DockerLabels,
     ports: Object.fromEntries(container.PortMappings.map(({ Name, ContainerPort }: any) => [Name, ContainerPort])),
     resources: { vcpu: Number(task.Cpu) / 1024, memoryMiB: container.Memory, gpuCount: Number(gpu?.Value ?? 0) },
@@ -76,15 +85,13 @@ function readTemplate(template: Template): Facts {
       target: tracking.TargetValue,
       metric: tracking.CustomizedMetricSpecification.MetricName,
     },
-    permissions: rights![1]['Properties'].PolicyDocument.Statement.map(({ Effect, Action, Resource }: any) => ({
-      effect: Effect,
-      actions: [Action].flat(),
-      objects: [Resource].flat().map(objectOf),
-    })),
+    permissions: permissionsOf(rights, (arn) => textOf(arn)),
   };
 }
 
-/** `team-models/digits/*` of an ARN whose partition is late-bound. */
-function objectOf(arn: any): string {
-  return (typeof arn === 'string' ? arn : arn['Fn::Join'][1].map(String).join('')).split(':::')[1];
+/** A value as deployment would put it together; what only deployment knows is its name in braces. */
+function textOf(value: any): string {
+  if (typeof value === 'string') return value;
+  if (value.Ref !== undefined) return `{${value.Ref}}`;
+  return value['Fn::Join'][1].map(textOf).join(value['Fn::Join'][0]);
 }

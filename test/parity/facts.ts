@@ -1,11 +1,19 @@
-import type { InferenceServiceSpec } from 'slipway';
+import type { InferenceServiceSpec, KubernetesOptions } from 'slipway';
 
 export const REPOSITORY = 'team-models';
 
-/** One spec, and the manifest of the model that it serves from the bucket `team-models`. */
+/** A model in the bucket `team-models`: by the manifest that a publish left, or by what the author knows without one. */
+export interface ParityModel {
+  readonly name: string;
+  readonly manifest?: string;
+  readonly version?: number;
+  readonly maxBatchSize?: number;
+}
+
+/** One spec, and the models that it serves. */
 export interface ParityCase {
-  readonly spec: InferenceServiceSpec;
-  readonly manifest: string;
+  readonly spec: Omit<InferenceServiceSpec, 'models'> & Pick<KubernetesOptions, 'wake'>;
+  readonly models: readonly ParityModel[];
 }
 
 /** What an engine declares about a service, in words that no engine owns. */
@@ -25,5 +33,24 @@ export interface Facts {
   };
   rollout: { spareReplica: boolean; mayGoBelow: boolean };
   scaling: { minReplicas: number; maxReplicas: number; target: number; metric: string };
-  permissions: { effect: string; actions: string[]; objects: string[] }[];
+  permissions: Permission[];
+}
+
+export interface Permission {
+  effect: string;
+  actions: string[];
+  /** `<bucket>/<prefix>/*` */
+  object: string;
+}
+
+/** What a policy allows, one line for each place, however its statements are cut. */
+export function permissionsOf(statements: readonly any[], textOf: (arn: any) => string): Permission[] {
+  const lines = statements.flatMap(({ Effect, Action, Resource }) =>
+    [Resource].flat().map((arn) => ({
+      effect: Effect as string,
+      actions: [Action].flat() as string[],
+      object: textOf(arn).split(':::')[1]!,
+    })),
+  );
+  return lines.sort((a, b) => a.object.localeCompare(b.object));
 }

@@ -8,7 +8,8 @@ import { cdkFacts } from './cdk-facts';
 import type { Facts } from './facts';
 import { pulumiFacts } from './pulumi-facts';
 
-const base: InferenceServiceSpec = { name: 'digits', models: [] };
+const MODEL = { name: 'digits', version: 3 };
+const base: InferenceServiceSpec = { name: 'digits', models: [MODEL] };
 
 // What ECS has and a cluster has not: CloudWatch reads standard output, and the cluster has another name.
 const OF_THE_ENGINE = ['SLIPWAY_CLOUDWATCH_METRICS', 'SLIPWAY_CLUSTER_NAME'];
@@ -43,30 +44,17 @@ describe.each<[string, InferenceServiceSpec]>([
       metricsFrom: 'keda',
     },
   ],
-  // The words of the examples that both engines have.
   [
-    'the stable replicas of the canary, and the service into what is there already',
+    'a service of several models, each with batches of its own,',
     {
       ...base,
-      ...{ executionProvider: 'cpu', memoryMiB: 2_048, startupBudgetSeconds: 60 },
-      maxReplicas: 6,
-      metricsFrom: 'keda',
-    },
-  ],
-  [
-    'the GPU service',
-    {
-      ...base,
-      ...{ executionProvider: 'cuda', instanceTypes: ['g6.xlarge', 'g5.xlarge'], memoryMiB: 8_192 },
-      ...{ startupBudgetSeconds: 240, minReplicas: 1, maxReplicas: 6, metricsFrom: 'keda' },
-    },
-  ],
-  [
-    'the service on spot machines above a base',
-    {
-      ...base,
-      ...{ executionProvider: 'cuda', instanceTypes: ['g6.xlarge', 'g6.2xlarge', 'g5.xlarge', 'g5.2xlarge'] },
-      ...{ memoryMiB: 8_192, startupBudgetSeconds: 240, minReplicas: 1, maxReplicas: 8, metricsFrom: 'keda' },
+      ...{ instanceTypes: ['g6.xlarge', 'g6.2xlarge'], memoryMiB: 12_288, startupBudgetSeconds: 300 },
+      ...{ minReplicas: 1, maxReplicas: 4, metricsFrom: 'keda' },
+      models: [
+        { ...MODEL, maxBatchSize: 4 },
+        { ...MODEL, name: 'classifier', version: 2 },
+        { ...MODEL, name: 'embedder', version: 7, maxBatchSize: 16 },
+      ],
     },
   ],
 ])('%s means the same on both engines:', (_name, spec) => {
@@ -75,20 +63,16 @@ describe.each<[string, InferenceServiceSpec]>([
   let pulumi: Facts;
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'parity-'));
-    const manifest = join(folder, 'manifest.json');
-    const [model] = CLASSIFIER_FILES;
-    writeFileSync(
-      manifest,
-      serializeManifest({
-        schema: MANIFEST_SCHEMA,
-        name: 'digits',
-        version: 3,
-        files: [model!],
-        facts: CLASSIFIER_FACTS,
-      }),
-    );
-    cdk = cdkFacts({ spec, manifest });
-    pulumi = await pulumiFacts({ spec, manifest });
+    const models = spec.models.map(({ name, version, maxBatchSize }) => {
+      const manifest = join(folder, `${name}.json`);
+      const [file] = CLASSIFIER_FILES;
+      const published = { name, version, files: [file!], facts: CLASSIFIER_FACTS };
+      writeFileSync(manifest, serializeManifest({ schema: MANIFEST_SCHEMA, ...published }));
+      return { name, manifest, ...(maxBatchSize === undefined ? {} : { maxBatchSize }) };
+    });
+    const { models: _manifests, ...words } = spec;
+    cdk = cdkFacts({ spec: words, models });
+    pulumi = await pulumiFacts({ spec: words, models });
   });
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
@@ -99,16 +83,10 @@ describe.each<[string, InferenceServiceSpec]>([
         .sort();
     expect(ours(cdk)).toEqual(ours(pulumi));
     expect(cdk.environment['SLIPWAY_HOOKS']).toBe(spec.hooks === true ? 'true' : undefined);
-    expect(JSON.parse(cdk.environment['SLIPWAY_MODELS']!)[0].files[0].uri).toBe('s3://team-models/digits/3/model.onnx');
-    for (const { environment } of [cdk, pulumi]) {
-      const read = Object.fromEntries(
-        Object.entries(environment).map(([variable, value]) => [
-          variable,
-          typeof value === 'string' ? value : 'late-bound',
-        ]),
-      );
-      expect(readEnvironment(read).serviceName).toBe('digits');
-    }
+    const served = JSON.parse(cdk.environment['SLIPWAY_MODELS']!);
+    expect(served[0].files[0].uri).toBe('s3://team-models/digits/3/model.onnx');
+    expect(served).toMatchObject(spec.models);
+    for (const { environment } of [cdk, pulumi]) expect(readEnvironment(environment).serviceName).toBe('digits');
   });
   test('the models it names', () => expect(cdk.annotations).toEqual(pulumi.annotations));
   test('ports', () => expect(cdk.ports).toEqual(pulumi.ports));
@@ -119,8 +97,8 @@ describe.each<[string, InferenceServiceSpec]>([
   test('scaling', () => expect(cdk.scaling).toEqual(pulumi.scaling));
   test('permissions', () => {
     expect(cdk.permissions).toEqual(pulumi.permissions);
-    expect(cdk.permissions).toEqual([
-      { effect: 'Allow', actions: ['s3:GetObject', 's3:GetObjectVersion'], objects: ['team-models/digits/*'] },
-    ]);
+    const actions = ['s3:GetObject', 's3:GetObjectVersion'];
+    const objects = spec.models.map(({ name }) => `team-models/${name}/*`).sort();
+    expect(cdk.permissions).toEqual(objects.map((object) => ({ effect: 'Allow', actions, object })));
   });
 });

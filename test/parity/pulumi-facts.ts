@@ -1,8 +1,8 @@
 import * as pulumi from '@pulumi/pulumi';
-import { REPOSITORY, type Facts, type ParityCase } from './facts';
+import { permissionsOf, REPOSITORY, type Facts, type ParityCase } from './facts';
 
 /** What Kubernetes and AWS would be told about the service, as facts that do not depend on the engine. */
-export async function pulumiFacts({ spec, manifest }: ParityCase): Promise<Facts> {
+export async function pulumiFacts({ spec, models }: ParityCase): Promise<Facts> {
   const declared: pulumi.runtime.MockResourceArgs[] = [];
   await pulumi.runtime.setMocks({
     newResource: (args) => {
@@ -18,35 +18,45 @@ export async function pulumiFacts({ spec, manifest }: ParityCase): Promise<Facts
   const { InferenceService } = await import('slipway/pulumi');
   const { ModelBucket, WorkloadIdentity } = await import('slipway/pulumi/aws');
 
-  const { models: _models, name, capacity: _ecsOnly, instanceTypes = [], ...decisions } = spec;
+  const { name, capacity: _ecsOnly, instanceTypes = [], ...decisions } = spec;
   const bucket = new ModelBucket('models');
-  const model = bucket.model('digits', { manifest });
+  const served = models.map(({ name: model, ...source }) => bucket.model(model, source));
   const identity = new WorkloadIdentity(name, {
     cluster: { name: 'prod' },
     namespace: 'inference',
-    reads: [model],
+    reads: served,
   });
   const service = new InferenceService(name, {
     ...decisions,
     instanceTypes: [...instanceTypes],
     namespace: 'inference',
     image: `registry.example.com/slipway@sha256:${'1'.repeat(64)}`,
-    models: [model],
+    models: served,
     identity: identity.binding,
   });
   await new Promise((resolve) => pulumi.all([service.url, identity.association!.id]).apply(resolve));
 
-  const only = (type: string): any => {
-    const found = declared.filter((resource) => resource.type === type);
-    if (found.length !== 1) throw new Error(`expected one ${type}, found ${found.length}`);
-    return found[0]!.inputs;
-  };
-  const { spec: deployment } = only('kubernetes:apps/v1:Deployment');
+  return readObjects(declared, name);
+}
+
+/** One resource that a program declares. */
+export interface Declared {
+  readonly type: string;
+  readonly inputs: any;
+}
+
+/** What Kubernetes and AWS would be told about a service of a program, by its name and its namespace. */
+export function readObjects(declared: readonly Declared[], name: string, namespace = 'inference'): Facts {
+  const of = (type: RegExp, named = name): any[] =>
+    declared
+      .filter((resource) => type.test(resource.type))
+      .map(({ inputs }) => inputs)
+      .filter(({ metadata }) => metadata.name === named && metadata.namespace === namespace);
+  const [{ spec: deployment }] = of(/^kubernetes:apps\/v1:Deployment$/);
   const pod = deployment.template.spec;
   const [container] = pod.containers;
-  const autoscaler = declared.find(
-    ({ type }) => type.includes('HorizontalPodAutoscaler') || type.includes('ScaledObject'),
-  )!.inputs['spec'];
+  const [{ spec: autoscaler }] = of(/:(HorizontalPodAutoscaler|ScaledObject)$/);
+  const policies = declared.filter(({ type }) => type === 'aws:iam/rolePolicy:RolePolicy');
   const quantity = container.resources.limits;
   return {
     environment: Object.fromEntries(container.env.map(({ name, value }: any) => [name, value])),
@@ -76,12 +86,9 @@ export async function pulumiFacts({ spec, manifest }: ParityCase): Promise<Facts
       mayGoBelow: deployment.strategy.rollingUpdate.maxUnavailable > 0,
     },
     scaling: readAutoscaler(autoscaler),
-    permissions: JSON.parse(only('aws:iam/rolePolicy:RolePolicy').policy).Statement.map(
-      ({ Effect, Action, Resource }: any) => ({
-        effect: Effect,
-        actions: [Action].flat(),
-        objects: [Resource].flat().map((arn: string) => arn.split(':::')[1]),
-      }),
+    permissions: permissionsOf(
+      policies.flatMap(({ inputs }) => JSON.parse(inputs.policy).Statement),
+      (arn: string) => arn,
     ),
   };
 }
