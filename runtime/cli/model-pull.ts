@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { packageRoot } from '../image/image-context';
-import { isSha256 } from '../spec/model-manifest';
+import { isSha256 } from '../spec/manifest-fields';
 import { CliError, UsageError } from './cli-error';
 import type { Command, ParsedArguments } from './command';
 

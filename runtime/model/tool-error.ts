@@ -8,7 +8,14 @@ export type FailureKind = 'input' | 'verdict' | 'missing' | 'outside';
 /** Every reason why a model tool stops. A code is public API: people match on it in scripts. */
 const KIND_OF = {
   OUTPUT_EXISTS: 'input',
+  FILE_UNREADABLE: 'input',
+  PROVENANCE_INVALID: 'input',
   OUTPUT_UNWRITABLE: 'outside',
+  PYTHON_MISSING: 'missing',
+  PYTHON_UNFIT: 'missing',
+  PYTHON_SETUP_FAILED: 'outside',
+  PYTHON_CRASHED: 'outside',
+  PYTHON_TIMEOUT: 'outside',
 } as const satisfies Readonly<Record<string, FailureKind>>;
 
 export type ModelToolErrorCode = keyof typeof KIND_OF;

@@ -36,6 +36,7 @@ export {
   type ServerSettings,
 } from './environment';
 export { SpecError, type SpecErrorCode } from './errors';
+export type { EvaluationEvidence, EvaluationGate, FileDigest } from './evaluation-evidence';
 export { FARGATE_SIZES, smallestFargateSize } from './fargate-sizes';
 export {
   modelAnnotations,
@@ -97,6 +98,7 @@ export {
   type GoldenOutput,
   type GoldenProof,
   type ModelManifest,
+  type OutputLabels,
   type Tolerance,
 } from './model-manifest';
 export {
@@ -124,5 +126,15 @@ export {
   type PriceRange,
   type PriceTable,
 } from './prices';
+export {
+  PREPROCESSING_LIMITS,
+  type ColumnsPreprocessing,
+  type ImagePreprocessing,
+  type InputPreprocessing,
+  type PreprocessedColumn,
+  type Preprocessing,
+  type TextPreprocessing,
+} from './preprocessing';
+export type { Provenance, ProvenanceStep } from './provenance';
 export { kubernetesMetricsSource, type ScalingPlan } from './scaling';
 export type { ResourcesPlan } from './sizing';

@@ -1,8 +1,20 @@
 import { LIMITS } from './model-configuration/limits';
 import { isDatatype, type Datatype } from './datatypes';
 import { SpecError } from './errors';
+import { checkEvaluation, type EvaluationEvidence } from './evaluation-evidence';
+import {
+  describeField as describe,
+  isByteCount,
+  isRecord,
+  isRecordArray,
+  isSha256,
+  isText,
+  type RefuseField,
+} from './manifest-fields';
 import type { ModelFacts, ModelFile } from './model-facts';
-import { assertModelName, assertModelVersion } from './model-repository';
+import { assertModelName, assertModelVersion, MODEL_FILE } from './model-repository';
+import { checkPreprocessing, type Preprocessing } from './preprocessing';
+import { checkProvenance, type Provenance } from './provenance';
 
 export const MANIFEST_SCHEMA = 'slipway.dev/model-manifest/v1';
 
@@ -36,6 +48,9 @@ export interface GoldenProof {
   readonly outputs: readonly GoldenOutput[];
 }
 
+/** Names of an output's classes, in their order: here, or one per line in a file of the version. */
+export type OutputLabels = readonly string[] | { readonly file: string };
+
 /**
  * `manifest.json` of a model version, written by `slipway model publish`. It is written last, so a version whose
  * manifest can be read is complete; `files` lists everything else in the folder with its SHA-256.
@@ -47,6 +62,16 @@ export interface ModelManifest {
   readonly files: readonly ModelFile[];
   readonly facts: ModelFacts;
   readonly golden?: GoldenProof;
+  /** Names of classes, by output. @default - classes have numbers, or a configuration names them */
+  readonly labels?: Readonly<Record<string, OutputLabels>>;
+  /** How what users have (pictures, text, records) becomes inputs. @default - users send tensors */
+  readonly preprocessing?: Preprocessing;
+  /** What the model did on labelled rows. @default - nobody says */
+  readonly evaluation?: EvaluationEvidence;
+  /** How the model file came to be. @default - nobody says */
+  readonly provenance?: Provenance;
+  /** An SPDX licence expression: `Apache-2.0`. @default - nobody says */
+  readonly licence?: string;
 }
 
 export function serializeManifest(manifest: ModelManifest): string {
@@ -59,7 +84,7 @@ export function serializeManifest(manifest: ModelManifest): string {
  */
 export function parseManifest(text: string, source: string): ModelManifest {
   const manifest = parseJson(text, source);
-  const refuse = (field: string, expected: string, got: unknown): never => {
+  const refuse: RefuseField = (field, expected, got) => {
     throw new SpecError('MANIFEST_INVALID', source, `${field} must be ${expected}, got ${describe(got)}`);
   };
   if (manifest['schema'] !== MANIFEST_SCHEMA) refuse('schema', `'${MANIFEST_SCHEMA}'`, manifest['schema']);
@@ -123,7 +148,60 @@ export function parseManifest(text: string, source: string): ModelManifest {
       });
     }
   }
+  checkDescriptions(manifest, paths, refuse);
   return manifest as unknown as ModelManifest;
+}
+
+/** Everything that says what the model is for, and how it was made and measured. */
+function checkDescriptions(manifest: Record<string, unknown>, paths: ReadonlySet<string>, refuse: RefuseField): void {
+  const { labels, preprocessing, evaluation, provenance, licence } = manifest;
+  const { inputs, outputs } = manifest['facts'] as ModelFacts;
+  if (labels !== undefined) checkLabels(labels, outputs, paths, refuse);
+  if (preprocessing !== undefined) {
+    checkPreprocessing(preprocessing, 'preprocessing', inputs, (file) => paths.has(file), refuse);
+  }
+  if (evaluation !== undefined) {
+    checkEvaluation(evaluation, 'evaluation', refuse);
+    assertCoversModel(evaluation, manifest['files'] as readonly ModelFile[], refuse);
+  }
+  if (provenance !== undefined) checkProvenance(provenance, 'provenance', refuse);
+  if (licence !== undefined && !isText(licence, 1_024)) refuse('licence', 'an SPDX licence expression', licence);
+}
+
+function checkLabels(
+  labels: unknown,
+  outputs: ModelFacts['outputs'],
+  paths: ReadonlySet<string>,
+  refuse: RefuseField,
+): void {
+  if (!isRecord(labels)) return refuse('labels', 'an object with an entry for each output that has labels', labels);
+  for (const [output, names] of Object.entries(labels)) {
+    if (!outputs.some(({ name }) => name === output)) {
+      refuse(
+        `labels.${output}`,
+        `named like an output of the model (${outputs.map(({ name }) => name).join(', ')})`,
+        output,
+      );
+    }
+    const isFile = isRecord(names) && Object.keys(names).length === 1 && paths.has(names['file'] as string);
+    const isList = Array.isArray(names) && names.length > 0 && names.every((name) => typeof name === 'string');
+    if (!isFile && !isList)
+      refuse(`labels.${output}`, 'a list of names, or { file } with one of the listed files', names);
+  }
+}
+
+/** Evidence is of bytes: what was evaluated must be what lies here, the model itself among it. */
+function assertCoversModel({ model }: EvaluationEvidence, files: readonly ModelFile[], refuse: RefuseField): void {
+  const digests = new Map(files.map(({ path, sha256 }) => [path, sha256]));
+  const other = model.find(({ path, sha256 }) => digests.get(path) !== sha256);
+  if (other !== undefined) {
+    refuse(
+      'evaluation.model',
+      `of the files of this version (${other.path} is ${digests.get(other.path) ?? 'not here'})`,
+      other.sha256,
+    );
+  }
+  if (!model.some(({ path }) => path === MODEL_FILE)) refuse('evaluation.model', `of ${MODEL_FILE} too`, model);
 }
 
 function parseJson(text: string, source: string): Record<string, unknown> {
@@ -137,14 +215,6 @@ function parseJson(text: string, source: string): Record<string, unknown> {
   return value;
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value);
-}
-
-function isRecordArray(value: unknown): value is Record<string, unknown>[] {
-  return Array.isArray(value) && value.every(isRecord);
-}
-
 /** No absolute path and no way out of the version's folder: the path is joined to a directory by the server. */
 export function isRelativePath(value: unknown): value is string {
   return (
@@ -153,14 +223,6 @@ export function isRelativePath(value: unknown): value is string {
     !/[\\\0]/.test(value) &&
     value.split('/').every((part) => part !== '' && part !== '.' && part !== '..')
   );
-}
-
-export function isSha256(value: unknown): value is string {
-  return typeof value === 'string' && /^[0-9a-f]{64}$/.test(value);
-}
-
-function isByteCount(value: unknown): value is number {
-  return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
 function isExecutorCounts(value: unknown): boolean {
@@ -180,8 +242,4 @@ function isTolerance(value: unknown): boolean {
   if (value['kind'] === 'elementwise')
     return typeof value['absolute'] === 'number' && typeof value['relative'] === 'number';
   return value['kind'] === 'top1' || value['kind'] === 'exact';
-}
-
-function describe(value: unknown): string {
-  return value === undefined ? 'nothing' : JSON.stringify(value).slice(0, 100);
 }

@@ -1,7 +1,8 @@
 import { SpecError } from './errors';
 import { JsonLeaf, JsonRaw, jsonParts, type LateBound } from './late-bound';
 import type { ModelFile } from './model-facts';
-import { isRelativePath, isSha256 } from './model-manifest';
+import { isSha256 } from './manifest-fields';
+import { isRelativePath } from './model-manifest';
 import { assertModelName, assertModelVersion } from './model-repository';
 
 /** One file of a model version, where it lies and what it must hash to. */

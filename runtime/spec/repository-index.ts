@@ -1,5 +1,5 @@
 import { SpecError } from './errors';
-import { isSha256 } from './model-manifest';
+import { isSha256 } from './manifest-fields';
 import { assertModelName, assertModelVersion } from './model-repository';
 
 export const REPOSITORY_INDEX_SCHEMA = 'slipway.dev/model-repository-index/v1';
