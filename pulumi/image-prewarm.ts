@@ -2,6 +2,7 @@ import * as k8s from '@pulumi/kubernetes';
 import * as pulumi from '@pulumi/pulumi';
 import { SpecError, type Placement } from '../runtime/spec';
 import { integer } from '../runtime/spec/numbers';
+import { explained } from './failure-hooks';
 import type { LateString } from './late-bound';
 import { pinnedImage } from './pinned-image';
 import { decideFor } from './refusal';
@@ -96,6 +97,7 @@ export class ImagePrewarm extends pulumi.ComponentResource {
       },
       {
         parent: this,
+        ...explained(this, name),
         dependsOn: [this.networkPolicy],
         customTimeouts: { create: `${timeoutSeconds}s`, update: `${timeoutSeconds}s` },
       },

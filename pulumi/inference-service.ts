@@ -20,6 +20,7 @@ import {
   type ServingEngine,
   type WakeOptions,
 } from '../runtime/spec';
+import { explained } from './failure-hooks';
 import { declareKserve } from './kserve';
 import { lateString, lateStrings, OUTPUTS } from './late-bound';
 import { completeModel, type Model, type ModelArgs } from './model';
@@ -129,12 +130,15 @@ export class InferenceService extends pulumi.ComponentResource {
     // The provider waits for the Deployment, and for an endpoint behind the Service.
     const customTimeouts = replicaTimeouts(plan.lifecycle);
 
+    // What a cluster may lack: kinds, GPUs, machines, rights to read.
+    const watched = { ...child, ...explained(this, name) };
+
     this.serviceAccount = new k8s.core.v1.ServiceAccount(name, objects.serviceAccount, child);
     this.networkPolicy = new k8s.networking.v1.NetworkPolicy(name, objects.networkPolicy, child);
     const { gpuClaim, dashboard } = objects;
-    if (gpuClaim !== undefined) this.gpuClaim = new k8s.resource.v1.ResourceClaimTemplate(name, gpuClaim, child);
+    if (gpuClaim !== undefined) this.gpuClaim = new k8s.resource.v1.ResourceClaimTemplate(name, gpuClaim, watched);
     const replicas = {
-      ...child,
+      ...watched,
       customTimeouts,
       // A pod without its account is refused, and one without its policy would be open for a moment.
       dependsOn: [
@@ -156,14 +160,14 @@ export class InferenceService extends pulumi.ComponentResource {
     if (dashboard !== undefined) this.dashboard = new k8s.core.v1.ConfigMap(name, dashboard, child);
     PARTS.set(this, {
       plan,
-      ...('autoscaler' in objects ? { autoscaler: createAutoscaler(name, objects.autoscaler, child) } : {}),
+      ...('autoscaler' in objects ? { autoscaler: createAutoscaler(name, objects.autoscaler, watched) } : {}),
       ...(own[0] === undefined ? {} : { kserveService: own[0] }),
-      ...createCustom(name, objects, child),
+      ...createCustom(name, objects, watched),
     });
 
     const stable = [this.deployment, this.service, ...own].flatMap((resource) => resource ?? []);
     // Other tracks run as the same account.
-    const track = { ...child, dependsOn: [...child.dependsOn, this.serviceAccount] };
+    const track = { ...watched, dependsOn: [...child.dependsOn, this.serviceAccount] };
     const ready = [...stable, ...declareTraffic(name, further, traffic, stable, track)];
     const host = own.length > 0 ? kserveHost(plan) : plan.name;
     const port = own.length > 0 ? '' : `:${plan.ports.http}`;

@@ -4,6 +4,7 @@ import { resolveModel, type ModelSource } from '../runtime/onnx/resolve-model';
 import { MANIFEST_FILE, SpecError, versionPrefix, type Placement } from '../runtime/spec';
 import { CONTAINER_USER } from '../runtime/spec/endpoints';
 import { integer } from '../runtime/spec/numbers';
+import { explained } from './failure-hooks';
 import type { LateString } from './late-bound';
 import { modelOnVolume, type Model } from './model';
 import { pinnedImage } from './pinned-image';
@@ -129,7 +130,7 @@ export class ModelStore extends pulumi.ComponentResource {
       },
       child,
     );
-    STORES.set(this, { name, args, image, timeoutSeconds, models: new Map() });
+    STORES.set(this, { name, args, image, timeoutSeconds, models: new Map(), watched: explained(this, name) });
     this.registerOutputs({ claimName: this.claimName });
   }
 
@@ -160,6 +161,8 @@ interface Store {
   readonly timeoutSeconds: number;
   /** By name and version: a model that two services serve is fetched once. */
   readonly models: Map<string, Model>;
+  /** Options of the Jobs. */
+  readonly watched: Pick<pulumi.CustomResourceOptions, 'hooks'>;
 }
 
 /** What the class may not have as fields: every one of them is an output of Pulumi's schema. */
@@ -215,7 +218,7 @@ function pullJob(
   manifestSha256: string,
   repositoryUri: pulumi.Input<string>,
 ): k8s.batch.v1.Job {
-  const { name, args, image, timeoutSeconds } = STORES.get(store)!;
+  const { name, args, image, timeoutSeconds, watched } = STORES.get(store)!;
   const { placement, imagePullSecrets = [] } = args;
   const identity = bindingOf(args.identity ?? {});
   const environment = Object.entries(identity.environment).map(([variable, value]) => ({ name: variable, value }));
@@ -283,6 +286,7 @@ function pullJob(
     },
     {
       parent: store,
+      ...watched,
       dependsOn: [store.serviceAccount, store.networkPolicy],
       customTimeouts: { create: `${timeoutSeconds + MARGIN_SECONDS}s` },
     },

@@ -3,6 +3,7 @@ import * as pulumi from '@pulumi/pulumi';
 import { SpecError } from '../runtime/spec';
 import { integer } from '../runtime/spec/numbers';
 import { podsPerGpu, type GpuSharingArgs } from './gpu-sharing';
+import { explained } from './failure-hooks';
 import { decideFor } from './refusal';
 import { ADDON_CHARTS, ADDON_NAMES, type AddonName } from './addon-charts';
 import { ADDON_VALUES, gpuResourceName, MONITOR_LABELS, type ChartValues } from './addon-values';
@@ -136,6 +137,7 @@ export class PlatformAddons extends pulumi.ComponentResource {
     const { installed, facts, values, timeoutSeconds } = decideFor(this, () => decide(args));
     const namespaces = args.createNamespaces === false ? {} : createNamespaces(name, installed, args, this);
     const releases: Partial<Record<AddonName, k8s.helm.v3.Release>> = {};
+    const hooks = explained(this, name);
     for (const addon of installed) {
       const before = NEEDS[addon].flatMap((needed) => releases[needed] ?? []);
       const namespace = namespaces[namespaceOf(addon, args)];
@@ -144,6 +146,7 @@ export class PlatformAddons extends pulumi.ComponentResource {
         { ...chartOf(addon, args), values: values[addon], timeout: timeoutSeconds },
         {
           parent: this,
+          ...hooks,
           dependsOn: [...before, ...(namespace === undefined ? [] : [namespace])],
           // Helm has one release of a name.
           deleteBeforeReplace: true,

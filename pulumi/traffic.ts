@@ -31,6 +31,12 @@ export interface ShadowArgs extends ShadowChoices {
   readonly image?: pulumi.Input<string>;
 }
 
+/** Whose children they are, and what happens when one fails. */
+interface TrafficParent extends Pick<pulumi.CustomResourceOptions, 'hooks'> {
+  readonly parent: pulumi.Resource;
+  readonly dependsOn: readonly pulumi.Resource[];
+}
+
 export const DERIVED: Pick<TrafficRefs<pulumi.Output<string>>, 'derive'> = {
   derive: (text, from) => (typeof text === 'string' ? from(text) : text.apply(from)),
 };
@@ -59,7 +65,7 @@ export function declareTraffic(
   objects: TrafficObjects<pulumi.Output<string>>,
   traffic: TrafficPlan,
   stable: readonly pulumi.Resource[],
-  child: { readonly parent: pulumi.Resource; readonly dependsOn: readonly pulumi.Resource[] },
+  child: TrafficParent,
 ): readonly pulumi.CustomResource[] {
   const canary = objects.canary && declareTrack(`${name}-canary`, objects.canary, traffic.canary!.plan, child);
   const shadow = objects.shadow && declareTrack(`${name}-shadow`, objects.shadow, traffic.shadow!.plan, child);
@@ -75,7 +81,7 @@ function declareTrack(
   name: string,
   objects: TrackObjects<pulumi.Output<string>>,
   { lifecycle }: InferenceServicePlan,
-  child: { readonly parent: pulumi.Resource; readonly dependsOn: readonly pulumi.Resource[] },
+  child: TrafficParent,
 ): readonly pulumi.CustomResource[] {
   const opts = { ...child, dependsOn: [...child.dependsOn] };
   const declared: pulumi.CustomResource[] = [];
@@ -103,7 +109,7 @@ function declareVerdict(
   { job, ...rights }: NonNullable<TrafficObjects<pulumi.Output<string>>['verdict']>,
   { canary }: TrafficPlan,
   routes: readonly pulumi.Resource[],
-  child: { readonly parent: pulumi.Resource; readonly dependsOn: readonly pulumi.Resource[] },
+  child: TrafficParent,
 ): void {
   const opts = { ...child, dependsOn: [...child.dependsOn] };
   const before = Object.values(rights).map((object) => declareObject(name, object, opts));

@@ -3,6 +3,7 @@ import type { Callback } from '@pulumi/pulumi/proto/callback_pb';
 import type { LogRequest, SetRootResourceRequest } from '@pulumi/pulumi/proto/engine_pb';
 import type {
   ReadResourceRequest,
+  RegisterErrorHookRequest,
   RegisterPackageRequest,
   RegisterResourceOutputsRequest,
   RegisterResourceRequest,
@@ -10,6 +11,8 @@ import type {
   SupportsFeatureRequest,
 } from '@pulumi/pulumi/proto/resource_pb';
 import type { Struct } from 'google-protobuf/google/protobuf/struct_pb';
+import { CallbackCaller } from './pulumi-callbacks';
+import { ErrorHooks } from './pulumi-error-hooks';
 import type { Awaitable, DeclaredResource, OnInvoke, OnResource } from './pulumi-provider';
 import type { PulumiRecording, RecordedInvoke, RecordedLog, RecordedResource } from './pulumi-recording';
 import type { PulumiSdk } from './pulumi-sdk';
@@ -23,6 +26,8 @@ export interface PulumiEngineOptions {
   readonly preview: boolean;
   readonly onResource?: OnResource | undefined;
   readonly onInvoke?: OnInvoke | undefined;
+  /** @default true */
+  readonly errorHooks?: boolean;
 }
 
 const ROOT_TYPE = 'pulumi:pulumi:Stack';
@@ -41,7 +46,9 @@ export class PulumiEngine {
   private readonly componentTransforms = new Map<string, readonly Callback[]>();
   private readonly parents = new Map<string, string>();
   private readonly stackTransforms: Callback[] = [];
+  private readonly callbacks: CallbackCaller;
   private readonly transforms: TransformRunner;
+  private readonly errorHooks: ErrorHooks;
   private readonly server: InstanceType<PulumiSdk['grpc']['Server']>;
   private rootUrn = '';
 
@@ -49,7 +56,9 @@ export class PulumiEngine {
     private readonly sdk: PulumiSdk,
     private readonly options: PulumiEngineOptions,
   ) {
-    this.transforms = new TransformRunner(sdk);
+    this.callbacks = new CallbackCaller(sdk);
+    this.transforms = new TransformRunner(sdk, this.callbacks);
+    this.errorHooks = new ErrorHooks(sdk, this.callbacks);
     // The SDK lifts the same limit to the same value: programs send whole documents as inputs.
     this.server = new sdk.grpc.Server({ 'grpc.max_receive_message_length': 400 * 1024 * 1024 });
     this.server.addService(sdk.resourceGrpc.ResourceMonitorService, this.monitorService());
@@ -67,7 +76,7 @@ export class PulumiEngine {
   }
 
   close(): void {
-    this.transforms.close();
+    this.callbacks.close();
     this.server.forceShutdown();
   }
 
@@ -111,6 +120,14 @@ export class PulumiEngine {
         this.stackTransforms.push(request);
         return this.nothing();
       }),
+      ...(this.takesErrorHooks
+        ? {
+            registerErrorHook: this.answer((request: RegisterErrorHookRequest) => {
+              this.errorHooks.register(request.getName(), request.getCallback()!);
+              return this.nothing();
+            }),
+          }
+        : {}),
       registerPackage: this.answer((request: RegisterPackageRequest) => {
         const response = new resource.RegisterPackageResponse();
         const base = `${request.getName()}@${request.getVersion()}`;
@@ -152,7 +169,12 @@ export class PulumiEngine {
     this.componentTransforms.set(urn, request.getTransformsList());
     await this.transforms.apply(request, this.transformsFor(urn));
 
-    const registered = await this.settle(recordRegistration(request, urn, fromStruct(request.getObject())));
+    const declared = recordRegistration(request, urn, fromStruct(request.getObject()));
+    // An engine that knows of no error hooks does not read the field.
+    const hooks = this.takesErrorHooks ? (request.getHooks()?.getOnErrorList?.() ?? []) : [];
+    const registered = await this.settle(declared, () =>
+      this.errorHooks.create(hooks, declared, request.getObject(), () => this.provide(declared)),
+    );
     const response = new this.sdk.resource.RegisterResourceResponse();
     response.setUrn(urn);
     response.setId(registered.id);
@@ -162,7 +184,8 @@ export class PulumiEngine {
 
   private async readResource(request: ReadResourceRequest) {
     const urn = this.newUrn(request.getParent(), request.getType(), request.getName());
-    const registered = await this.settle(recordRead(request, urn, fromStruct(request.getProperties())));
+    const declared = recordRead(request, urn, fromStruct(request.getProperties()));
+    const registered = await this.settle(declared, () => this.provide(declared));
     const response = new this.sdk.resource.ReadResourceResponse();
     response.setUrn(urn);
     response.setProperties(this.toStruct(registered.state));
@@ -170,9 +193,12 @@ export class PulumiEngine {
   }
 
   /** Records a resource in the order of arrival, and completes the record with what the provider answers. */
-  private async settle(resource: DeclaredResource): Promise<RecordedResource> {
+  private async settle(
+    resource: DeclaredResource,
+    provide: () => Promise<RecordedResource>,
+  ): Promise<RecordedResource> {
     const index = this.resources.push({ ...resource, id: '', state: resource.inputs }) - 1;
-    const settled = await this.provide(resource);
+    const settled = await provide();
     this.resources[index] = settled;
     return settled;
   }
@@ -219,6 +245,10 @@ export class PulumiEngine {
     return [...transforms, ...this.stackTransforms];
   }
 
+  private get takesErrorHooks(): boolean {
+    return this.options.errorHooks ?? true;
+  }
+
   /** What this engine really does: a program that needs more is told by its SDK that the engine is too old. */
   private features() {
     const feature = this.sdk.resource.ResourceMonitorFeature;
@@ -231,6 +261,8 @@ export class PulumiEngine {
       feature.RESOURCE_MONITOR_FEATURE_REPLACE_WITH,
       feature.RESOURCE_MONITOR_FEATURE_TRANSFORMS,
       feature.RESOURCE_MONITOR_FEATURE_PARAMETERIZATION,
+      // SDKs before 3.218 have no word for it.
+      ...(this.takesErrorHooks ? [feature.RESOURCE_MONITOR_FEATURE_ERROR_HOOKS].filter(Boolean) : []),
     ];
   }
 

@@ -30,6 +30,8 @@ export interface PulumiProgramOptions {
   readonly onResource?: OnResource;
   /** Answers the program's function calls, `aws:index/getRegion:getRegion` and kin. @default - a call fails and names itself */
   readonly onInvoke?: OnInvoke;
+  /** Whether the engine tells error hooks of failures, as that of `pulumi` does from 3.217 on. @default true */
+  readonly errorHooks?: boolean;
   /** Whether Pulumi's TypeScript loader checks types, as `pulumi up` does; off is several seconds faster. @default true */
   readonly typeCheck?: boolean;
   /** Environment variables for the program, over the caller's own. `PULUMI_…` of the caller never reach it. */
@@ -64,6 +66,7 @@ export async function runPulumiProgram(options: PulumiProgramOptions): Promise<P
     preview,
     onResource: options.onResource,
     onInvoke: options.onInvoke,
+    ...(options.errorHooks === undefined ? {} : { errorHooks: options.errorHooks }),
   });
   const address = await engine.listen();
   try {

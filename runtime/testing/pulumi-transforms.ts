@@ -1,12 +1,14 @@
 import type { Callback } from '@pulumi/pulumi/proto/callback_pb';
 import type { RegisterResourceRequest, TransformResourceOptions } from '@pulumi/pulumi/proto/resource_pb';
+import type { CallbackCaller } from './pulumi-callbacks';
 import type { PulumiSdk } from './pulumi-sdk';
 
-/** Runs `transforms` as the engine does: in the program's process, through the callback server that the SDK opened there. */
+/** Runs `transforms` as the engine does: in the program's process. */
 export class TransformRunner {
-  private readonly clients = new Map<string, InstanceType<PulumiSdk['callbackGrpc']['CallbacksClient']>>();
-
-  constructor(private readonly sdk: PulumiSdk) {}
+  constructor(
+    private readonly sdk: PulumiSdk,
+    private readonly callbacks: CallbackCaller,
+  ) {}
 
   /** Applies the transforms to a registration, in order, each seeing what the one before made of it. */
   async apply(request: RegisterResourceRequest, transforms: readonly Callback[]): Promise<void> {
@@ -18,34 +20,12 @@ export class TransformRunner {
       question.setParent(request.getParent());
       question.setProperties(request.getObject());
       question.setOptions(this.optionsOf(request));
-      const bytes = await this.call(transform, question.serializeBinary());
+      const bytes = await this.callbacks.call(transform, 'a transform', question.serializeBinary());
       const answer = this.sdk.resource.TransformResponse.deserializeBinary(bytes);
       if (answer.hasProperties()) request.setObject(answer.getProperties());
       const options = answer.getOptions();
       if (options !== undefined) setOptions(request, options);
     }
-  }
-
-  close(): void {
-    for (const client of this.clients.values()) client.close();
-  }
-
-  private call(transform: Callback, request: Uint8Array): Promise<Uint8Array> {
-    const target = transform.getTarget();
-    let client = this.clients.get(target);
-    if (client === undefined) {
-      client = new this.sdk.callbackGrpc.CallbacksClient(target, this.sdk.grpc.credentials.createInsecure());
-      this.clients.set(target, client);
-    }
-    const invocation = new this.sdk.callback.CallbackInvokeRequest();
-    invocation.setToken(transform.getToken());
-    invocation.setRequest(request);
-    return new Promise((resolve, reject) => {
-      client.invoke(invocation, (error, response) => {
-        if (error === null) resolve(response.getResponse_asU8());
-        else reject(new Error(`a transform failed: ${error.details}`));
-      });
-    });
   }
 
   private optionsOf(request: RegisterResourceRequest): TransformResourceOptions {

@@ -103,6 +103,8 @@ function serverContainer<S>(
     startupProbe: httpProbe(plan.lifecycle.startupProbe),
     readinessProbe: httpProbe(plan.lifecycle.readinessProbe),
     livenessProbe: httpProbe(plan.lifecycle.livenessProbe),
+    // The last line of a server that gives up says why: it is then what `kubectl describe` and the deployment's error show.
+    terminationMessagePolicy: 'FallbackToLogsOnError',
     securityContext: containerSecurity(),
     volumeMounts: [{ name: 'tmp', mountPath: '/tmp' }, ...mounted.volumeMounts],
   };

@@ -54,6 +54,7 @@ export interface ContainerObject<S> {
   startupProbe: HttpProbe;
   readinessProbe: HttpProbe;
   livenessProbe: HttpProbe;
+  terminationMessagePolicy: 'FallbackToLogsOnError';
   securityContext: {
     allowPrivilegeEscalation: false;
     readOnlyRootFilesystem: true;
