@@ -6,9 +6,22 @@ const IMPORT_RULE = {
   'runtime/spec': { folders: [], packages: [] },
   'runtime/onnx': { folders: ['runtime/spec'], packages: ['node:', '@bufbuild/protobuf'] },
   'runtime/model': {
-    folders: ['runtime/spec', 'runtime/onnx'],
-    packages: ['node:', '@aws-sdk/client-s3', 'onnxruntime-node'],
+    folders: ['runtime/spec', 'runtime/onnx', 'runtime/signing', 'runtime/sources'],
+    packages: ['node:', '@aws-sdk/', '@azure/storage-blob', 'onnxruntime-node'],
   },
+  'runtime/sources': {
+    folders: ['runtime/spec', 'runtime/onnx'],
+    packages: [
+      'node:',
+      '@alicloud/credentials',
+      '@aws-sdk/client-s3',
+      '@aws-sdk/credential-provider-http',
+      '@aws-sdk/credential-provider-web-identity',
+      '@azure/',
+      'google-auth-library',
+    ],
+  },
+  'runtime/signing': { folders: ['runtime/spec'], packages: ['node:'] },
   'runtime/conformance': { folders: ['runtime/spec', 'runtime/onnx'], packages: ['node:', '@bufbuild/protobuf'] },
   'runtime/image': { folders: ['runtime/spec'], packages: ['node:'] },
   'runtime/worker': { folders: ['runtime/spec'], packages: ['node:', '@aws-sdk/client-s3', '@aws-sdk/client-sqs'] },
@@ -19,15 +32,9 @@ const IMPORT_RULE = {
   },
   'runtime/server': {
     // The doctor's rules are shown by the server as well.
-    folders: ['runtime/spec', 'runtime/onnx', 'runtime/model/doctor'],
+    folders: ['runtime/spec', 'runtime/onnx', 'runtime/model/doctor', 'runtime/signing', 'runtime/sources'],
     packages: [
       'node:',
-      '@alicloud/credentials',
-      '@aws-sdk/client-s3',
-      '@aws-sdk/credential-provider-http',
-      '@aws-sdk/credential-provider-web-identity',
-      '@azure/',
-      'google-auth-library',
       '@bufbuild/protobuf',
       '@opentelemetry/',
       'csv-parse',

@@ -1,8 +1,8 @@
 import type { ModelConfiguration } from '../spec/model-configuration';
 import { ModelError } from './model-error';
-import { SourceError } from './model-source';
+import { SourceError } from '../sources/model-source';
 import { readSmallFile } from './repository/read-small-file';
-import { childUri } from './source-of';
+import { childUri } from '../sources/source-of';
 
 /** The largest vocabularies have some hundred thousand classes. */
 const MAX_FILE_BYTES = 64 * 2 ** 20;

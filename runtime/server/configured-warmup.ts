@@ -3,10 +3,10 @@ import type { WarmupInput, WarmupSample } from '../spec/model-configuration';
 import { isBatchable, type TensorSignature } from '../spec/model-facts';
 import type { Executor } from './executor';
 import { ModelError } from './model-error';
-import { SourceError } from './model-source';
+import { SourceError } from '../sources/model-source';
 import { readSmallFile } from './repository/read-small-file';
 import { fillWithFractions, SampleInput } from './sample-input';
-import { childUri } from './source-of';
+import { childUri } from '../sources/source-of';
 import type { WarmedExecutor } from './warm-up-runs';
 
 /** Where the files of samples lie, in the model's folder; the place is Triton's. */

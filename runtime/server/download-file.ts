@@ -5,11 +5,11 @@ import { addAbortSignal, type Readable } from 'node:stream';
 import { forEachTogether } from './for-each-limited';
 import { bootId } from './machine';
 import { ModelError } from './model-error';
-import { shownUri, SourceError, type OpenOptions, type SourceStat } from './model-source';
+import { shownUri, SourceError, type OpenOptions, type SourceStat } from '../sources/model-source';
 import { PartialFile, removePartial, writeAll } from './partial-file';
 import { Permits } from './permits';
 import { retry } from './retry';
-import { sourceOf } from './source-of';
+import { sourceOf } from '../sources/source-of';
 
 /** A file to fetch; without a digest when nothing states one. */
 export interface WantedFile {

@@ -10,9 +10,9 @@ import { assertDigest, chunksOf, statFile, wrongSize, type DownloadOptions, type
 import { StartupError } from './errors';
 import { forEachTogether } from './for-each-limited';
 import { ModelError } from './model-error';
-import { shownUri, SourceError } from './model-source';
+import { shownUri, SourceError } from '../sources/model-source';
 import { retry } from './retry';
-import { childUri, sourceOf } from './source-of';
+import { childUri, sourceOf } from '../sources/source-of';
 
 /** A model version on this machine, every file of a known digest checked. */
 export interface FetchedModel {

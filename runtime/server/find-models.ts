@@ -4,7 +4,7 @@ import type { ServerSettings } from '../spec/environment';
 import { parseModelReferences, type ModelReference } from '../spec/model-reference';
 import { MODEL_FILE } from '../spec/model-repository';
 import { StartupError } from './errors';
-import { shownUri, SourceError } from './model-source';
+import { shownUri, SourceError } from '../sources/model-source';
 import { scanRepository, type FoundModel, type ScanOptions } from './repository/scan-repository';
 
 /** How a model repository is asked: until the signal aborts, telling of each failure that may pass. */

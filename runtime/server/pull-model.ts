@@ -9,8 +9,8 @@ import { downloadFile, type DownloadOptions, type WantedFile } from './download-
 import { readManifestBytes } from './fetch-model';
 import { forEachTogether } from './for-each-limited';
 import { ModelError } from './model-error';
-import { shownUri, SourceError } from './model-source';
-import { childUri } from './source-of';
+import { shownUri, SourceError } from '../sources/model-source';
+import { childUri } from '../sources/source-of';
 
 export interface PullOptions extends DownloadOptions {
   /** The digest that the manifest must have, 64 hexadecimal digits. @default - that of the manifest which is there */

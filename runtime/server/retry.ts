@@ -1,5 +1,5 @@
 import { setTimeout as wait } from 'node:timers/promises';
-import { SourceError } from './model-source';
+import { SourceError } from '../sources/model-source';
 
 const FIRST_DELAY_MS = 250;
 const MAX_DELAY_MS = 10_000;

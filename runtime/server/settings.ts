@@ -1,4 +1,5 @@
 import { readEnvironment, type ServerSettings } from '../spec/environment';
+import type { Variables } from '../sources/cloud-variables';
 
 /**
  * The settings of this process. No other file of the server reads the environment, so everything else can be built
@@ -38,14 +39,6 @@ export function withPlatformVariables(environment: Variables): Variables {
  */
 export function turnTelemetryOff(): void {
   process.env['ORT_DISABLE_TELEMETRY'] = '1';
-}
-
-/** Variables by name: what a source of models decides by, as an argument, so that tests can pass their own. */
-export type Variables = Readonly<Record<string, string | undefined>>;
-
-/** Where the tools of each cloud look for identities, endpoints and static keys. SDKs look there by themselves. */
-export function cloudVariables(): Variables {
-  return process.env;
 }
 
 /** The GPUs that CUDA lets this process use, as its variable names them; undefined when it may use all. */

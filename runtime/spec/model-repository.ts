@@ -6,6 +6,10 @@ import { SpecError } from './errors';
  */
 export const MODEL_FILE = 'model.onnx';
 export const MANIFEST_FILE = 'manifest.json';
+/** Beside a manifest: the signature of its bytes, in Base64, as `cosign sign-blob` writes it. */
+export const SIGNATURE_FILE = 'manifest.json.sig';
+/** Beside a manifest: what the version is made of, in CycloneDX's JSON; listed in the manifest like every file. */
+export const SBOM_FILE = 'sbom.cdx.json';
 /**
  * What a model's author decided about it, in Triton's text format or as JSON: beside the versions, or in the folder of one
  * whose manifest lists it.

@@ -1,8 +1,8 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { shownUri, SourceError } from '../../runtime/server/model-source';
-import { sourceOf } from '../../runtime/server/source-of';
+import { shownUri, SourceError } from '../../runtime/sources/model-source';
+import { sourceOf } from '../../runtime/sources/source-of';
 import { startFileServer, type FileServer } from '../support/file-server';
 import { makeLoopbackCertificate } from '../support/loopback-certificate';
 import { addOneModel } from '../support/onnx-models';

@@ -6,8 +6,8 @@ import { CreateBucketCommand, PutObjectCommand, S3Client } from '@aws-sdk/client
 import { BlobServiceClient } from '@azure/storage-blob';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { fetchModel } from '../../runtime/server/fetch-model';
-import { SourceError } from '../../runtime/server/model-source';
-import { sourceOf } from '../../runtime/server/source-of';
+import { SourceError } from '../../runtime/sources/model-source';
+import { sourceOf } from '../../runtime/sources/source-of';
 import { AZURITE_ACCOUNT, azuriteConnection, startAzurite } from '../support/azurite';
 import { startFakeGcsServer } from '../support/fake-gcs-server';
 import { startMotoServer } from '../support/moto-server';

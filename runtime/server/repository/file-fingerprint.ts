@@ -1,8 +1,8 @@
 import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import type { Asking } from '../find-models';
-import type { ModelSource } from '../model-source';
-import { childUri, sourceOf } from '../source-of';
+import type { ModelSource } from '../../sources/model-source';
+import { childUri, sourceOf } from '../../sources/source-of';
 
 /** Deeper and larger version folders than any exporter writes; beyond them a change may go unnoticed. */
 const MAX_DEPTH = 4;

@@ -7,7 +7,7 @@ import { ServerError } from '../errors';
 import { findRepositoryModels, modelOrigin, readReferences, type Asking } from '../find-models';
 import { forEachLimited } from '../for-each-limited';
 import type { ModelMemory } from '../model-memory';
-import { SourceError } from '../model-source';
+import { SourceError } from '../../sources/model-source';
 import type { ServedModels } from '../served-models';
 import { wasJustWritten } from './file-fingerprint';
 import type { CreateModel, ModelVersion } from './model-version';

@@ -1,5 +1,5 @@
-import { SourceError } from '../model-source';
-import { sourceOf } from '../source-of';
+import { SourceError } from '../../sources/model-source';
+import { sourceOf } from '../../sources/source-of';
 
 /**
  * A file that is read into memory whole.

@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { ServerSettings } from '../../spec/environment';
 import type { Asking } from '../find-models';
 import type { ServedModels } from '../served-models';
-import { sourceOf } from '../source-of';
+import { sourceOf } from '../../sources/source-of';
 import { AbsentModel } from './absent-model';
 import { fingerprintOfFolder } from './file-fingerprint';
 import type { ModelGroup } from './model-group';

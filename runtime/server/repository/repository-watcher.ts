@@ -1,7 +1,7 @@
 import { setTimeout as wait } from 'node:timers/promises';
 import type { Logger } from 'pino';
 import { REPOSITORY_INDEX_FILE } from '../../spec/model-repository';
-import { childUri, sourceOf } from '../source-of';
+import { childUri, sourceOf } from '../../sources/source-of';
 import { readSmallFile } from './read-small-file';
 
 /** Polls after which an object store is listed although its index has not changed: not everybody writes the index. */

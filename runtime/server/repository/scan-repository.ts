@@ -11,9 +11,9 @@ import {
   VERSION_LABELS_FILE,
 } from '../../spec/model-repository';
 import type { Asking } from '../find-models';
-import { SourceError, type ModelSource } from '../model-source';
+import { SourceError, type ModelSource } from '../../sources/model-source';
 import { retry } from '../retry';
-import { childUri, sourceOf } from '../source-of';
+import { childUri, sourceOf } from '../../sources/source-of';
 import { readSmallFile } from './read-small-file';
 import { assertLabelRules, NO_LABELS, parseLabelRules, type LabelRules } from './version-labels';
 import { selectVersions } from './version-policy';

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { findDescendants, findResource, findResources, propertyAt, type Properties } from 'slipway/testing';
-import { ossClientOptions, ossIdentities } from '../../../../runtime/server/sources/oss-source';
+import { ossClientOptions, ossIdentities } from '../../../../runtime/sources/oss-source';
 import { alibabaInvoke, alibabaState } from '../../../support/pulumi-alibaba';
 import type { CloudUnderTest } from '../cloud-under-test';
 import { only, typesOf } from '../reading';

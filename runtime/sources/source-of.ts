@@ -1,10 +1,10 @@
-import { azureSource, isAzureBlobUrl } from './sources/azure-source';
-import { cosSource } from './sources/cos-source';
-import { directorySource } from './sources/directory-source';
-import { gcsSource } from './sources/gcs-source';
-import { httpsSource } from './sources/https-source';
-import { ossSource } from './sources/oss-source';
-import { s3Source } from './sources/s3-source';
+import { azureSource, isAzureBlobUrl } from './azure-source';
+import { cosSource } from './cos-source';
+import { directorySource } from './directory-source';
+import { gcsSource } from './gcs-source';
+import { httpsSource } from './https-source';
+import { ossSource } from './oss-source';
+import { s3Source } from './s3-source';
 import { shownUri, SourceError, type ModelSource } from './model-source';
 
 const SOURCES: Readonly<Record<string, ModelSource>> = {

@@ -1,6 +1,6 @@
 import type * as S3 from '@aws-sdk/client-s3';
-import { SourceError } from '../model-source';
-import { cloudVariables, type Variables } from '../settings';
+import { SourceError } from './model-source';
+import { cloudVariables, type Variables } from './cloud-variables';
 import { credentialChain, type SigningKeys } from './credential-chain';
 import { S3_REQUEST_HANDLER, s3CompatibleSource } from './s3-compatible-source';
 import { storeEndpoint } from './store-endpoint';

@@ -1,6 +1,6 @@
 import type { Readable } from 'node:stream';
 import type * as S3 from '@aws-sdk/client-s3';
-import { SourceError, type ModelSource, type SourceEntry } from '../model-source';
+import { SourceError, type ModelSource, type SourceEntry } from './model-source';
 
 /** A connection over which nothing comes any more is an error, or a download would wait for ever. */
 export const S3_REQUEST_HANDLER = { connectionTimeout: 5_000, socketTimeout: 30_000 };

@@ -1,5 +1,5 @@
 import type * as S3 from '@aws-sdk/client-s3';
-import { cloudVariables, type Variables } from '../settings';
+import { cloudVariables, type Variables } from './cloud-variables';
 import { S3_REQUEST_HANDLER, s3CompatibleSource } from './s3-compatible-source';
 
 /**

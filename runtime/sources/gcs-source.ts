@@ -1,6 +1,6 @@
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
-import { SourceError, type ModelSource, type SourceEntry } from '../model-source';
-import { cloudVariables, type Variables } from '../settings';
+import { SourceError, type ModelSource, type SourceEntry } from './model-source';
+import { cloudVariables, type Variables } from './cloud-variables';
 import { failureOfSocket, failureOfStatus, httpRequest, readBody } from './http-request';
 import { storeEndpoint } from './store-endpoint';
 

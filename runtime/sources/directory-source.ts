@@ -1,7 +1,7 @@
 import { open, readdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pathOfFileUri } from '../../onnx/file-uri';
-import { SourceError, type ModelSource } from '../model-source';
+import { pathOfFileUri } from '../onnx/file-uri';
+import { SourceError, type ModelSource } from './model-source';
 
 /** Files on this machine, used where they lie when they lie together. */
 export const directorySource: ModelSource = {

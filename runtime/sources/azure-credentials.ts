@@ -1,6 +1,6 @@
 import type { TokenCredential } from '@azure/identity' with { 'resolution-mode': 'import' };
 import type { StorageSharedKeyCredential } from '@azure/storage-blob' with { 'resolution-mode': 'import' };
-import type { Variables } from '../settings';
+import type { Variables } from './cloud-variables';
 import { httpRequest } from './http-request';
 
 export type AzureIdentity =

@@ -1,5 +1,5 @@
 import { readFile } from 'node:fs/promises';
-import type { Variables } from '../settings';
+import type { Variables } from './cloud-variables';
 import type { SigningKeys } from './credential-chain';
 import { httpRequest, readBody, type HttpRequest } from './http-request';
 

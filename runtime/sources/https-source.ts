@@ -1,5 +1,5 @@
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
-import { shownUri, SourceError, type ModelSource, type SourceStat } from '../model-source';
+import { shownUri, SourceError, type ModelSource, type SourceStat } from './model-source';
 import { failureOfSocket, failureOfStatus, httpRequest, isLoopback } from './http-request';
 
 const MAX_REDIRECTS = 5;

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import type { BlobServiceClient } from '@azure/storage-blob' with { 'resolution-mode': 'import' };
-import { SourceError, type ModelSource, type SourceEntry } from '../model-source';
-import { cloudVariables } from '../settings';
+import { SourceError, type ModelSource, type SourceEntry } from './model-source';
+import { cloudVariables } from './cloud-variables';
 import { azureAccess } from './azure-credentials';
 import { failureOfSocket, failureOfStatus } from './http-request';
 import { storeEndpoint } from './store-endpoint';

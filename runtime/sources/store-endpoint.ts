@@ -1,4 +1,4 @@
-import { SourceError } from '../model-source';
+import { SourceError } from './model-source';
 import { isLoopback } from './http-request';
 
 export interface StoreEndpoint {
