@@ -79,7 +79,7 @@ const RULES: readonly Rule[] = [
     sentence: ([, said]) => `a pod ended, and said why: ${plain(said)}`,
   },
   {
-    says: /Insufficient (nvidia\.com\/[\w.-]+)/,
+    says: /Insufficient (nvidia\.com\/[\w-]+(?:\.[\w-]+)*)/,
     sentence: ([, resource], { selector }) =>
       `no machine has a free ${resource}: raise maxSize of the GpuInstanceGroup, or lower minReplicas or spareReplica; ${offers(resource!, selector)}`,
   },

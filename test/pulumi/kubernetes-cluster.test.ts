@@ -10,6 +10,8 @@ import {
   runPulumiProgram,
   type PulumiRecording,
 } from 'slipway/testing';
+import { explainFailure } from '../../pulumi/explain-failure';
+import { helmInstall } from '../../pulumi/remedies';
 import { customResourceDefinitions, startCluster, whyNoCluster, type TestCluster } from '../support/kubernetes-cluster';
 
 // Programs run in processes of their own, seconds each on a busy machine.
@@ -178,6 +180,23 @@ test('a GPU really runs out: a replica without one waits, and says for what', as
       expect(reasons.join()).toContain('Insufficient nvidia.com/gpu');
     },
     { timeout: 60_000, interval: 500 },
+  );
+});
+
+test('a kind that the cluster lacks fails the update with what brings it, and a GPU that ran out with what adds one', async () => {
+  const { exitCode, logs } = await deploy('routed');
+  expect(exitCode).not.toBe(0);
+  const said = logs.filter(({ urn }) => urn.endsWith('slipway:index:InferenceService::digits'));
+  expect(said.map(({ severity, message }) => [severity, message])).toEqual([
+    ['error', `the cluster has no kind HTTPRoute of gateway.networking.k8s.io/v1: ${helmInstall('gateway')}`],
+  ]);
+
+  // The scheduler's own words, of the pod that waits since the test before.
+  const { items } = await live('pods', '-n', 'cuda', '--field-selector', 'status.phase=Pending');
+  const [object] = (await live('deployments', '-n', 'cuda')).items;
+  const error = items.flatMap(({ status }: any) => status.conditions.map(({ message }: any) => message)).join('\n');
+  expect(explainFailure({ kind: 'Deployment', error, object })).toMatch(
+    /^no machine has a free nvidia\.com\/gpu: raise maxSize .*no device plugin: new PlatformAddons/,
   );
 });
 

@@ -21,6 +21,10 @@ const KINDS: Record<string, InferenceServiceArgs> = {
   cpu: common,
   cuda: { ...common, ...gpu },
   keda: { ...common, metricsFrom: 'keda' },
+  routed: {
+    ...common,
+    route: { gateway: { name: 'public', namespace: 'gateways' }, hostnames: ['digits.example.com'] },
+  },
 };
 
 const service = new InferenceService('digits', KINDS[config.require('kind')]!);
