@@ -5,6 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
+  cpSync,
   existsSync,
   mkdirSync,
   readdirSync,
@@ -54,6 +55,7 @@ export async function build({ ifNeeded = false } = {}) {
   compileLibraries();
   // npm makes a command executable when it installs a package, and in a checkout it installs nothing of ours.
   chmodSync(join(dist, 'runtime/cli/bin.js'), 0o755);
+  copyPythonTools(join(dist, 'python'));
   const metafile = await bundleServer(dist);
   const bytes = Object.values(metafile.outputs).reduce((sum, output) => sum + output.bytes, 0);
   console.log(`dist/server.mjs and its chunks: ${(bytes / 1024).toFixed(0)} KiB`);
@@ -74,6 +76,12 @@ export function compileLibraries() {
   const tsc = join(root, 'node_modules/@typescript/native/bin/tsc');
   const { status } = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], { cwd: root, stdio: 'inherit' });
   if (status !== 0) throw new Error('tsc found errors, see above');
+}
+
+/** The Python files that the model tools run, and the lists of packages that they need. */
+function copyPythonTools(folder) {
+  const filter = (source) => !/\.ts$|__pycache__/.test(source);
+  cpSync(join(root, 'runtime/model/python'), folder, { recursive: true, filter });
 }
 
 /** What the images of both processors install beside the bundle: package → what their lock file says of it. */
