@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { findDescendants, findResource, findResources, isSecret, propertyAt, type Properties } from 'slipway/testing';
-import { cosClientOptions } from '../../../../runtime/server/sources/cos-source';
+import { cosClientOptions } from '../../../../runtime/sources/cos-source';
 import { shortHash } from '../../../../runtime/spec/short-hash';
 import { tencentInvoke, tencentState } from '../../../support/pulumi-tencent';
 import type { CloudUnderTest } from '../cloud-under-test';
