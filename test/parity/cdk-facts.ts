@@ -92,6 +92,6 @@ export function readTemplate(template: Template): Facts {
 /** A value as deployment would put it together; what only deployment knows is its name in braces. */
 function textOf(value: any): string {
   if (typeof value === 'string') return value;
-  if (value.Ref !== undefined) return `{${value.Ref}}`;
-  return value['Fn::Join'][1].map(textOf).join(value['Fn::Join'][0]);
+  const [parts, separator] = value['Fn::Join'] === undefined ? [undefined] : value['Fn::Join'].toReversed();
+  return parts === undefined ? `{${value.Ref ?? value['Fn::Sub'] ?? 'late'}}` : parts.map(textOf).join(separator);
 }

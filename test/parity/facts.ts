@@ -7,6 +7,7 @@ export interface ParityModel {
   readonly name: string;
   readonly manifest?: string;
   readonly version?: number;
+  readonly onnxFile?: string;
   readonly maxBatchSize?: number;
 }
 
@@ -43,14 +44,15 @@ export interface Permission {
   object: string;
 }
 
-/** What a policy allows, one line for each place, however its statements are cut. */
+/** What policies allow of buckets, one line for each place, however statements and policies are cut. */
 export function permissionsOf(statements: readonly any[], textOf: (arn: any) => string): Permission[] {
   const lines = statements.flatMap(({ Effect, Action, Resource }) =>
     [Resource].flat().map((arn) => ({
       effect: Effect as string,
       actions: [Action].flat() as string[],
-      object: textOf(arn).split(':::')[1]!,
+      object: textOf(arn).split(':::')[1] ?? '',
     })),
   );
-  return lines.sort((a, b) => a.object.localeCompare(b.object));
+  const places = new Map(lines.filter(({ object }) => object !== '').map((line) => [JSON.stringify(line), line]));
+  return [...places.values()].sort((a, b) => a.object.localeCompare(b.object));
 }

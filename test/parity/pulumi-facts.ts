@@ -111,7 +111,11 @@ function readAutoscaler(spec: any): Facts['scaling'] {
       metric: /\((\w+)\{/.exec(query)![1]!,
     };
   }
-  const { pods } = spec.metrics[0];
+  const { pods, containerResource: resource } = spec.metrics[0];
+  if (resource !== undefined) {
+    const target = resource.target.averageUtilization / 100;
+    return { minReplicas: spec.minReplicas, maxReplicas: spec.maxReplicas, target, metric: resource.name };
+  }
   return {
     minReplicas: spec.minReplicas,
     maxReplicas: spec.maxReplicas,
