@@ -17,13 +17,19 @@ const WIRE_TYPES = new Map(
 /**
  * Decodes the bytes of an ONNX file, or its skeleton.
  * @param fileBytes how long the file is, where `bytes` are less than all of it
+ * @param keepUnknownFields for those who write the model again: fields of a later ONNX stay in it
  * @throws OnnxFileError NOT_ONNX, TRUNCATED or MALFORMED, with the byte where it shows.
  */
-export function decodeModel(bytes: Uint8Array, file: string, fileBytes = bytes.byteLength): DecodedModel {
+export function decodeModel(
+  bytes: Uint8Array,
+  file: string,
+  fileBytes = bytes.byteLength,
+  { keepUnknownFields = false }: { readonly keepUnknownFields?: boolean } = {},
+): DecodedModel {
   checkOutermostFields((start, end) => bytes.subarray(start, end), bytes.byteLength, file);
   let model: ModelProto;
   try {
-    model = fromBinary(ModelProtoSchema, bytes, { readUnknownFields: false });
+    model = fromBinary(ModelProtoSchema, bytes, { readUnknownFields: keepUnknownFields });
   } catch (error) {
     throw new OnnxFileError('MALFORMED', file, `cannot be decoded: ${(error as Error).message}`);
   }

@@ -14,9 +14,12 @@ export interface ExternalFile {
   readonly bytes: number;
 }
 
-interface ExternalRange {
+/** Where the elements of one tensor lie. */
+export interface ExternalRange {
   readonly tensor: string;
+  /** As in `ExternalFile`. */
   readonly path: string;
+  readonly start: number;
   readonly end: number;
 }
 
@@ -43,7 +46,10 @@ export function findExternalFiles(tensors: readonly TensorProto[], modelPath: st
   return [...files.values()];
 }
 
-function externalRange(tensor: TensorProto, modelPath: string): ExternalRange {
+/**
+ * @throws OnnxFileError EXTERNAL_DATA_INVALID or _OUTSIDE; whether the file is there says `findExternalFiles`
+ */
+export function externalRange(tensor: TensorProto, modelPath: string): ExternalRange {
   const entries = new Map(tensor.externalData.map(({ key, value }) => [key, value]));
   const invalid = (message: string) =>
     new OnnxFileError('EXTERNAL_DATA_INVALID', modelPath, `tensor '${tensor.name}' ${message}`);
@@ -69,7 +75,8 @@ function externalRange(tensor: TensorProto, modelPath: string): ExternalRange {
   const elementBytes = tensorBytes(tensor, modelPath);
   const length = byteCount('length', elementBytes);
   if (length !== elementBytes) throw invalid(`must be ${elementBytes} bytes by its shape, got a length of ${length}`);
-  return { tensor: tensor.name, path, end: byteCount('offset', 0) + length };
+  const start = byteCount('offset', 0);
+  return { tensor: tensor.name, path, start, end: start + length };
 }
 
 function findExternalFile({ tensor, path }: ExternalRange, modelPath: string): ExternalFile {

@@ -66,7 +66,8 @@ export function readOnnxModel(path: string): OnnxModel {
   };
 }
 
-function sizeOfModelFile(path: string): number {
+/** @throws OnnxFileError FILE_MISSING, FILE_UNREADABLE or FILE_TOO_LARGE */
+export function sizeOfModelFile(path: string): number {
   let stats: Stats;
   try {
     stats = statSync(path);
