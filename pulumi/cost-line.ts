@@ -1,5 +1,13 @@
 import * as pulumi from '@pulumi/pulumi';
-import { assertPrices, describeCost, SpecError, type PriceOverrides } from '../runtime/spec';
+import {
+  assertPrices,
+  describeCost,
+  describeServiceCost,
+  SpecError,
+  type InferenceServicePlan,
+  type Placement,
+  type PriceOverrides,
+} from '../runtime/spec';
 import { decideFor } from './refusal';
 
 /** What the `GpuInstanceGroup` of every cloud is told of its machines. */
@@ -23,6 +31,28 @@ export function logCost(group: pulumi.ComponentResource, args: CostedGroupArgs):
     decideFor(group, () => describeCost(machines, configuredPrices())),
     group,
   );
+}
+
+/** What a service is told of its machines. */
+export interface CostedServiceArgs {
+  readonly instanceTypes?: readonly string[];
+  readonly placement?: Placement;
+}
+
+/**
+ * Says at preview what the machines cost that the replicas of a service fill, by the same prices as its group's. Nothing
+ * where neither the author nor the placement names machines, which are then only those that the plan was sized for, and
+ * nothing where no price is known.
+ */
+export function logServiceCost(
+  service: pulumi.ComponentResource,
+  plan: InferenceServicePlan,
+  { instanceTypes, placement }: CostedServiceArgs,
+): void {
+  if (!pulumi.runtime.isDryRun() || (instanceTypes ?? placement?.instanceTypes) === undefined) return;
+  const { sharesPerGpu = 1 } = placement ?? {};
+  const line = decideFor(service, () => describeServiceCost(plan, { overrides: configuredPrices(), sharesPerGpu }));
+  if (line !== undefined) void pulumi.log.info(line, service);
 }
 
 function configuredPrices(): PriceOverrides {

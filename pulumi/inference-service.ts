@@ -20,6 +20,7 @@ import {
   type ServingEngine,
   type WakeOptions,
 } from '../runtime/spec';
+import { logServiceCost } from './cost-line';
 import { explained } from './failure-hooks';
 import { declareKserve } from './kserve';
 import { lateString, lateStrings, OUTPUTS } from './late-bound';
@@ -124,6 +125,7 @@ export class InferenceService extends pulumi.ComponentResource {
     super('slipway:index:InferenceService', name, args, opts);
     const { plan, objects, traffic, further } = decideFor(this, () => decide(name, args));
     for (const warning of [...plan.warnings, ...traffic.warnings]) void pulumi.log.warn(warning, this);
+    logServiceCost(this, plan, args);
     if (args.createNamespace === true) this.namespace = createNamespace(name, args, this);
 
     const child = { parent: this, dependsOn: this.namespace === undefined ? [] : [this.namespace] };

@@ -44,6 +44,14 @@ export function planCost(machines: MachineNumbers, overrides: PriceOverrides = {
   return costOf(machines, () => ({ min: minMachines, max: maxMachines }), overrides);
 }
 
+export interface ServiceCostOptions {
+  /** @default false */
+  readonly spot?: boolean;
+  readonly overrides?: PriceOverrides;
+  /** Replicas, each with one share, that a GPU is given to. @default 1 */
+  readonly sharesPerGpu?: number;
+}
+
 /**
  * What the machines of a service cost when nobody else's replicas are on them. Of types with several GPUs it counts as
  * many machines as the replicas fill.
@@ -52,12 +60,13 @@ export function planCost(machines: MachineNumbers, overrides: PriceOverrides = {
  */
 export function planServiceCost(
   { resources, scaling }: InferenceServicePlan,
-  { spot = false, overrides = {} }: { readonly spot?: boolean; readonly overrides?: PriceOverrides } = {},
+  { spot = false, overrides = {}, sharesPerGpu = 1 }: ServiceCostOptions = {},
 ): Cost | UnknownCost | undefined {
   const { instanceTypes, gpuCount } = resources;
   if (instanceTypes.length === 0) return undefined;
   const machinesFor = (type: string): { min: number; max: number } => {
-    const places = gpuCount === 0 ? 1 : Math.max(1, Math.floor(lookUpInstance(type, 'type').gpuCount / gpuCount));
+    const shares = lookUpInstance(type, 'type').gpuCount * sharesPerGpu;
+    const places = gpuCount === 0 ? 1 : Math.max(1, Math.floor(shares / gpuCount));
     return { min: Math.ceil(scaling.minReplicas / places), max: Math.ceil(scaling.maxReplicas / places) };
   };
   return costOf({ instanceTypes, spot }, machinesFor, overrides);
@@ -108,10 +117,29 @@ export function describeCost(machines: MachineNumbers, overrides: PriceOverrides
   const what = `${minMachines} to ${maxMachines} × ${machines.instanceTypes.join(' or ')}${spot ? ' on spot' : ''}`;
   const cost = planCost(machines, overrides);
   if (!isKnownCost(cost)) return `${what}: ${describeUnknownCost(cost, spot)}`;
-  const saved = cost.scalesToZero
-    ? `scale to zero saves ${formatUsd(cost.savedPerDayByZero)} a day for each machine that nobody needs`
-    : `scale to zero would save up to ${formatUsd(cost.savedPerDayByZero)} a day`;
-  return `${what}: ${formatUsd(cost.perHourAtMin)} an hour at least, ${formatUsd(cost.perHourAtMax)} at most; idle ${formatUsd(cost.idlePerDay)} a day, ${saved} (${describePrices(cost)}; machines only)`;
+  return `${what}: ${formatUsd(cost.perHourAtMin)} an hour at least, ${formatUsd(cost.perHourAtMax)} at most; ${describeIdle(cost)} (${describePrices(cost)}; machines only)`;
+}
+
+/**
+ * One line about the machines that the replicas of a service fill, for people.
+ * @returns undefined where no price is known, or no machine
+ */
+export function describeServiceCost(plan: InferenceServicePlan, options: ServiceCostOptions = {}): string | undefined {
+  const cost = planServiceCost(plan, options);
+  if (cost === undefined || !isKnownCost(cost)) return undefined;
+  const { minReplicas, maxReplicas } = plan.scaling;
+  return `its share of ${plan.resources.instanceTypes.join(' or ')}, were nobody else's replicas on them: ${formatUsd(cost.perHourAtMin)} an hour at ${replicas(minReplicas)}, ${formatUsd(cost.perHourAtMax)} at ${replicas(maxReplicas)}; ${describeIdle(cost)} (${describePrices(cost)}${cost.tables.length === 0 ? '' : ', on demand'}; machines only)`;
+}
+
+function replicas(count: number): string {
+  return count === 1 ? '1 replica' : `${count} replicas`;
+}
+
+function describeIdle({ idlePerDay, scalesToZero, savedPerDayByZero }: Cost): string {
+  const saved = scalesToZero
+    ? `scale to zero saves ${formatUsd(savedPerDayByZero)} a day for each machine that nobody needs`
+    : `scale to zero would save up to ${formatUsd(savedPerDayByZero)} a day`;
+  return `idle ${formatUsd(idlePerDay)} a day, ${saved}`;
 }
 
 export function describeUnknownCost({ noPriceFor }: UnknownCost, spot = false): string {

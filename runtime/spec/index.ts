@@ -2,6 +2,7 @@ export { CLOUD_NAMES, CLOUDS, type Cloud } from './clouds';
 export {
   describeCost,
   describePrices,
+  describeServiceCost,
   describeUnknownCost,
   formatUsd,
   isKnownCost,

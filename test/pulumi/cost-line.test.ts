@@ -20,6 +20,13 @@ beforeAll(async () => {
   preview = assertSucceeded(await runPulumiProgram({ ...program, preview: true, config }));
 });
 
+function serviceLines(recording: PulumiRecording): Record<string, string> {
+  const lines = recording.logs.filter(
+    ({ severity, message }) => severity === 'info' && message.startsWith('its share of '),
+  );
+  return Object.fromEntries(lines.map(({ urn, message }) => [urn.split('::').at(-1)!, message]));
+}
+
 function costLines(recording: PulumiRecording): Record<string, string> {
   const lines = recording.logs.filter(({ severity, message }) => severity === 'info' && message.includes(' × '));
   return Object.fromEntries(lines.map(({ urn, message }) => [urn.split('::').at(-1)!, message]));
@@ -36,8 +43,19 @@ test('the preview says under each group what it costs, by the list or by the pri
   `);
 });
 
+test('and under each service what its share is, where its machines are named and have a price', () => {
+  expect(serviceLines(preview)).toMatchInlineSnapshot(`
+    {
+      "asleep": "its share of g2-standard-4, were nobody else's replicas on them: 0.00 USD an hour at 0 replicas, 4.95 USD at 7 replicas; idle 0.00 USD a day, scale to zero saves 16.96 USD a day for each machine that nobody needs (list of us-central1, read 2026-11-22, on demand; machines only)",
+      "on-a-group": "its share of g6.xlarge, were nobody else's replicas on them: 0.80 USD an hour at 1 replica, 5.63 USD at 7 replicas; idle 19.32 USD a day, scale to zero would save up to 19.32 USD a day (list of us-east-1 of 2026-02-09, on demand; machines only)",
+      "shared": "its share of g6.xlarge, were nobody else's replicas on them: 0.80 USD an hour at 1 replica, 1.61 USD at 7 replicas; idle 19.32 USD a day, scale to zero would save up to 19.32 USD a day (list of us-east-1 of 2026-02-09, on demand; machines only)",
+    }
+  `);
+});
+
 test('nothing is said while it is deployed: the same was said before', async () => {
-  expect(costLines(assertSucceeded(await runPulumiProgram(program)))).toEqual({});
+  const up = assertSucceeded(await runPulumiProgram(program));
+  expect([costLines(up), serviceLines(up)]).toEqual([{}, {}]);
 });
 
 test.each([
