@@ -7,7 +7,7 @@ const IMPORT_RULE = {
   'runtime/onnx': { folders: ['runtime/spec'], packages: ['node:', '@bufbuild/protobuf'] },
   'runtime/model': {
     folders: ['runtime/spec', 'runtime/onnx', 'runtime/signing', 'runtime/sources'],
-    packages: ['node:', '@aws-sdk/', '@azure/storage-blob', 'onnxruntime-node'],
+    packages: ['node:', '@aws-sdk/', '@azure/storage-blob', 'csv-parse', 'onnxruntime-node', 'sharp', 'yauzl'],
   },
   'runtime/sources': {
     folders: ['runtime/spec', 'runtime/onnx'],

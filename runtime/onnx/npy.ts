@@ -43,15 +43,23 @@ const DATATYPES: Readonly<Record<string, Datatype>> = {
 };
 const TYPE_STRINGS = Object.fromEntries(Object.entries(DATATYPES).map(([type, datatype]) => [datatype, type]));
 
-interface NpyHeader {
+/** What the head of an NPY file says of the elements behind it. */
+export interface NpyHeader {
+  readonly datatype: Datatype;
+  readonly shape: readonly number[];
+  /** Whether the elements lie in column-major order. */
+  readonly isFortran: boolean;
+  /** Bytes of one element in the file. */
+  readonly elementBytes: number;
+  /** Bytes before the first element. */
+  readonly dataAt: number;
+  /** Byte order, kind and size as NumPy writes them; for text of kind `U` the size is in characters. */
   readonly order: string;
   readonly kind: string;
-  /** Of one element; for text of kind `U`, characters. */
   readonly size: number;
-  readonly isFortran: boolean;
-  readonly shape: readonly number[];
-  readonly dataAt: number;
 }
+
+type WrittenHeader = Omit<NpyHeader, 'datatype' | 'elementBytes' | 'dataAt'>;
 
 /**
  * Reads an NPY file (https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html), versions 1 to 3: numbers of
@@ -59,23 +67,28 @@ interface NpyHeader {
  * @throws TensorEncodingError saying what is wrong.
  */
 export function readNpy(bytes: Uint8Array): NpyArray {
-  const header = readHeader(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength));
-  const { kind, size, shape } = header;
-  const count = elementCount(shape);
-  const elementBytes = kind === 'U' ? size * 4 : size;
+  const header = readNpyHeader(bytes);
+  const { datatype, shape, elementBytes } = header;
+  const wanted = elementCount(shape) * elementBytes;
   const body = bytes.subarray(header.dataAt);
-  if (!Number.isSafeInteger(count * elementBytes) || body.byteLength !== count * elementBytes) {
+  if (!Number.isSafeInteger(wanted) || body.byteLength !== wanted) {
     throw new TensorEncodingError(
-      `NPY of shape [${shape.join(', ')}] must hold ${count * elementBytes} bytes of elements, got ${body.byteLength}`,
+      `NPY of shape [${shape.join(', ')}] must hold ${wanted} bytes of elements, got ${body.byteLength}`,
     );
   }
-  const datatype = kind === 'U' || kind === 'S' ? 'BYTES' : DATATYPES[`${kind}${size}`];
-  if (datatype === undefined) throw unsupported(`${header.order}${kind}${size}`);
-  const data = datatype === 'BYTES' ? readText(body, count, header) : readNumbers(datatype, body, header);
+  const data = readNpyElements(header, body);
   return { datatype, shape, data: header.isFortran ? toRowMajor(datatype, shape, data) : data };
 }
 
-function readHeader(file: Buffer): NpyHeader {
+/** Bytes that tell how long the header is, `npyHeaderBytes`. */
+export const NPY_PREFIX_BYTES = 12;
+
+/**
+ * Where the elements of an NPY file begin, by its first bytes.
+ * @throws TensorEncodingError when it is no NPY file, or of a version that nobody knows.
+ */
+export function npyHeaderBytes(prefix: Uint8Array): number {
+  const file = Buffer.from(prefix.buffer, prefix.byteOffset, prefix.byteLength);
   if (file.byteLength < 10 || !file.subarray(0, MAGIC.byteLength).equals(MAGIC)) {
     throw new TensorEncodingError('an NPY file must begin with \\x93NUMPY');
   }
@@ -83,14 +96,39 @@ function readHeader(file: Buffer): NpyHeader {
   const headerAt = HEADER_AT[version as keyof typeof HEADER_AT];
   if (headerAt === undefined) throw new TensorEncodingError(`the version of NPY must be 1, 2 or 3, got ${version}`);
   if (file.byteLength < headerAt) throw new TensorEncodingError('NPY ends within its header');
-  const length = version === 1 ? file.readUInt16LE(VERSION_AT + 2) : file.readUInt32LE(VERSION_AT + 2);
-  const dataAt = headerAt + length;
-  if (dataAt > file.byteLength) throw new TensorEncodingError('NPY ends within its header');
-  return { ...parseHeader(file.toString('latin1', headerAt, Math.min(dataAt, headerAt + 10_000))), dataAt };
+  return headerAt + (version === 1 ? file.readUInt16LE(VERSION_AT + 2) : file.readUInt32LE(VERSION_AT + 2));
+}
+
+/**
+ * Reads the head of an NPY file; what follows it need not be there.
+ * @throws TensorEncodingError saying what is wrong, such as elements that are Python objects.
+ */
+export function readNpyHeader(bytes: Uint8Array): NpyHeader {
+  const dataAt = npyHeaderBytes(bytes);
+  if (dataAt > bytes.byteLength) throw new TensorEncodingError('NPY ends within its header');
+  const headerAt = HEADER_AT[bytes[VERSION_AT] as keyof typeof HEADER_AT];
+  const file = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  const written = parseHeader(file.toString('latin1', headerAt, Math.min(dataAt, headerAt + 10_000)));
+  const { order, kind, size } = written;
+  const datatype = kind === 'U' || kind === 'S' ? 'BYTES' : DATATYPES[`${kind}${size}`];
+  if (datatype === undefined) throw unsupported(`${order}${kind}${size}`);
+  return { ...written, datatype, elementBytes: kind === 'U' ? size * 4 : size, dataAt };
+}
+
+/**
+ * Elements as they lie in an NPY file, any run of them, in the order of the file.
+ * @throws TensorEncodingError for a BOOL that is neither 0 nor 1, or text that is not UTF-8.
+ */
+export function readNpyElements(header: NpyHeader, body: Uint8Array): TensorData {
+  const { datatype, elementBytes } = header;
+  if (datatype !== 'BYTES') return readNumbers(datatype, body, header);
+  // Text of no length takes no bytes at all, so that its count is known from the shape alone.
+  const count = elementBytes === 0 ? elementCount(header.shape) : body.byteLength / elementBytes;
+  return readText(body, count, header);
 }
 
 /** The header is a Python dictionary with three keys; only its literal form is read. */
-function parseHeader(text: string): Omit<NpyHeader, 'dataAt'> {
+function parseHeader(text: string): WrittenHeader {
   const descr = /'descr'\s*:\s*'([<>|=])([a-zA-Z])(\d{1,6})'/.exec(text);
   if (descr === null) throw unsupported(/'descr'\s*:\s*(.{0,40})/s.exec(text)?.[1] ?? 'nothing');
   const order = /'fortran_order'\s*:\s*(True|False)/.exec(text);
@@ -188,7 +226,7 @@ function toRowMajor(datatype: Datatype, shape: readonly number[], data: TensorDa
  * an integer one that has room for each of them.
  * @throws TensorEncodingError naming the datatypes, or the element that has no room.
  */
-export function castNpy({ datatype, data }: NpyArray, wanted: Datatype): TensorData {
+export function castNpy({ datatype, data }: Omit<NpyArray, 'shape'> & Partial<NpyArray>, wanted: Datatype): TensorData {
   if (datatype === wanted) return data;
   const isFloat = (type: Datatype): boolean => type.startsWith('FP');
   const isText = datatype === 'BYTES' || wanted === 'BYTES';

@@ -1,8 +1,8 @@
+import { sliceRows } from '../onnx/slice-rows';
 import type { Tensor } from '../onnx/tensor-encoding';
 import { Admission } from './admission';
 import { AheadBatches } from './ahead-batches';
 import { paddedRows, type BatchPolicy } from './batch-policy';
-import { sliceRows } from './batch';
 import { BatchQueue } from './batch-queue';
 import type { BatchObserver } from './batch-observer';
 import { describeRunError } from './describe-run-error';

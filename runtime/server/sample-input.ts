@@ -1,6 +1,7 @@
 import { allocateTensorData, elementCount, type Tensor } from '../onnx/tensor-encoding';
 import type { TensorSignature } from '../spec/model-facts';
-import { joinRows, sliceRows } from './batch';
+import { sliceRows } from '../onnx/slice-rows';
+import { joinRows } from './batch';
 
 /** Inputs for warm-up, as often as needed: an executor keeps what it is given, so each time they are a copy. */
 export class SampleInput {

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest';
-import { joinRows, sliceRows } from '../../runtime/server/batch';
+import { sliceRows } from '../../runtime/onnx/slice-rows';
+import { joinRows } from '../../runtime/server/batch';
 import { FairShares } from '../../runtime/server/fair-shares';
 import { Cancellation } from '../../runtime/server/cancellation';
 import { ServerError } from '../../runtime/server/errors';

@@ -1,24 +1,9 @@
-import { elementCount, makeTensorData, TensorEncodingError, type Tensor } from '../../onnx/tensor-encoding';
-import { tensorDataFromJson } from '../../onnx/tensor-json';
-import { showJson } from '../../onnx/show-json';
-import type { Datatype } from '../../spec/datatypes';
+import { isNumberCell, tensorDataFromCells } from '../../onnx/csv-cells';
+import { elementCount, type Tensor } from '../../onnx/tensor-encoding';
 import type { TensorSignature } from '../../spec/model-facts';
 import { checkInput, readInput } from '../check-inputs';
 import type { InferTarget } from '../infer-request';
 import { malformed } from '../json-body';
-
-const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
-const INTEGER = /^[+-]?\d{1,20}$/;
-const TOKENS: Readonly<Record<string, number>> = {
-  '': NaN,
-  nan: NaN,
-  inf: Infinity,
-  infinity: Infinity,
-  '+inf': Infinity,
-  '-inf': -Infinity,
-  '-infinity': -Infinity,
-};
-const BOOLS: Readonly<Record<string, number>> = { true: 1, false: 0, '1': 1, '0': 0 };
 
 type Rows = readonly (readonly string[])[];
 
@@ -57,7 +42,7 @@ async function parseRecords(body: Uint8Array): Promise<Rows> {
 function looksLikeHeader(first: readonly string[], { inputs }: InferTarget): boolean {
   if (inputs.every(({ name }) => first.includes(name))) return true;
   const areNumbers = inputs.every(({ datatype }) => datatype !== 'BYTES' && datatype !== 'BOOL');
-  return areNumbers && first.some((cell) => !NUMBER.test(cell) && TOKENS[cell.toLowerCase()] === undefined);
+  return areNumbers && first.some((cell) => !isNumberCell(cell));
 }
 
 /** Which columns each input consists of. */
@@ -109,43 +94,6 @@ function readColumns(signature: TensorSignature, rows: Rows, columns: readonly n
   const shape = checkInput({ datatype, shape: dimensions.length === 0 ? [] : given }, signature, target);
   const width = columns.length;
   return readInput(signature, shape, () =>
-    convertCells(datatype, rows.length * width, (i) => rows[Math.floor(i / width)]![columns[i % width]!]!),
+    tensorDataFromCells(datatype, rows.length * width, (i) => rows[Math.floor(i / width)]![columns[i % width]!]!),
   );
-}
-
-function convertCells(datatype: Datatype, count: number, cellAt: (i: number) => string): Tensor['data'] {
-  const fail = (i: number): never => {
-    throw new TensorEncodingError(`${datatype} element ${i} cannot be read from the cell ${showJson(cellAt(i))}`);
-  };
-  switch (datatype) {
-    case 'BYTES':
-      return makeTensorData(datatype, count, cellAt);
-    case 'BOOL':
-      return makeTensorData(datatype, count, (i) => BOOLS[cellAt(i).toLowerCase()] ?? fail(i));
-    case 'FP16':
-    case 'FP32':
-    case 'FP64': {
-      const numbers = Array.from({ length: count }, (_, i) => {
-        const cell = cellAt(i);
-        return NUMBER.test(cell) ? Number(cell) : (TOKENS[cell.toLowerCase()] ?? fail(i));
-      });
-      return tensorDataFromJson(datatype, [count], numbers);
-    }
-    case 'INT8':
-    case 'INT16':
-    case 'INT32':
-    case 'INT64':
-    case 'UINT8':
-    case 'UINT16':
-    case 'UINT32':
-    case 'UINT64': {
-      const integers = Array.from({ length: count }, (_, i) => {
-        const cell = cellAt(i);
-        if (!INTEGER.test(cell)) return fail(i);
-        const value = Number(cell);
-        return Number.isSafeInteger(value) ? value : BigInt(cell);
-      });
-      return tensorDataFromJson(datatype, [count], integers);
-    }
-  }
 }

@@ -14,7 +14,7 @@ import { readCsv } from './csv-input';
 import { IMAGE_TYPES, readImage } from './image-input';
 import { tensorFromJson } from './json-tensor';
 import { chooseMediaType, parseMediaType, type MediaType } from './media-type';
-import { sliceRows } from '../batch';
+import { sliceRows } from '../../onnx/slice-rows';
 import { decodePredictRequest, jsonAnswer, writePredictions } from './tensorflow-serving';
 
 const ANSWER_TYPES = ['application/json', 'text/csv', 'application/x-npy'] as const;
