@@ -5,8 +5,12 @@ import tseslint from 'typescript-eslint';
 const IMPORT_RULE = {
   'runtime/spec': { folders: [], packages: [] },
   'runtime/onnx': { folders: ['runtime/spec'], packages: ['node:', '@bufbuild/protobuf'] },
+  'runtime/preprocess': {
+    folders: ['runtime/spec', 'runtime/onnx'],
+    packages: ['node:', '@huggingface/tokenizers', 'sharp'],
+  },
   'runtime/model': {
-    folders: ['runtime/spec', 'runtime/onnx', 'runtime/signing', 'runtime/sources'],
+    folders: ['runtime/spec', 'runtime/onnx', 'runtime/preprocess', 'runtime/signing', 'runtime/sources'],
     packages: ['node:', '@aws-sdk/', '@azure/storage-blob', 'csv-parse', 'onnxruntime-node', 'sharp', 'yauzl'],
   },
   'runtime/sources': {
@@ -32,7 +36,14 @@ const IMPORT_RULE = {
   },
   'runtime/server': {
     // The doctor's rules are shown by the server as well.
-    folders: ['runtime/spec', 'runtime/onnx', 'runtime/model/doctor', 'runtime/signing', 'runtime/sources'],
+    folders: [
+      'runtime/spec',
+      'runtime/onnx',
+      'runtime/preprocess',
+      'runtime/model/doctor',
+      'runtime/signing',
+      'runtime/sources',
+    ],
     packages: [
       'node:',
       '@bufbuild/protobuf',

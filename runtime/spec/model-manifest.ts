@@ -89,9 +89,9 @@ export function parseManifest(text: string, source: string): ModelManifest {
   };
   if (manifest['schema'] !== MANIFEST_SCHEMA) refuse('schema', `'${MANIFEST_SCHEMA}'`, manifest['schema']);
   if (typeof manifest['name'] !== 'string') refuse('name', 'a string', manifest['name']);
-  assertModelName(manifest['name'] as string, `${source}: name`);
+  assertModelName(manifest['name'], `${source}: name`);
   if (typeof manifest['version'] !== 'number') refuse('version', 'a number', manifest['version']);
-  assertModelVersion(manifest['version'] as number, `${source}: version`);
+  assertModelVersion(manifest['version'], `${source}: version`);
 
   if (!isRecordArray(manifest['files'])) return refuse('files', 'a list of files', manifest['files']);
   const paths = new Set<string>();
@@ -99,7 +99,7 @@ export function parseManifest(text: string, source: string): ModelManifest {
     if (!isRelativePath(file['path'])) refuse(`files[${i}].path`, 'a relative path without ..', file['path']);
     if (!isByteCount(file['bytes'])) refuse(`files[${i}].bytes`, 'a whole number from 0 up', file['bytes']);
     if (!isSha256(file['sha256'])) refuse(`files[${i}].sha256`, '64 lower-case hexadecimal digits', file['sha256']);
-    paths.add(file['path'] as string);
+    paths.add(file['path']);
   });
 
   const facts = manifest['facts'];
