@@ -6,7 +6,7 @@ import { importPackage } from './import-package';
 import { PublishError } from './publish-error';
 
 /** Silent but for fatal errors: what goes wrong is thrown, and says it once. */
-const LOG_SEVERITY_FATAL = 4;
+export const LOG_SEVERITY_FATAL = 4;
 
 /**
  * Runs a model on the same inputs several times, on the CPU. Blocks the event loop while it runs: for the command line
@@ -19,13 +19,7 @@ export async function runModel(
   outputs: readonly TensorSignature[],
   runs: number,
 ): Promise<readonly (readonly Tensor[])[]> {
-  // Since 1.29 ONNX Runtime sends model names home unless this is set before it loads.
-  process.env['ORT_DISABLE_TELEMETRY'] = '1';
-  const ort = await importPackage(
-    'onnxruntime-node',
-    'to run the model for its golden proof',
-    () => import('onnxruntime-node'),
-  );
+  const ort = await loadRuntime();
   const session = await loadModel(ort, modelPath);
   try {
     // The constructor is overloaded by literal type and array; the pairs in our table are the ones it knows.
@@ -42,9 +36,21 @@ export async function runModel(
   }
 }
 
-async function loadModel(ort: typeof Ort, modelPath: string): Promise<Ort.InferenceSession> {
+/** ONNX Runtime, told not to send anything home. @throws PublishError PACKAGE_MISSING */
+export async function loadRuntime(): Promise<typeof Ort> {
+  // Since 1.29 ONNX Runtime sends model names home unless this is set before it loads.
+  process.env['ORT_DISABLE_TELEMETRY'] = '1';
+  return importPackage('onnxruntime-node', 'to run the model', () => import('onnxruntime-node'));
+}
+
+/** A session for a model file. @throws PublishError MODEL_NOT_LOADED */
+export async function loadModel(
+  ort: typeof Ort,
+  modelPath: string,
+  options: Ort.InferenceSession.SessionOptions = {},
+): Promise<Ort.InferenceSession> {
   try {
-    return await ort.InferenceSession.create(modelPath, { logSeverityLevel: LOG_SEVERITY_FATAL });
+    return await ort.InferenceSession.create(modelPath, { logSeverityLevel: LOG_SEVERITY_FATAL, ...options });
   } catch (error) {
     const { node: version = 'of this installation' } = ort.env.versions;
     throw new PublishError('MODEL_NOT_LOADED', modelPath, `ONNX Runtime ${version} cannot load it: ${oneLine(error)}`);
