@@ -1,4 +1,6 @@
 import { describeFinding, type Finding } from '../model/doctor';
+import type { ModelCost } from '../model/cost/model-cost';
+import { formatBytes, formatQuantity } from '../model/quantities';
 import type { ModelFacts, TensorSignature } from '../spec/model-facts';
 import { formatTable } from './text-table';
 
@@ -23,6 +25,37 @@ export function renderModelFacts(facts: ModelFacts, width: number): string {
   return formatTable(rows, width);
 }
 
+/** What one run costs, and which nodes cost most. */
+export function renderCost(cost: ModelCost, width: number): string {
+  const { batch, parameters, weightBytes, operations, activationBytes, nodes, unknownNodes, assumed } = cost;
+  const atBatch = `at batch ${batch}`;
+  const costliest = [...nodes].sort((a, b) => (b.operations ?? 0) - (a.operations ?? 0)).slice(0, 3);
+  const shares = costliest
+    .filter((node) => (node.operations ?? 0) > 0)
+    .map((node) => `${node.name} (${node.operator}) ${((node.operations! / operations) * 100).toFixed(0)} %`);
+  return formatTable(
+    [
+      ['  parameters', formatQuantity(parameters)],
+      ['  operations', `${formatQuantity(operations)} ${atBatch}; a multiplication and an addition are two`],
+      [
+        '  memory',
+        `${formatBytes(weightBytes + activationBytes)} at least ${atBatch}: weights, and ${formatBytes(activationBytes)} in between`,
+      ],
+      ...(shares.length === 0 ? [] : [['  costliest', shares.join(', ')]]),
+      ...(unknownNodes === 0 ? [] : [['  not counted', `${unknownNodes} nodes, whose shapes show only in a run`]]),
+      ...(assumed.length === 0
+        ? []
+        : [
+            [
+              '  taken as 1',
+              `${assumed.map((name) => (name === '' ? 'a free dimension' : name)).join(', ')}: --dimension`,
+            ],
+          ]),
+    ],
+    width,
+  );
+}
+
 /** One line, or several, for each thing that the doctor found. */
 export function renderFindings(findings: readonly Finding[], width: number): string {
   return formatTable(
@@ -33,16 +66,4 @@ export function renderFindings(findings: readonly Finding[], width: number): str
 
 function describeTensor({ name, datatype, shape }: TensorSignature): string {
   return `${name} ${datatype} [${shape.map((dimension) => (dimension === '' ? '?' : dimension)).join(', ')}]`;
-}
-
-/** `101.0 KiB` */
-export function formatBytes(bytes: number): string {
-  const units = ['bytes', 'KiB', 'MiB', 'GiB', 'TiB'];
-  let value = bytes;
-  let unit = 0;
-  while (value >= 1_024 && unit < units.length - 1) {
-    value /= 1_024;
-    unit += 1;
-  }
-  return `${unit === 0 ? value : value.toFixed(1)} ${units[unit]!}`;
 }

@@ -5,7 +5,7 @@ import type { ProbePlan } from '../spec/lifecycle';
 import { isBatchable } from '../spec/model-facts';
 import type { PriceOverrides } from '../spec/prices';
 import { costRows } from './cost-rows';
-import { formatBytes } from './model-table';
+import { formatBytes } from '../model/quantities';
 import { formatTable } from './text-table';
 
 /** What is decided, its value, and where the value comes from. */

@@ -110,7 +110,7 @@ test('a file that is not ONNX is one line that names the file', async () => {
   const file = path.join(folder, 'note.onnx');
   writeFileSync(file, 'not a model');
   const { status, stderr } = await slipway('model', 'inspect', file);
-  expect(status).toBe(1);
+  expect(status).toBe(3);
   expect(stderr).toMatch(/^error: [A-Z_]+ .*note\.onnx: .+\n$/);
 });
 

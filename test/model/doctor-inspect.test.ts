@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -53,4 +53,14 @@ test('a model that cannot be served is examined all the same, and the command fa
 test('a model with nothing to warn of gets no warning', async () => {
   const { stdout } = await slipway('model', 'inspect', write(matmulModel()));
   expect(stdout).not.toMatch(/^ {2}(warning|error)/m);
+});
+
+test('inspect tells what a run of a batch costs, and writes a page of it', async () => {
+  const page = join(folder, 'cost.html');
+  const { stdout, stderr } = await slipway('model', 'inspect', write(matmulModel()), '--batch', '8', '--html', page);
+  expect(stdout).toMatch(/^ {2}operations +\d.+ at batch 8/m);
+  expect(stderr).toContain(page);
+  expect(readFileSync(page, 'utf8')).toContain('<svg');
+  const wrong = await slipway('model', 'inspect', write(matmulModel()), '--batch', '0');
+  expect(wrong).toMatchObject({ status: 2, stderr: expect.stringContaining("got '0'") as string });
 });

@@ -348,7 +348,7 @@ const quantizedProduct: ShapeRule = ([a, , , b, , , , zero]) => [product(a, b, z
 const QUANTIZED = Type.UINT8;
 
 const UNARY =
-  'Abs Acos Acosh Asin Asinh Atan Atanh Ceil Celu Clip Cos Cosh Elu Erf Exp Floor Gelu HardSigmoid HardSwish Hardmax LeakyRelu Log LogSoftmax LRN MeanVarianceNormalization Mish Neg Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin Sinh Softmax Softplus Softsign Sqrt Swish Tan Tanh ThresholdedRelu Trilu CumSum ScatterND ScatterElements FastGelu QuickGelu BiasGelu LpNormalization BatchNormalization InstanceNormalization GroupNormalization SimplifiedLayerNormalization SkipLayerNormalization RMSNormalization';
+  'Abs Acos Acosh Asin Asinh Atan Atanh Ceil Celu Clip Cos Cosh Elu Erf Exp Floor Gelu HardSigmoid HardSwish Hardmax LeakyRelu Log LogSoftmax LRN MeanVarianceNormalization Mish Reciprocal Relu Round Selu Shrink Sigmoid Sign Sin Sinh Softmax Softplus Softsign Sqrt Swish Tan Tanh ThresholdedRelu Trilu CumSum ScatterND ScatterElements FastGelu QuickGelu BiasGelu LpNormalization BatchNormalization InstanceNormalization GroupNormalization SimplifiedLayerNormalization SkipLayerNormalization RMSNormalization';
 const BINARY = 'Pow PRelu Sum Mean Min Max Mod BitShift And Or Xor';
 const COMPARING = 'Equal Greater GreaterOrEqual Less LessOrEqual';
 const REDUCING = 'Max Mean Min Prod Sum SumSquare L1 L2 LogSum LogSumExp';
@@ -360,6 +360,7 @@ export const SHAPE_RULES: Readonly<Record<string, ShapeRule>> = {
   ...Object.fromEntries(COMPARING.split(' ').map((operator) => [operator, elementwise(undefined, Type.BOOL)])),
   ...Object.fromEntries(REDUCING.split(' ').map((name) => [`Reduce${name}`, reduce])),
   Dropout: ([data]) => [ofShape(data?.shape, data?.type ?? 0), ofShape(data?.shape, Type.BOOL)],
+  Neg: ([data]) => [ofShape(data?.shape, data?.type ?? 0, data?.values?.map((value) => -value))],
   Identity: same,
   Not: first,
   IsNaN: ([data]) => [ofShape(data?.shape, Type.BOOL)],

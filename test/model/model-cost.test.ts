@@ -1,0 +1,50 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { expect, test } from 'vitest';
+import { costOfModel } from '../../runtime/model/cost/model-cost';
+import { renderCostPage } from '../../runtime/model/cost/cost-page';
+
+const DIGITS = path.join(__dirname, '../../models/digits/model.onnx');
+const shared = (name: string): string => path.join(__dirname, '../../../shared/models', name);
+
+test('operations are counted as by hand, and grow with the batch', () => {
+  const { nodes, operations, parameters, weightBytes } = costOfModel(DIGITS);
+  const convolution = nodes.find(({ operator }) => operator === 'Conv')!;
+  // 32 filters of 1 × 3 × 3 at 8 × 8 places; a multiplication and an addition are two.
+  expect(convolution.operations! / (2 * 9 * 64)).toBe(convolution.outputBytes! / 4 / 64);
+  expect(weightBytes).toBe(parameters * 4);
+  expect(costOfModel(DIGITS, { batch: 16 })).toMatchObject({ batch: 16, operations: operations * 16, parameters });
+});
+
+test('ResNet-50 and SqueezeNet have the parameters and operations that their papers give', (context) => {
+  if (!existsSync(shared('light_resnet50.onnx'))) return context.skip('the shared models are not beside this checkout');
+  // He et al. 2015, table 1: 3.8 G multiply-adds for the network without its later placing of strides; 25.6 M parameters.
+  const resnet = costOfModel(shared('light_resnet50.onnx'), { batch: 8 });
+  expect(resnet.batch).toBe(1);
+  expect(resnet.parameters / 25.6e6).toBeCloseTo(1, 2);
+  expect(resnet.operations / 2 / 1e9).toBeGreaterThan(3.8);
+  expect(resnet.operations / 2 / 1e9).toBeLessThan(4.2);
+  // Iandola et al. 2016: 1.25 M parameters.
+  expect(costOfModel(shared('light_squeezenet.onnx')).parameters / 1.24e6).toBeCloseTo(1, 1);
+});
+
+test('memory in between is what lives at one moment, not the sum of all', () => {
+  const { activationBytes, nodes } = costOfModel(DIGITS);
+  const all = nodes.reduce((sum, { outputBytes }) => sum + outputBytes!, 0);
+  const largest = Math.max(...nodes.map(({ outputBytes }) => outputBytes!));
+  expect(activationBytes).toBeGreaterThanOrEqual(largest);
+  expect(activationBytes).toBeLessThan(all);
+});
+
+test('the page has no script, and names are text in it', () => {
+  const cost = costOfModel(DIGITS);
+  const [first, ...others] = cost.nodes;
+  const page = renderCostPage('<model>', {
+    ...cost,
+    nodes: [{ ...first!, name: '"><script>alert(1)</script>' }, ...others],
+  });
+  expect(page).not.toMatch(/<script|<model>/);
+  expect(page).toContain('&lt;model&gt;');
+  expect(page.match(/<rect /g)!.length).toBeGreaterThan(cost.nodes.length);
+  expect(page).not.toMatch(/https?:\/\//);
+});
