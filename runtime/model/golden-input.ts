@@ -22,8 +22,13 @@ const SEED = 1;
  * 8-bit integers: their whole range, as in images. Wider integers: ones, good as a token, a mask, a length, and an index
  * into anything with two rows. BOOL: true. BYTES: `1`. Free dimensions are 1, the batch dimension 2.
  */
-export function generateGoldenInput(facts: ModelFacts): readonly Tensor[] {
-  const random = randomNumbers(SEED);
+export function generateGoldenInput(facts: Pick<ModelFacts, 'inputs' | 'outputs'>): readonly Tensor[] {
+  return generateInput(facts, SEED);
+}
+
+/** As `generateGoldenInput`, other numbers for other seeds. */
+export function generateInput(facts: Pick<ModelFacts, 'inputs' | 'outputs'>, seed: number): readonly Tensor[] {
+  const random = randomNumbers(seed);
   const sizes = new Map<string, number>();
   if (isBatchable(facts)) facts.inputs.forEach(({ shape }) => sizes.set(shape[0] as string, GENERATED_ROWS));
   return facts.inputs.map(({ name, datatype, shape: dimensions }) => {

@@ -23,7 +23,7 @@ export function describeDifference(output: ComparedOutput, golden: TensorData, g
       return i === undefined ? undefined : `element ${i} is ${show(got[i])}, expected exactly ${show(golden[i])}`;
     }
     case 'elementwise': {
-      const numberAt = reader(output.datatype);
+      const numberAt = numberReader(output.datatype);
       const { absolute, relative } = tolerance;
       const i = indexWhere(golden.length, (k) => {
         const expected = numberAt(golden, k);
@@ -36,7 +36,7 @@ export function describeDifference(output: ComparedOutput, golden: TensorData, g
       return `element ${i} is ${numberAt(got, i)}, expected ${numberAt(golden, i)} ${allowed}`;
     }
     case 'top1': {
-      const numberAt = reader(output.datatype);
+      const numberAt = numberReader(output.datatype);
       const classes = output.shape.at(-1) ?? 1;
       const rows = classes === 0 ? 0 : golden.length / classes;
       const row = indexWhere(rows, (r) => argMax(golden, r, classes, numberAt) !== argMax(got, r, classes, numberAt));
@@ -52,12 +52,13 @@ function indexWhere(count: number, isDifferent: (i: number) => boolean): number 
   return undefined;
 }
 
-function reader(datatype: Datatype): (data: TensorData, i: number) => number {
+/** Reads an element as a number: the value that the bits of FP16 stand for. */
+export function numberReader(datatype: Datatype): (data: TensorData, i: number) => number {
   return datatype === 'FP16' ? (data, i) => fromHalfBits(data[i] as number) : (data, i) => Number(data[i]);
 }
 
-/** A NaN is never the largest, so a row of NaN has no largest element: -1. */
-function argMax(
+/** Where a row is largest. A NaN is never the largest, so a row of NaN has no largest element: -1. */
+export function argMax(
   data: TensorData,
   row: number,
   classes: number,

@@ -1,0 +1,38 @@
+import { ModelToolError } from '../tool-error';
+import type { ModelComparison } from './compare-models';
+
+/** How far a changed model may be from its source. What is not given is not asked. */
+export interface Acceptance {
+  /** Largest difference as a share of the largest element of an output: `ModelComparison.maxRelative`. 0 asks for equal bits. */
+  readonly tolerance?: number;
+  /** Least share of rows whose largest element stays at its place, from 0 to 1; for outputs that have classes. */
+  readonly minAgreement?: number;
+}
+
+/**
+ * Refuses a changed model that is further from its source than its author allows.
+ * @param where the output that is then not written
+ * @throws ModelToolError TOLERANCE_EXCEEDED with both numbers
+ */
+export function assertAcceptable(comparison: ModelComparison, acceptance: Acceptance, where: string): void {
+  const { tolerance, minAgreement } = acceptance;
+  const { maxRelative, agreement, rows } = comparison;
+  const said: string[] = [];
+  if (tolerance !== undefined && !(maxRelative <= tolerance)) {
+    said.push(
+      `differs from its source by up to ${percent(maxRelative)} of an output's largest element, and --tolerance ${tolerance} allows ${percent(tolerance)}`,
+    );
+  }
+  if (minAgreement !== undefined && agreement !== undefined && !(agreement >= minAgreement)) {
+    said.push(
+      `agrees with its source on ${percent(agreement)} of ${rows} rows, and --min-agreement ${minAgreement} asks for ${percent(minAgreement)}`,
+    );
+  }
+  if (said.length === 0) return;
+  throw new ModelToolError('TOLERANCE_EXCEEDED', where, `${said.join('; ')}: nothing was written`);
+}
+
+/** A share as people read it. */
+export function percent(share: number): string {
+  return Number.isFinite(share) ? `${Number((share * 100).toPrecision(4))} %` : 'no number of %';
+}
