@@ -1,6 +1,8 @@
+import { tensorDataFromCells } from '../onnx/csv-cells';
 import { toHalfBits } from '../onnx/half-float';
+import { showJson } from '../onnx/show-json';
 import { allocateTensorData, TensorEncodingError, type Tensor, type TensorData } from '../onnx/tensor-encoding';
-import { tensorDataFromJson } from '../onnx/tensor-json';
+import type { Datatype } from '../spec/datatypes';
 import type { TensorSignature } from '../spec/model-facts';
 import { widthOfColumn, type ColumnsPreprocessing, type PreprocessedColumn } from '../spec/preprocessing';
 import { errorInRow, PreprocessError } from './preprocess-error';
@@ -8,9 +10,6 @@ import { errorInRow, PreprocessError } from './preprocess-error';
 /** What a record holds of one column: a cell of a table is text, a value of JSON what it is there. */
 export type Cell = string | number | bigint | boolean | null;
 
-const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?$/;
-const INTEGER = /^[+-]?\d{1,20}$/;
-const BOOLS: Readonly<Record<string, number>> = { true: 1, false: 0, '1': 1, '0': 0 };
 /** More are not worth a line. */
 const SHOWN_CATEGORIES = 10;
 
@@ -72,12 +71,10 @@ export class ColumnsReader {
 
   private plain(value: Cell, { name, mean = 0, deviation = 1 }: PreprocessedColumn): unknown {
     const { datatype } = this.signature;
-    if (datatype === 'BYTES') return value === null ? '' : String(value);
-    if (datatype === 'BOOL') return BOOLS[String(value).trim().toLowerCase()] ?? unreadable(name, datatype, value);
     if (datatype === 'FP16' || datatype === 'FP32' || datatype === 'FP64') {
-      return this.element((numberOf(value, name, datatype) - mean) / deviation);
+      return this.element((Number(readCell(value, 'FP64', name)) - mean) / deviation);
     }
-    return integerOf(value, name, datatype);
+    return readCell(value, datatype, name);
   }
 }
 
@@ -90,10 +87,7 @@ interface ReadColumn {
 function cellOf(value: unknown, column: string): Cell {
   if (value === null || ['string', 'number', 'bigint', 'boolean'].includes(typeof value)) return value as Cell;
   if (value === undefined) throw new PreprocessError('input', `the column '${column}' is missing`);
-  throw new PreprocessError(
-    'input',
-    `the column '${column}' must hold one value, got ${JSON.stringify(value).slice(0, 50)}`,
-  );
+  throw new PreprocessError('input', `the column '${column}' must hold one value, got ${showJson(value)}`);
 }
 
 function indexOf(value: Cell, indices: ReadonlyMap<string, number>, column: string): number {
@@ -103,33 +97,20 @@ function indexOf(value: Cell, indices: ReadonlyMap<string, number>, column: stri
   const rest = indices.size > SHOWN_CATEGORIES ? ` and ${indices.size - SHOWN_CATEGORIES} more` : '';
   throw new PreprocessError(
     'input',
-    `the column '${column}' must be one of ${known}${rest}, got ${JSON.stringify(String(value)).slice(0, 50)}`,
+    `the column '${column}' must be one of ${known}${rest}, got ${showJson(String(value))}`,
   );
 }
 
-/** What is not there is not a number, which many models of tables know how to take. */
-function numberOf(value: Cell, column: string, datatype: string): number {
-  if (typeof value === 'number') return value;
-  if (value === null) return NaN;
-  const text = String(value).trim();
-  if (text === '' || text.toLowerCase() === 'nan') return NaN;
-  return NUMBER.test(text) ? Number(text) : unreadable(column, datatype, value);
-}
-
-function integerOf(value: Cell, column: string, datatype: TensorSignature['datatype']): unknown {
-  const text = typeof value === 'string' ? value.trim() : value;
-  const given = typeof text === 'string' && INTEGER.test(text) ? BigInt(text) : text;
-  const plain = typeof given === 'bigint' && Number.isSafeInteger(Number(given)) ? Number(given) : given;
+/** As a cell of CSV is read: in a column of floating point, what is not there is not a number. */
+function readCell(value: Cell, datatype: Datatype, column: string): unknown {
+  const text = value === null ? '' : String(value);
   try {
-    // It knows what each datatype holds, and refuses what would be cut.
-    return (tensorDataFromJson(datatype, [1], [plain]) as ArrayLike<unknown>)[0];
+    const [element] = tensorDataFromCells(datatype, 1, () =>
+      datatype === 'BYTES' ? text : text.trim(),
+    ) as Iterable<unknown>;
+    return element;
   } catch (error) {
-    if (TensorEncodingError.is(error)) return unreadable(column, datatype, value);
-    throw error;
+    if (!TensorEncodingError.is(error)) throw error;
+    throw new PreprocessError('input', `the column '${column}' must hold ${datatype}, got ${showJson(text)}`);
   }
-}
-
-function unreadable(column: string, datatype: string, value: Cell): never {
-  const shown = JSON.stringify(typeof value === 'bigint' ? String(value) : value).slice(0, 50);
-  throw new PreprocessError('input', `the column '${column}' must hold ${datatype}, got ${shown}`);
 }

@@ -1,3 +1,4 @@
+import { showJson } from '../onnx/show-json';
 import { PREPROCESSING_LIMITS, type TextPreprocessing } from '../spec/preprocessing';
 import { PreprocessError } from './preprocess-error';
 
@@ -112,10 +113,7 @@ export class TextTokenizer {
     const { ids, tokens, token_type_ids: types } = this.tokenizer.encode(text, { return_token_type_ids: true });
     const unknown = (ids as readonly (number | undefined)[]).findIndex((id) => !Number.isSafeInteger(id));
     if (unknown >= 0) {
-      throw new PreprocessError(
-        'input',
-        `the vocabulary has no token for ${JSON.stringify(tokens[unknown]).slice(0, 50)}`,
-      );
+      throw new PreprocessError('input', `the vocabulary has no token for ${showJson(tokens[unknown])}`);
     }
     return { ids, tokens, types: typesOf(ids.length, types) };
   }

@@ -8,10 +8,12 @@ const ENVELOPE_BYTES = 64 * 1_024;
 const JSON_ELEMENT_BYTES = 64;
 
 /**
- * The largest body that a request to this model can need; infinite when its inputs have free dimensions besides the rows, or text.
+ * The largest body that a request to this model can need; infinite when its inputs have free dimensions besides the rows, or
+ * text, or when they are made of something else.
  * A body is refused by its declared length before memory is set aside for it.
  */
-export function largestBody({ inputs, maxRows }: InferTarget): number {
+export function largestBody({ inputs, maxRows, preprocessor }: InferTarget): number {
+  if (preprocessor !== undefined) return Infinity;
   let elements = 0;
   for (const { datatype, shape } of inputs) {
     const sizes = maxRows === undefined ? shape : [maxRows, ...shape.slice(1)];

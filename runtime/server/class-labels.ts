@@ -1,4 +1,7 @@
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
 import type { ModelConfiguration } from '../spec/model-configuration';
+import type { FetchedModel } from './fetch-model';
 import { ModelError } from './model-error';
 import { SourceError } from '../sources/model-source';
 import { readSmallFile } from './repository/read-small-file';
@@ -40,6 +43,25 @@ async function readLabels(
     throw error instanceof SourceError ? failed(error.message) : error;
   }
   if (bytes === undefined) throw failed('it is not there');
+  return linesOf(bytes);
+}
+
+/**
+ * Names of classes that the manifest of a model version has, or files of the version that it names.
+ * @returns by output.
+ */
+export async function readPublishedLabels({
+  folder,
+  manifest,
+}: Pick<FetchedModel, 'folder' | 'manifest'>): Promise<ReadonlyMap<string, readonly string[]>> {
+  const labels = new Map<string, readonly string[]>();
+  for (const [output, names] of Object.entries(manifest?.labels ?? {})) {
+    labels.set(output, 'file' in names ? linesOf(await readFile(path.join(folder, names.file))) : names);
+  }
+  return labels;
+}
+
+function linesOf(bytes: Buffer): readonly string[] {
   const lines = bytes.toString('utf8').split(/\r?\n/);
   // The file ends with a line break, and no class has an empty name.
   while (lines.at(-1) === '') lines.pop();

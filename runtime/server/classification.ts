@@ -41,7 +41,7 @@ export function classify(output: Tensor, { count, hasRows, labels }: Classificat
 
 type Numbers = ArrayLike<number | bigint>;
 
-function greatest(numbers: Numbers, from: number, size: number, count: number): readonly number[] {
+export function greatest(numbers: Numbers, from: number, size: number, count: number): readonly number[] {
   const order = Array.from({ length: size }, (_, i) => i);
   order.sort((a, b) => descending(numbers[from + a]!, numbers[from + b]!) || a - b);
   return order.slice(0, count);

@@ -1,6 +1,7 @@
 import { withoutNumberLists } from '../onnx/json-numbers';
 import { decodeTensorData, type Tensor, type TensorData } from '../onnx/tensor-encoding';
 import { tensorDataFromJson } from '../onnx/tensor-json';
+import type { Preprocessor } from '../preprocess/preprocessor';
 import { ELEMENT_BYTES } from '../spec/datatypes';
 import type { TensorSignature } from '../spec/model-facts';
 import { textOfBase64 } from './base64-text';
@@ -18,6 +19,8 @@ export interface InferTarget {
   readonly maxRows: number | undefined;
   /** Names of classes, by output. @default - none */
   readonly labels?: ReadonlyMap<string, readonly string[]>;
+  /** Makes the inputs of what users have: pictures, text, records. @default - clients send tensors */
+  readonly preprocessor?: Preprocessor;
 }
 
 export interface RequestedOutput {

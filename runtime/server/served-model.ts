@@ -14,7 +14,7 @@ import { ServerError, StartupError } from './errors';
 import { ExecutorExit, SessionError, type Executor, type StartExecutor } from './executor';
 import { ExecutorPool } from './executor-pool';
 import { ExecutorStarter } from './executor-starter';
-import { readClassLabels } from './class-labels';
+import { readClassLabels, readPublishedLabels } from './class-labels';
 import { applyConfiguration, reshapes, toClientShapes, toModelShapes, warmupSamples } from './configured-shapes';
 import { fetchModel, type FetchedModel } from './fetch-model';
 import type { StartHooks } from './hooks/hook-thread';
@@ -24,6 +24,7 @@ import type { Metrics } from './metrics';
 import { ModelError } from './model-error';
 import { planExecutors, sessionsOf, type ChooseExecutorKind, type ExecutorPlan } from './plan-executors';
 import { readPublishedConfiguration } from './published-configuration';
+import { openPreprocessor } from './published-preprocessing';
 import { RunCost } from './run-cost';
 import type { InferCall } from './infer-call';
 import { examineFetched } from './model-findings';
@@ -250,7 +251,8 @@ export class ServedModel implements LoadableModel {
   private async open(model: FetchedModel, plan: ExecutorPlan, signal: AbortSignal): Promise<Serving> {
     const { configuration, modelFolder } = this;
     const { metrics } = this.options;
-    const labels = await readClassLabels(configuration, modelFolder, signal);
+    const configuredLabels = await readClassLabels(configuration, modelFolder, signal);
+    const labels = new Map([...(await readPublishedLabels(model)), ...configuredLabels]);
     this.efficiencyMeter = new EfficiencyMeter(plan.length);
     // Bound below: the pool tells the batcher that an executor is free, and the batcher takes it from the pool.
     const onChange = (): void => this.serving?.batcher.scheduleDispatch();
@@ -309,9 +311,19 @@ export class ServedModel implements LoadableModel {
         },
       },
     });
-    const modelTarget = { ...this.configured(signature), name: this.name, maxRows, labels };
+    const shown = this.configured(signature);
+    const preprocessor = await openPreprocessor(model, shown.inputs);
+    const modelTarget = { ...shown, name: this.name, maxRows, labels };
     const target = this.hooks === undefined ? modelTarget : this.hooks.target(modelTarget);
-    return { pool, batcher, repeated: this.reuse(batcher), target, modelTarget };
+    // Hooks that declare inputs of their own take something else than the model, and make of it what they like.
+    const isForClients = preprocessor !== undefined && target.inputs === modelTarget.inputs;
+    return {
+      pool,
+      batcher,
+      repeated: this.reuse(batcher),
+      target: isForClients ? { ...target, preprocessor } : target,
+      modelTarget,
+    };
   }
 
   /** What clients see of the model: its graph, with the dims of its configuration laid over it. */

@@ -1,9 +1,12 @@
 import { isNumberCell, tensorDataFromCells } from '../../onnx/csv-cells';
+import { showJson } from '../../onnx/show-json';
 import { elementCount, type Tensor } from '../../onnx/tensor-encoding';
+import type { UserRow } from '../../preprocess/preprocessor';
 import type { TensorSignature } from '../../spec/model-facts';
 import { checkInput, readInput } from '../check-inputs';
 import type { InferTarget } from '../infer-request';
 import { malformed } from '../json-body';
+import type { UserTarget } from './user-input';
 
 type Rows = readonly (readonly string[])[];
 
@@ -27,6 +30,34 @@ export async function readCsv(
   if (rows.length === 0) throw malformed('a CSV body must have at least one row besides its header');
   const columns = columnsOf(target, isHeader ? first : undefined, first.length);
   return target.inputs.map((signature, i) => readColumns(signature, rows, columns[i]!, target));
+}
+
+/**
+ * Reads rows of users' data from CSV: columns by the names of a header row, or else the model's fields in their order.
+ * @throws ServerError MALFORMED_REQUEST
+ */
+export async function readCsvRows(
+  body: Uint8Array,
+  header: string | undefined,
+  { name, preprocessor }: UserTarget,
+): Promise<readonly UserRow[]> {
+  const records = await parseRecords(body);
+  const [first] = records;
+  if (first === undefined) throw malformed('a CSV body must have at least one row');
+  const fields = preprocessor.fields.map((field) => field.name);
+  const picture = preprocessor.fields.find(({ kind }) => kind === 'image');
+  if (picture !== undefined) throw malformed(`CSV cannot hold '${picture.name}', a picture: send JSON`);
+  const isHeader = header === undefined ? fields.every((field) => first.includes(field)) : header === 'present';
+  const places = isHeader ? fields.map((field) => first.indexOf(field)) : [...fields.keys()];
+  const missing = places.indexOf(-1);
+  if (missing >= 0) throw malformed(`the header must have the column ${showJson(fields[missing])}`);
+  if (!isHeader && first.length !== fields.length) {
+    throw malformed(
+      `a row of model '${name}' must have ${fields.length} columns, or the first one the names of all, got ${first.length}`,
+    );
+  }
+  const rows = isHeader ? records.slice(1) : records;
+  return rows.map((row) => new Map(fields.map((field, i) => [field, row[places[i]!]])));
 }
 
 async function parseRecords(body: Uint8Array): Promise<Rows> {

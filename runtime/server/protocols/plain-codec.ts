@@ -10,24 +10,27 @@ import type { Exchange } from '../exchange';
 import { readInferRequest, parseInferRequest, type InferRequest, type InferTarget } from '../infer-request';
 import { encodeInferResponse } from '../infer-response';
 import { isJsonObject, malformed, parseJsonBody, showGiven } from '../json-body';
-import { readCsv } from './csv-input';
+import { readCsv, readCsvRows } from './csv-input';
 import { IMAGE_TYPES, readImage } from './image-input';
 import { tensorFromJson } from './json-tensor';
+import { writeLabelledPredictions } from './labelled-predictions';
 import { chooseMediaType, parseMediaType, type MediaType } from './media-type';
 import { sliceRows } from '../../onnx/slice-rows';
 import { decodePredictRequest, jsonAnswer, writePredictions } from './tensorflow-serving';
+import { describeRow, onlyRow, readUserRows, takesOnly, takesUserData, userRowsOf } from './user-input';
 
 const ANSWER_TYPES = ['application/json', 'text/csv', 'application/x-npy'] as const;
 type AnswerType = (typeof ANSWER_TYPES)[number];
 const NPY_TYPES = ['application/x-npy', 'application/npy'];
-/** Types that say nothing: `curl -d` sends the form's whatever the body is. */
-const JSON_TYPES = ['application/json', '', 'text/plain', 'application/x-www-form-urlencoded'];
+/** Types that say nothing, as `text/plain` where the model takes no text: `curl -d` sends the form's whatever the body is. */
+const JSON_TYPES = ['application/json', '', 'application/x-www-form-urlencoded'];
 const TRITON_TYPE = 'application/vnd.sagemaker-triton.binary+json';
 const RAW_TYPE = 'application/octet-stream';
 
 /**
  * Bodies that any tool can send: JSON of several protocols or plain lists, CSV, NPY, a picture, a raw tensor, by
- * `Content-Type`; answered as JSON, CSV or NPY, by `Accept`.
+ * `Content-Type`; answered as JSON, CSV or NPY, by `Accept`. Where the manifest says how users' data becomes inputs, text,
+ * records and pictures are read as it says.
  * @throws ServerError MEDIA_TYPE for another type of body.
  */
 export function plainCodec(protocol: Protocol, exchange: Exchange): Codec {
@@ -46,6 +49,12 @@ type Reader = (body: Uint8Array, target: InferTarget, answer: AnswerType) => Dec
 
 function readerOf(media: MediaType): Reader {
   const { type } = media;
+  if (type === 'text/plain') {
+    return async (body, target, answer) =>
+      takesOnly(target, 'text')
+        ? userAnswer(await readUserRows([onlyRow(textOf(body), target)], target), target, answer)
+        : readJson(body, target, answer);
+  }
   if (JSON_TYPES.includes(type) || (type.endsWith('+json') && type !== TRITON_TYPE)) return readJson;
   if (type === TRITON_TYPE)
     return (body, target) => openInference(parseInferRequest(body, tritonHeaderLength(media), target), target, media);
@@ -53,12 +62,19 @@ function readerOf(media: MediaType): Reader {
     return (body, target, answer) => plain(parseInferRequest(body, 0, target).inputs, target, answer);
   }
   if (type === 'text/csv') {
-    return async (body, target, answer) =>
-      plain(await readCsv(body, media.parameters.get('header'), target), target, answer);
+    return async (body, target, answer) => {
+      const header = media.parameters.get('header');
+      return takesUserData(target)
+        ? userAnswer(await readUserRows(await readCsvRows(body, header, target), target), target, answer)
+        : plain(await readCsv(body, header, target), target, answer);
+    };
   }
   if (NPY_TYPES.includes(type)) return (body, target, answer) => plain([readNpyInput(body, target)], target, answer);
   if ((IMAGE_TYPES as readonly string[]).includes(type)) {
-    return async (body, target, answer) => plain([await readImage(body, target)], target, answer);
+    return async (body, target, answer) =>
+      takesOnly(target, 'image')
+        ? userAnswer(await readUserRows([onlyRow(body, target)], target), target, answer)
+        : plain([await readImage(body, target)], target, answer);
   }
   const known = ['application/json', 'text/csv', NPY_TYPES[0], RAW_TYPE, ...IMAGE_TYPES].join(', ');
   throw new ServerError('MEDIA_TYPE', `Content-Type must be one of ${known}, got ${showGiven(type)}`);
@@ -72,15 +88,22 @@ function tritonHeaderLength({ parameters }: MediaType): number {
   return Number(text);
 }
 
-function readJson(body: Uint8Array, target: InferTarget, answer: AnswerType): DecodedRequest {
+async function readJson(body: Uint8Array, target: InferTarget, answer: AnswerType): Promise<DecodedRequest> {
   const json = parseJsonBody(body);
+  if (isJsonObject(json) && isOpenInference(json['inputs'])) {
+    return openInference(readInferRequest(json, undefined, target), target);
+  }
+  if (takesUserData(target)) {
+    const rows = userRowsOf(json, target);
+    if (rows !== undefined) return userAnswer(await readUserRows(rows, target), target, answer);
+  }
   if (isJsonObject(json)) {
-    if (isOpenInference(json['inputs'])) return openInference(readInferRequest(json, undefined, target), target);
     const request = decodePredictRequest(json, target);
     return answer === 'application/json' ? request : plain(request.inputs, target, answer);
   }
   if (!Array.isArray(json) && !(json instanceof NumberList)) {
-    throw malformed(`the request must be a JSON object or list, got ${showGiven(json)}`);
+    const other = takesUserData(target) ? `, or ${describeRow(target)}` : '';
+    throw malformed(`the request must be a JSON object or list${other}, got ${showGiven(json)}`);
   }
   const [signature, another] = target.inputs;
   if (signature === undefined || another !== undefined) {
@@ -142,6 +165,21 @@ function readNpyInput(body: Uint8Array, target: InferTarget): Tensor {
 function plain(inputs: readonly Tensor[], target: InferTarget, answer: AnswerType): DecodedRequest {
   assertAnswerable(target, answer);
   return { inputs, rows: countRows(inputs, target), encode: (_, outputs) => ENCODERS[answer](outputs) };
+}
+
+/** Users' data is answered in users' words: the names of classes, where the manifest has them. */
+function userAnswer(inputs: readonly Tensor[], target: InferTarget, answer: AnswerType): DecodedRequest {
+  const request = plain(inputs, target, answer);
+  if (answer !== 'application/json') return request;
+  return { ...request, encode: (_, outputs) => jsonAnswer(writeLabelledPredictions(outputs, target)) };
+}
+
+function textOf(body: Uint8Array): string {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: false }).decode(body);
+  } catch {
+    throw malformed('the request must be UTF-8 text');
+  }
 }
 
 /** What the answer's type cannot hold is refused before the model is run. */
