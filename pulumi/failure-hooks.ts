@@ -1,5 +1,6 @@
 import * as pulumi from '@pulumi/pulumi';
 import { explainFailure } from './explain-failure';
+import { typeTokenOf } from './type-token';
 
 /** What the SDK knows of who runs the program. It keeps that in the process, for all its copies, and has no function for it. */
 interface SdkStore {
@@ -29,7 +30,7 @@ export function explained(
     if (pulumi.runtime.isDryRun()) sayWhereElse();
     return {};
   }
-  const base = `${(component as { readonly __pulumiType?: string }).__pulumiType ?? 'slipway'} ${name}`;
+  const base = `${typeTokenOf(component)} ${name}`;
   const nth = (TAKEN.get(base) ?? 0) + 1;
   TAKEN.set(base, nth);
   const said = new Set<string>();

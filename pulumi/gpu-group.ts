@@ -1,7 +1,6 @@
 import { SpecError, type GpuPool, type Placement } from '../runtime/spec';
 import { integer } from '../runtime/spec/numbers';
 import { podsPerGpu, type GpuSharingArgs } from './gpu-sharing';
-import { assertPlain } from './plain-args';
 
 /** Size of a GPU instance group, as every cloud takes it. */
 export interface GroupSizeArgs {
@@ -16,15 +15,10 @@ export interface GroupSize {
   readonly diskSizeGiB: number;
 }
 
-/** What decides how many machines there may be and which pods find them, whatever the cloud. */
-const DECIDED = new Set(['instanceTypes', 'minSize', 'maxSize', 'diskSizeGiB', 'pool', 'spot', 'sharing']);
-
 /**
- * @throws SpecError VALUE_NOT_PLAIN for an output where the program decides, NUMBER_INVALID for a number out of range,
- * REPLICA_RANGE when there are more machines at least than at most.
+ * @throws SpecError NUMBER_INVALID for a number out of range, REPLICA_RANGE when there are more machines at least than at most.
  */
 export function planGroupSize(args: GroupSizeArgs): GroupSize {
-  assertPlain(args, new Set(Object.keys(args).filter((name) => !DECIDED.has(name))));
   const diskSizeGiB = integer('diskSizeGiB', args.diskSizeGiB, 200, 30, 16_384);
   const { minSize = 0, maxSize } = args;
   if (!(Number.isSafeInteger(minSize) && Number.isSafeInteger(maxSize) && minSize >= 0 && maxSize >= 1)) {

@@ -44,7 +44,7 @@ export class ImagePrewarm extends pulumi.ComponentResource {
 
   constructor(name: string, args: ImagePrewarmArgs, opts?: pulumi.ComponentResourceOptions) {
     super('slipway:index:ImagePrewarm', name, args, opts);
-    const { servers, models, pause, timeoutSeconds } = decideFor(this, () => decide(args));
+    const { servers, models, pause, timeoutSeconds } = decideFor(this, () => decide(args), args);
     const { placement, imagePullSecrets = [] } = args;
     const selector = { 'app.kubernetes.io/name': name, 'app.kubernetes.io/component': 'image-prewarm' };
     const metadata = {

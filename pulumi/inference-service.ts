@@ -25,7 +25,6 @@ import { explained } from './failure-hooks';
 import { declareKserve } from './kserve';
 import { lateString, lateStrings, OUTPUTS } from './late-bound';
 import { completeModel, type Model, type ModelArgs } from './model';
-import { assertPlain } from './plain-args';
 import { decideFor } from './refusal';
 import { replicaTimeouts } from './replica-timeouts';
 import { bindingOf, type ServiceIdentity } from './service-identity';
@@ -123,7 +122,7 @@ export class InferenceService extends pulumi.ComponentResource {
 
   constructor(name: string, args: InferenceServiceArgs, opts?: pulumi.ComponentResourceOptions) {
     super('slipway:index:InferenceService', name, args, opts);
-    const { plan, objects, traffic, further } = decideFor(this, () => decide(name, args));
+    const { plan, objects, traffic, further } = decideFor(this, () => decide(name, args), args);
     for (const warning of [...plan.warnings, ...traffic.warnings]) void pulumi.log.warn(warning, this);
     logServiceCost(this, plan, args);
     if (args.createNamespace === true) this.namespace = createNamespace(name, args, this);
@@ -222,12 +221,8 @@ interface Parts extends Partial<Record<CustomPart, k8s.apiextensions.CustomResou
 
 const PARTS = new WeakMap<InferenceService, Parts>();
 
-/** What may be known to an update alone; a model and an identity say by themselves which of their parts. */
-const LATE: ReadonlySet<string> = new Set(['namespace', 'image', 'clusterName', 'models', 'identity', 'metadata']);
-
 /** Everything that can be refused, before the first child is declared. */
 function decide(name: string, args: InferenceServiceArgs) {
-  assertPlain(args, LATE);
   const serviceName = args.serviceName ?? name;
   const models = completeModels(args.models, 'models');
   const { instanceTypes, placement } = args;

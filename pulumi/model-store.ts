@@ -63,7 +63,7 @@ export class ModelStore extends pulumi.ComponentResource {
 
   constructor(name: string, args: ModelStoreArgs, opts?: pulumi.ComponentResourceOptions) {
     super('slipway:index:ModelStore', name, args, opts);
-    const { image, sizeGiB, timeoutSeconds, ports } = decideFor(this, () => decide(name, args));
+    const { image, sizeGiB, timeoutSeconds, ports } = decideFor(this, () => decide(name, args), args);
     const { namespace } = args;
     const child = { parent: this };
     if (sizeGiB === undefined) {

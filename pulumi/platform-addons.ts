@@ -134,7 +134,7 @@ export class PlatformAddons extends pulumi.ComponentResource {
 
   constructor(name: string, args: PlatformAddonsArgs, opts?: pulumi.ComponentResourceOptions) {
     super('slipway:index:PlatformAddons', name, withSecrets(args), opts);
-    const { installed, facts, values, timeoutSeconds } = decideFor(this, () => decide(args));
+    const { installed, facts, values, timeoutSeconds } = decideFor(this, () => decide(args), args);
     const namespaces = args.createNamespaces === false ? {} : createNamespaces(name, installed, args, this);
     const releases: Partial<Record<AddonName, k8s.helm.v3.Release>> = {};
     const hooks = explained(this, name);

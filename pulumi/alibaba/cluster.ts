@@ -53,7 +53,7 @@ export class Cluster extends pulumi.ComponentResource {
 
   constructor(name: string, args: ClusterArgs, opts?: pulumi.ComponentResourceOptions) {
     super('slipway:alibaba:Cluster', name, args, opts);
-    const systemNodes = decideFor(this, () => integer('systemNodes', args.systemNodes, 2, 2, 100));
+    const systemNodes = decideFor(this, () => integer('systemNodes', args.systemNodes, 2, 2, 100), args);
     const region = currentRegion(this);
 
     this.cluster = createControlPlane(name, args, this);

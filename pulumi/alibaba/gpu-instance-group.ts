@@ -53,7 +53,7 @@ export class GpuInstanceGroup extends pulumi.ComponentResource {
 
   constructor(name: string, args: GpuInstanceGroupArgs, opts?: pulumi.ComponentResourceOptions) {
     super('slipway:alibaba:GpuInstanceGroup', name, args, opts);
-    const machines = decideFor(this, () => planMachines(args, args.pool ?? name));
+    const machines = decideFor(this, () => planMachines(args, args.pool ?? name), args);
     logCost(this, args);
     this.nodePool = new NodePool(
       name,

@@ -69,7 +69,7 @@ export class ModelBucket extends pulumi.ComponentResource {
 
   constructor(name: string, args: ModelBucketArgs = {}, opts?: pulumi.ComponentResourceOptions) {
     super('slipway:alibaba:ModelBucket', name, args, opts);
-    const noncurrentDays = decideFor(this, () => noncurrentVersionDaysOf(args.noncurrentVersionDays));
+    const noncurrentDays = decideFor(this, () => noncurrentVersionDaysOf(args.noncurrentVersionDays), args);
     const key = args.encryptionKey === undefined ? {} : { kmsKeyId: args.encryptionKey };
     if (args.existing === undefined) {
       this.bucket = createBucket(name, args, noncurrentDays, this);

@@ -51,7 +51,7 @@ export class WorkloadIdentity extends pulumi.ComponentResource {
 
   constructor(name: string, args: WorkloadIdentityArgs, opts?: pulumi.ComponentResourceOptions) {
     super('slipway:alibaba:WorkloadIdentity', name, args, opts);
-    const reads = decideFor(this, () => checkReads(args.reads));
+    const reads = decideFor(this, () => checkReads(args.reads), args);
     const serviceAccountName = args.serviceAccountName ?? name;
     if (args.existingRoleName === undefined) {
       const { role, policy, attachment } = createRole(name, args, serviceAccountName, this);

@@ -59,7 +59,7 @@ export class Cluster extends pulumi.ComponentResource {
 
   constructor(name: string, args: ClusterArgs, opts?: pulumi.ComponentResourceOptions) {
     super('slipway:aws:Cluster', name, args, opts);
-    const plan = decideFor(this, () => planCluster(name, args));
+    const plan = decideFor(this, () => planCluster(name, args), args);
 
     this.cluster = createControlPlane(name, args, plan, this);
     const early = EARLY_ADDONS.map((addon) => createAddon(name, addon, this.cluster, args, this, []));

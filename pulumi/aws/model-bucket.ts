@@ -63,7 +63,7 @@ export class ModelBucket extends pulumi.ComponentResource {
 
   constructor(name: string, args: ModelBucketArgs = {}, opts?: pulumi.ComponentResourceOptions) {
     super('slipway:aws:ModelBucket', name, args, opts);
-    const noncurrentDays = decideFor(this, () => noncurrentVersionDaysOf(args.noncurrentVersionDays));
+    const noncurrentDays = decideFor(this, () => noncurrentVersionDaysOf(args.noncurrentVersionDays), args);
     let bucketName: pulumi.Output<string>;
     const key = args.encryptionKey === undefined ? {} : { kmsKeyArn: args.encryptionKey };
     if (args.existing === undefined) {

@@ -60,7 +60,7 @@ export class WorkloadIdentity extends pulumi.ComponentResource {
 
   constructor(name: string, args: WorkloadIdentityArgs, opts?: pulumi.ComponentResourceOptions) {
     super('slipway:aws:WorkloadIdentity', name, args, opts);
-    const region = decideFor(this, () => firstOf(args.reads).bucket.region);
+    const region = decideFor(this, () => firstOf(args.reads).bucket.region, args);
     const serviceAccountName = args.serviceAccountName ?? name;
 
     let rights: iam.RolePolicy | undefined;

@@ -66,7 +66,7 @@ export class Cluster extends pulumi.ComponentResource {
 
   constructor(name: string, args: ClusterArgs, opts?: pulumi.ComponentResourceOptions) {
     super('slipway:azure:Cluster', name, args, opts);
-    decideFor(this, () => assertAdministered(args));
+    decideFor(this, () => assertAdministered(args), args);
     const { resourceGroupName, tags } = args;
     const child = { parent: this, ...((args.deletionProtection ?? true) ? { protect: true } : {}) };
 

@@ -59,7 +59,7 @@ export class GpuInstanceGroup extends pulumi.ComponentResource {
 
   constructor(name: string, args: GpuInstanceGroupArgs, opts?: pulumi.ComponentResourceOptions) {
     super('slipway:azure:GpuInstanceGroup', name, args, opts);
-    const machines = decideFor(this, () => planMachines(name, args));
+    const machines = decideFor(this, () => planMachines(name, args), args);
     const { cluster, spot = false } = args;
     logCost(this, args);
     this.agentPool = new AgentPool(

@@ -102,12 +102,16 @@ export class ModelBucket extends pulumi.ComponentResource {
 
   constructor(name: string, args: ModelBucketArgs, opts?: pulumi.ComponentResourceOptions) {
     super('slipway:azure:ModelBucket', name, args, opts);
-    const noncurrentDays = decideFor(this, () => {
-      checkKeyId(args.encryptionKey);
-      checkGlobalName('accountName', args.accountName);
-      // A year is what Azure keeps deleted blobs at most.
-      return integer('noncurrentVersionDays', args.noncurrentVersionDays, 90, 1, 365);
-    });
+    const noncurrentDays = decideFor(
+      this,
+      () => {
+        checkKeyId(args.encryptionKey);
+        checkGlobalName('accountName', args.accountName);
+        // A year is what Azure keeps deleted blobs at most.
+        return integer('noncurrentVersionDays', args.noncurrentVersionDays, 90, 1, 365);
+      },
+      args,
+    );
     if (args.existing === undefined) {
       const { account, container } = createAccount(name, args, noncurrentDays, this);
       this.account = account;

@@ -49,7 +49,7 @@ export class WorkloadIdentity extends pulumi.ComponentResource {
 
   constructor(name: string, args: WorkloadIdentityArgs, opts?: pulumi.ComponentResourceOptions) {
     super('slipway:azure:WorkloadIdentity', name, args, opts);
-    const rights = decideFor(this, () => planRights(args.reads));
+    const rights = decideFor(this, () => planRights(args.reads), args);
     const serviceAccountName = args.serviceAccountName ?? name;
     if (args.existingClientId === undefined) {
       const { identity, credential } = trustPods(name, args, serviceAccountName, this);

@@ -63,7 +63,7 @@ export class Cluster extends pulumi.ComponentResource {
 
   constructor(name: string, args: ClusterArgs, opts?: pulumi.ComponentResourceOptions) {
     super('slipway:gcp:Cluster', name, args, opts);
-    const systemNodes = decideFor(this, () => integer('systemNodes', args.systemNodes, 2, 1, 100));
+    const systemNodes = decideFor(this, () => integer('systemNodes', args.systemNodes, 2, 1, 100), args);
     const project = projectOf(args.project === undefined ? {} : { project: args.project }, this);
 
     const machines = createNodeAccount(name, project, this);

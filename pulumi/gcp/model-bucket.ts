@@ -59,7 +59,7 @@ export class ModelBucket extends pulumi.ComponentResource {
 
   constructor(name: string, args: ModelBucketArgs, opts?: pulumi.ComponentResourceOptions) {
     super('slipway:gcp:ModelBucket', name, args, opts);
-    const noncurrentDays = decideFor(this, () => noncurrentVersionDaysOf(args.noncurrentVersionDays));
+    const noncurrentDays = decideFor(this, () => noncurrentVersionDaysOf(args.noncurrentVersionDays), args);
     let bucketName: pulumi.Output<string>;
     if (args.existing === undefined) {
       this.bucket = createBucket(name, args, noncurrentDays, this);

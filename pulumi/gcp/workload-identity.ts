@@ -47,7 +47,7 @@ export class WorkloadIdentity extends pulumi.ComponentResource {
 
   constructor(name: string, args: WorkloadIdentityArgs, opts?: pulumi.ComponentResourceOptions) {
     super('slipway:gcp:WorkloadIdentity', name, args, opts);
-    const reads = decideFor(this, () => distinct(args.reads));
+    const reads = decideFor(this, () => distinct(args.reads), args);
     const serviceAccountName = args.serviceAccountName ?? name;
     const { existingServiceAccount: account } = args;
 

@@ -60,7 +60,7 @@ export class RuntimeImage extends pulumi.ComponentResource {
     // The arguments of a component stand in the state, too.
     const kept = withSecrets(args);
     super('slipway:image:RuntimeImage', name, kept, opts);
-    const { request, unpinned } = decideFor(this, () => plan(args));
+    const { request, unpinned } = decideFor(this, () => plan(args), args);
     announceUnpinned(unpinned, (line) => void pulumi.log.warn(line, this));
     const repository = pulumi.output(args.repositoryUri);
     this.image = new dockerBuild.Image(

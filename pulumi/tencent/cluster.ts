@@ -68,7 +68,7 @@ export class Cluster extends pulumi.ComponentResource {
 
   constructor(name: string, args: ClusterArgs, opts?: pulumi.ComponentResourceOptions) {
     super('slipway:tencent:Cluster', name, args, opts);
-    const plan = decideFor(this, () => planCluster(args));
+    const plan = decideFor(this, () => planCluster(args), args);
 
     const cluster = createControlPlane(name, args, plan, this);
     CLUSTERS.set(this, cluster);

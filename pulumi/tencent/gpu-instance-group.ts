@@ -55,7 +55,7 @@ export class GpuInstanceGroup extends pulumi.ComponentResource {
 
   constructor(name: string, args: GpuInstanceGroupArgs, opts?: pulumi.ComponentResourceOptions) {
     super('slipway:tencent:GpuInstanceGroup', name, args, opts);
-    const machines = decideFor(this, () => planMachines(args, args.pool ?? name));
+    const machines = decideFor(this, () => planMachines(args, args.pool ?? name), args);
     logCost(this, args);
     const { cluster } = args;
     const [instanceType, ...backupInstanceTypes] = args.instanceTypes;

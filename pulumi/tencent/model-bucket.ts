@@ -60,10 +60,14 @@ export class ModelBucket extends pulumi.ComponentResource {
 
   constructor(name: string, args: ModelBucketArgs, opts?: pulumi.ComponentResourceOptions) {
     super('slipway:tencent:ModelBucket', name, args, opts);
-    const noncurrentDays = decideFor(this, () => {
-      assertAppId(args.appId);
-      return noncurrentVersionDaysOf(args.noncurrentVersionDays);
-    });
+    const noncurrentDays = decideFor(
+      this,
+      () => {
+        assertAppId(args.appId);
+        return noncurrentVersionDaysOf(args.noncurrentVersionDays);
+      },
+      args,
+    );
     const { region, appId, existing } = args;
     const bucket = existing?.name ?? createBucket(name, args, noncurrentDays, this).bucket;
     this.facts = { name: bucket, region, appId };

@@ -46,7 +46,7 @@ export class WorkloadIdentity extends pulumi.ComponentResource {
 
   constructor(name: string, args: WorkloadIdentityArgs, opts?: pulumi.ComponentResourceOptions) {
     super('slipway:tencent:WorkloadIdentity', name, args, opts);
-    decideFor(this, () => checkReads(args.reads));
+    decideFor(this, () => checkReads(args.reads), args);
     const serviceAccountName = args.serviceAccountName ?? name;
     this.roleName =
       args.existingRoleName === undefined

@@ -1,6 +1,5 @@
-import * as pulumi from '@pulumi/pulumi';
 import { expect, test } from 'vitest';
-import { onlyInstanceType, placementOf, planGroupSize } from '../../pulumi/gpu-group';
+import { onlyInstanceType, placementOf } from '../../pulumi/gpu-group';
 import { podsPerGpu, type GpuSharingArgs } from '../../pulumi/gpu-sharing';
 import { planGpuPool } from '../../runtime/spec';
 
@@ -66,13 +65,4 @@ test('where a pool has one machine type, several are refused with the way out', 
   expect(() => onlyInstanceType(['g2-standard-8', 'g2-standard-12'])).toThrow(
     "POOL_INSTANCE_TYPES instanceTypes: a node pool of this cloud has one machine type, got g2-standard-8, g2-standard-12; make a group for each, all with the same 'pool'",
   );
-});
-
-test('what decides about the machines must be known while the program runs; the cluster may come late', () => {
-  const late = { cluster: { name: pulumi.output('platform') }, maxSize: 4, instanceTypes: ['g6.xlarge'] };
-  expect(planGroupSize(late)).toEqual({ minSize: 0, maxSize: 4, diskSizeGiB: 200 });
-  const types = { ...late, instanceTypes: pulumi.output(['g6.xlarge']) };
-  expect(() => planGroupSize(types)).toThrow('VALUE_NOT_PLAIN instanceTypes: must be known while the program runs');
-  const secret = { ...late, maxSize: pulumi.secret(4) as unknown as number };
-  expect(() => planGroupSize(secret)).toThrow('VALUE_NOT_PLAIN maxSize');
 });
