@@ -7,10 +7,24 @@ const MODEL = 'test/pulumi/model.test.ts';
 export const MUTANTS = [
   {
     name: 'a value that only an update knows decides what a preview shows',
-    file: 'pulumi/inference-service.ts',
-    find: '  assertPlain(args, LATE);',
+    file: 'pulumi/refusal.ts',
+    find: 'if (args !== undefined) assertPlain(args, LATE_ARGS[typeTokenOf(component)]!);',
     replace: '',
     test: { file: 'test/pulumi/wrong-programs.test.ts', name: 'list that only an update knows' },
+  },
+  {
+    name: 'an older CLI refuses every service, for it knows no error hooks',
+    file: 'pulumi/failure-hooks.ts',
+    find: 'store?.supportsErrorHooks === true && ',
+    replace: '',
+    test: { file: 'test/pulumi/failures.test.ts', name: 'an older CLI fails as it always did' },
+  },
+  {
+    name: 'a failed update says only what the provider says',
+    file: 'pulumi/failure-hooks.ts',
+    find: 'if (sentence !== undefined && !said.has(sentence)) {',
+    replace: 'if (sentence === type) {',
+    test: { file: 'test/pulumi/failures.test.ts', name: 'the component says what is missing and what mends it' },
   },
   {
     name: 'pods that fetch nothing may reach everything over HTTPS',
