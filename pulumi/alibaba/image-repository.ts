@@ -3,10 +3,12 @@ import { RegistryEnterpriseInstance } from '@pulumi/alicloud/cr/registryEnterpri
 import { getRegistryEnterpriseInstancesOutput } from '@pulumi/alicloud/cs/getRegistryEnterpriseInstances';
 import { RegistryEnterpriseNamespace } from '@pulumi/alicloud/cs/registryEnterpriseNamespace';
 import { RegistryEnterpriseRepo } from '@pulumi/alicloud/cs/registryEnterpriseRepo';
+import { RegistryEnterpriseSyncRule } from '@pulumi/alicloud/cs/registryEnterpriseSyncRule';
 import * as pulumi from '@pulumi/pulumi';
 import { SpecError } from '../../runtime/spec';
 import { integer } from '../../runtime/spec/numbers';
-import { imageByDigest } from '../image-by-digest';
+import { imageByDigest, type ImagePlace } from '../image-by-digest';
+import { checkMirrors, pathOf, type MirrorUris } from '../image-mirrors';
 import { decideFor } from '../refusal';
 import { tagged } from '../tags';
 
@@ -22,10 +24,25 @@ export interface ImageRepositoryArgs {
   readonly namespace?: string;
   /** Whether the repository and its images outlive this component. False deletes them with it. @default true */
   readonly keepOnDelete?: boolean;
+  /**
+   * Repositories in other regions that what is pushed is copied to: each of an `ImageRepository` with that region's provider.
+   * The registry's password must have been set once, in the console. @default - none
+   */
+  readonly replicateTo?: ImageMirrorArgs[];
   /** URI of a repository that is already there: nothing is made. @default - makes one */
   readonly existing?: pulumi.Input<string>;
   /** Of an instance that is bought; repositories have none. @default - none */
   readonly tags?: { readonly [key: string]: pulumi.Input<string> };
+}
+
+/** A repository of another region. */
+export interface ImageMirrorArgs {
+  /** `cn-shanghai` */
+  readonly region: string;
+  /** The instance of that region: `cri-…`. */
+  readonly instanceId: pulumi.Input<string>;
+  /** `uri` of the `ImageRepository` there. */
+  readonly uri: pulumi.Input<string>;
 }
 
 /** Editions of Container Registry Enterprise Edition. */
@@ -55,10 +72,19 @@ export class ImageRepository extends pulumi.ComponentResource {
   readonly uri: pulumi.Output<string>;
   /** The same repository for those outside of the VPC, where the instance has its public endpoint on. */
   readonly publicUri: pulumi.Output<string>;
+  /** The same repository in the regions of `replicateTo`. */
+  readonly mirrorUris: { readonly [region: string]: pulumi.Output<string> };
 
   constructor(name: string, args: ImageRepositoryArgs, opts?: pulumi.ComponentResourceOptions) {
     super('slipway:alibaba:ImageRepository', name, args, opts);
-    const months = decideFor(this, () => checkInstance(args));
+    const months = decideFor(this, () => {
+      checkMirrors(
+        (args.replicateTo ?? []).map(({ region }) => region),
+        args,
+      );
+      return checkInstance(args);
+    });
+    this.mirrorUris = {};
     if (args.existing === undefined) {
       const child = { parent: this, retainOnDelete: args.keepOnDelete ?? true };
       if (args.subscription !== undefined) this.instance = buyInstance(name, args, months, this);
@@ -91,20 +117,22 @@ export class ImageRepository extends pulumi.ComponentResource {
       const path = pulumi.interpolate`${namespace.name}/${this.repository.name}`;
       this.uri = pulumi.interpolate`${hosts.vpc}/${path}`;
       this.publicUri = pulumi.interpolate`${hosts.internet}/${path}`;
+      this.mirrorUris = copyTo(name, args.replicateTo ?? [], this.repository, child);
     } else {
       this.uri = pulumi.output(args.existing);
       this.publicUri = this.uri;
     }
-    this.registerOutputs({ uri: this.uri, publicUri: this.publicUri });
+    this.registerOutputs({ uri: this.uri, publicUri: this.publicUri, mirrorUris: this.mirrorUris });
   }
 
   /**
    * URI of one image, for `image` of a service.
    * @param digest as `slipway image push` printed it: `sha256:` and 64 hexadecimal digits
+   * @param place a region of `replicateTo`, where machines are that pull the image there
    * @throws pulumi.ResourceError for anything else: a tag may be pushed again, a digest is one image for ever.
    */
-  imageByDigest(digest: string): pulumi.Output<string> {
-    return imageByDigest(this, this.uri, digest);
+  imageByDigest(digest: string, place: ImagePlace = {}): pulumi.Output<string> {
+    return imageByDigest(this, digest, place);
   }
 }
 
@@ -159,6 +187,37 @@ function scanning(name: string) {
     scanType: 'VUL',
     triggerType: 'AUTO',
   };
+}
+
+/** Values: `CreateRepoSyncRule` of Container Registry's API 2018-12-01. */
+function copyTo(
+  name: string,
+  mirrors: readonly ImageMirrorArgs[],
+  repository: RegistryEnterpriseRepo,
+  child: pulumi.CustomResourceOptions & { readonly parent: pulumi.ComponentResource },
+): MirrorUris {
+  const copies = mirrors.map(({ region, instanceId, uri }, i) => {
+    const target = pathOf(uri, `replicateTo[${i}].uri`, child.parent);
+    const rule = new RegistryEnterpriseSyncRule(
+      `${name}-${region}`,
+      {
+        instanceId: repository.instanceId,
+        namespaceName: repository.namespace,
+        repoName: repository.name,
+        syncRuleName: namespaceOf(`${name}-${region}`),
+        syncScope: 'REPO',
+        syncTrigger: 'PASSIVE',
+        tagFilter: '.*',
+        targetRegionId: region,
+        targetInstanceId: instanceId,
+        targetNamespaceName: target.namespace,
+        targetRepoName: target.repository,
+      },
+      child,
+    );
+    return [region, pulumi.all([uri, rule.id]).apply(([known]) => known)] as const;
+  });
+  return Object.fromEntries(copies);
 }
 
 /** Domains of the instance: `<instance>-registry-vpc.<region>.cr.aliyuncs.com` and its public sibling. */

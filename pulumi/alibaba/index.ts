@@ -5,6 +5,7 @@ export {
   ImageRepository,
   RegistryEdition,
   type ImageRepositoryArgs,
+  type ImageMirrorArgs,
   type RegistrySubscriptionArgs,
 } from './image-repository';
 export {

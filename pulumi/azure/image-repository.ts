@@ -1,8 +1,9 @@
-import { Registry } from '@pulumi/azure-native/containerregistry';
+import { Registry, Replication } from '@pulumi/azure-native/containerregistry';
 import * as pulumi from '@pulumi/pulumi';
 import { SpecError } from '../../runtime/spec';
 import { integer } from '../../runtime/spec/numbers';
-import { imageByDigest } from '../image-by-digest';
+import { imageByDigest, type ImagePlace } from '../image-by-digest';
+import { checkMirrors, type MirrorUris } from '../image-mirrors';
 import { decideFor } from '../refusal';
 import type { ClusterFacts } from './cluster-facts';
 import { checkKeyId, useKey } from './encryption-key';
@@ -10,7 +11,7 @@ import { checkGlobalName, globalName } from './global-name';
 import { assignRole } from './role-assignment';
 
 export const RegistrySku = {
-  /** Deletes untagged images, takes a key of one's own, and private endpoints. */
+  /** Deletes untagged images, takes a key of one's own, private endpoints, and copies in other locations. */
   Premium: 'Premium',
   Standard: 'Standard',
 } as const;
@@ -34,6 +35,11 @@ export interface ImageRepositoryArgs {
   readonly untaggedDays?: number;
   /** Whether the registry and its images outlive this component. False deletes them with it. @default true */
   readonly keepOnDelete?: boolean;
+  /**
+   * Locations that get a copy of the registry, `westeurope`; Premium alone. All have one URI: Azure answers from the nearest.
+   * @default - none
+   */
+  readonly replicateTo?: string[];
   /** URI of a repository that is already there: nothing is made, and nothing of it is changed. @default - makes one */
   readonly existing?: pulumi.Input<string>;
   /**
@@ -57,14 +63,19 @@ export class ImageRepository extends pulumi.ComponentResource {
   readonly registry?: Registry;
   /** Where to push: `<registry>.azurecr.io/<component>`. Known when the clusters of `pulledBy` may pull. */
   readonly uri: pulumi.Output<string>;
+  /** The same repository in the regions of `replicateTo`. */
+  readonly mirrorUris: { readonly [region: string]: pulumi.Output<string> };
 
   constructor(name: string, args: ImageRepositoryArgs, opts?: pulumi.ComponentResourceOptions) {
     super('slipway:azure:ImageRepository', name, args, opts);
     const { pullers, untaggedDays } = decideFor(this, () => {
       checkKeyId(args.encryptionKey);
       checkGlobalName('registryName', args.registryName);
+      // The one key of a registry encrypts its copies, too.
+      checkMirrors(args.replicateTo ?? [], { existing: args.existing });
       return { pullers: pullersOf(args), untaggedDays: retentionOf(args) };
     });
+    this.mirrorUris = {};
     if (args.existing === undefined) {
       const child = { parent: this, retainOnDelete: args.keepOnDelete ?? true };
       const registry = createRegistry(name, args, untaggedDays, child);
@@ -75,19 +86,21 @@ export class ImageRepository extends pulumi.ComponentResource {
       this.uri = pulumi
         .all([registry.loginServer, ...grants.map(({ id }) => id)])
         .apply(([server]) => `${server}/${repositoryNameOf(name)}`);
+      this.mirrorUris = mirror(name, args, registry, this.uri, child);
     } else {
       this.uri = pulumi.output(args.existing);
     }
-    this.registerOutputs({ uri: this.uri });
+    this.registerOutputs({ uri: this.uri, mirrorUris: this.mirrorUris });
   }
 
   /**
    * URI of one image, for `image` of a service.
    * @param digest as `slipway image push` printed it: `sha256:` and 64 hexadecimal digits
+   * @param place a region of `replicateTo`, where machines are that pull the image there
    * @throws pulumi.ResourceError for anything else: a tag may be pushed again, a digest is one image for ever.
    */
-  imageByDigest(digest: string): pulumi.Output<string> {
-    return imageByDigest(this, this.uri, digest);
+  imageByDigest(digest: string, place: ImagePlace = {}): pulumi.Output<string> {
+    return imageByDigest(this, digest, place);
   }
 }
 
@@ -128,6 +141,24 @@ function createRegistry(
   );
 }
 
+function mirror(
+  name: string,
+  { resourceGroupName, replicateTo = [], tags }: ImageRepositoryArgs,
+  registry: Registry,
+  uri: pulumi.Output<string>,
+  child: pulumi.CustomResourceOptions,
+): MirrorUris {
+  const copies = replicateTo.map((location) => {
+    const copy = new Replication(
+      `${name}-${location}`,
+      { resourceGroupName, registryName: registry.name, replicationName: location, location, tags },
+      child,
+    );
+    return [location, pulumi.all([uri, copy.id]).apply(([known]) => known)] as const;
+  });
+  return Object.fromEntries(copies);
+}
+
 function pullersOf({ pulledBy = [], existing }: ImageRepositoryArgs): readonly pulumi.Input<string>[] {
   if (existing !== undefined && pulledBy.length > 0) {
     throw new SpecError(
@@ -151,10 +182,11 @@ function retentionOf({
   sku = RegistrySku.Premium,
   untaggedDays,
   encryptionKey,
+  replicateTo,
 }: ImageRepositoryArgs): number | undefined {
   const days = integer('untaggedDays', untaggedDays, 14, 1, 365);
   if (sku === RegistrySku.Premium) return days;
-  const premium = Object.entries({ untaggedDays, encryptionKey }).find(([, given]) => given !== undefined);
+  const premium = Object.entries({ untaggedDays, encryptionKey, replicateTo }).find(([, given]) => given !== undefined);
   if (premium !== undefined) {
     throw new SpecError('REGISTRY_SKU', premium[0], `is for sku 'Premium' alone, got it with '${sku}'`);
   }

@@ -1,6 +1,7 @@
 import { Repository } from '@pulumi/gcp/artifactregistry';
 import * as pulumi from '@pulumi/pulumi';
-import { imageByDigest, untaggedDaysOf } from '../image-by-digest';
+import { imageByDigest, untaggedDaysOf, type ImagePlace } from '../image-by-digest';
+import { checkMirrors } from '../image-mirrors';
 import { decideFor } from '../refusal';
 import { labelled } from './tags';
 
@@ -20,6 +21,11 @@ export interface ImageRepositoryArgs {
   readonly untaggedDays?: number;
   /** Whether the repository and its images outlive this component. False deletes them with it. @default true */
   readonly keepOnDelete?: boolean;
+  /**
+   * Regions that get a repository of the same id which hands out the images of this one and keeps what was asked for once.
+   * @default - none
+   */
+  readonly replicateTo?: string[];
   /** URI of a repository that is already there, with the image's name: nothing is made. @default - makes one */
   readonly existing?: pulumi.Input<string>;
   /** Labels of the repository. @default - none */
@@ -36,27 +42,37 @@ export class ImageRepository extends pulumi.ComponentResource {
   readonly repository?: Repository;
   /** Where to push: `<location>-docker.pkg.dev/<project>/<repository>/slipway`. */
   readonly uri: pulumi.Output<string>;
+  /** The same repository in the regions of `replicateTo`. */
+  readonly mirrorUris: { readonly [region: string]: pulumi.Output<string> };
 
   constructor(name: string, args: ImageRepositoryArgs, opts?: pulumi.ComponentResourceOptions) {
     super('slipway:gcp:ImageRepository', name, args, opts);
-    const untaggedDays = decideFor(this, () => untaggedDaysOf(args.untaggedDays));
+    const untaggedDays = decideFor(this, () => {
+      checkMirrors(args.replicateTo ?? [], args);
+      return untaggedDaysOf(args.untaggedDays);
+    });
+    this.mirrorUris = {};
     if (args.existing === undefined) {
-      this.repository = createRepository(name, args, untaggedDays, this);
-      const { location, project, repositoryId } = this.repository;
-      this.uri = pulumi.interpolate`${location}-docker.pkg.dev/${project}/${repositoryId}/slipway`;
+      const repository = createRepository(name, args, untaggedDays, this);
+      this.mirrorUris = Object.fromEntries(
+        (args.replicateTo ?? []).map((region) => [region, uriOf(createMirror(name, region, repository, args, this))]),
+      );
+      this.repository = repository;
+      this.uri = uriOf(repository);
     } else {
       this.uri = pulumi.output(args.existing);
     }
-    this.registerOutputs({ uri: this.uri });
+    this.registerOutputs({ uri: this.uri, mirrorUris: this.mirrorUris });
   }
 
   /**
    * URI of one image, for `image` of a service.
    * @param digest as `slipway image push` printed it: `sha256:` and 64 hexadecimal digits
+   * @param place a region of `replicateTo`, where machines are that pull the image there
    * @throws pulumi.ResourceError for anything else: a tag may be pushed again, a digest is one image for ever.
    */
-  imageByDigest(digest: string): pulumi.Output<string> {
-    return imageByDigest(this, this.uri, digest);
+  imageByDigest(digest: string, place: ImagePlace = {}): pulumi.Output<string> {
+    return imageByDigest(this, digest, place);
   }
 }
 
@@ -88,6 +104,38 @@ function createRepository(
     },
     { parent, retainOnDelete: args.keepOnDelete ?? true },
   );
+}
+
+/** A cache of the region: it asks the repository that images are pushed to for what it has not yet. */
+function createMirror(
+  name: string,
+  region: string,
+  { project, location, repositoryId }: Repository,
+  args: ImageRepositoryArgs,
+  parent: pulumi.ComponentResource,
+): Repository {
+  return new Repository(
+    `${name}-${region}`,
+    {
+      repositoryId,
+      project,
+      location: region,
+      format: 'DOCKER',
+      mode: 'REMOTE_REPOSITORY',
+      remoteRepositoryConfig: {
+        commonRepository: {
+          uri: pulumi.interpolate`projects/${project}/locations/${location}/repositories/${repositoryId}`,
+        },
+      },
+      vulnerabilityScanningConfig: { enablementConfig: 'INHERITED' },
+      ...labelled(args.tags),
+    },
+    { parent, retainOnDelete: args.keepOnDelete ?? true },
+  );
+}
+
+function uriOf({ location, project, repositoryId }: Repository): pulumi.Output<string> {
+  return pulumi.interpolate`${location}-docker.pkg.dev/${project}/${repositoryId}/slipway`;
 }
 
 const SECONDS_PER_DAY = 86_400;

@@ -1,7 +1,7 @@
 export { Cluster, type ClusterArgs } from './cluster';
 export type { ClusterFacts } from './cluster-facts';
 export { GpuInstanceGroup, type GpuInstanceGroupArgs } from './gpu-instance-group';
-export { ImageRepository, type ImageRepositoryArgs, type RegistryArgs } from './image-repository';
+export { ImageRepository, type ImageRepositoryArgs, type ImageMirrorArgs, type RegistryArgs } from './image-repository';
 export {
   ModelBucket,
   type BucketFacts,

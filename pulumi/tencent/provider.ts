@@ -257,6 +257,25 @@ export class TcrRepository extends TencentResource<TcrRepositoryArgs> {
   }
 }
 
+interface TcrReplicationArgs {
+  readonly sourceRegistryId: string;
+  readonly destinationRegistryId: string;
+  readonly destinationRegionId: number;
+  readonly rule: {
+    readonly name: string;
+    readonly destNamespace: pulumi.Input<string>;
+    readonly override: boolean;
+    readonly deletion: boolean;
+    readonly filters: readonly { readonly type: string; readonly value: pulumi.Input<string> }[];
+  };
+}
+
+export class TcrReplication extends TencentResource<TcrReplicationArgs> {
+  constructor(name: string, args: Inputs<TcrReplicationArgs>, opts?: pulumi.CustomResourceOptions) {
+    super('TcrReplication', name, args, opts);
+  }
+}
+
 interface TcrImmutableTagRuleArgs extends Tagged {
   readonly registryId: string;
   readonly namespaceName: string;

@@ -177,4 +177,11 @@ export const MUTANTS = [
     replace: "'true'",
     test: at('a workload identity is in place before the first pod'),
   },
+  {
+    name: 'a copy of ACR waits until somebody asks for it',
+    file: 'pulumi/alibaba/image-repository.ts',
+    find: "syncTrigger: 'PASSIVE'",
+    replace: "syncTrigger: 'INITIATIVE'",
+    test: at('an image repository is copied to the regions'),
+  },
 ];

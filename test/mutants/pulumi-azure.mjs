@@ -149,4 +149,11 @@ export const MUTANTS = [
     replace: 'system:serviceaccount:${namespace}:default`',
     test: { file: details, name: 'trusts tokens of one service account' },
   },
+  {
+    name: 'a copy of a registry lies where Azure likes',
+    file: 'pulumi/azure/image-repository.ts',
+    find: 'replicationName: location, location, tags }',
+    replace: 'replicationName: location, tags }',
+    test: { file: contract, name: "on 'azure' an image repository is copied to the regions" },
+  },
 ];

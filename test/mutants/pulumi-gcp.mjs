@@ -156,4 +156,11 @@ export const MUTANTS = [
     replace: 'machines.minSize',
     test: fact('a group begins with no more machines'),
   },
+  {
+    name: 'a mirror on Google Cloud asks nobody for what it has not',
+    file: 'pulumi/gcp/image-repository.ts',
+    find: "mode: 'REMOTE_REPOSITORY',",
+    replace: "mode: 'STANDARD_REPOSITORY',",
+    test: fact('an image repository is copied to the regions'),
+  },
 ];

@@ -177,4 +177,25 @@ export const MUTANTS = [
     replace: 'return 256;',
     test: at('a cluster has the network'),
   },
+  {
+    name: 'a copy of TCR overwrites tags',
+    file: 'pulumi/tencent/image-repository.ts',
+    find: 'override: false,',
+    replace: 'override: true,',
+    test: at('an image repository is copied to the regions'),
+  },
+  {
+    name: 'a copy of TCR takes every repository of the registry',
+    file: 'pulumi/tencent/image-repository.ts',
+    find: 'value: pulumi.interpolate`${namespace.name}/${repository.name}`',
+    replace: 'value: pulumi.interpolate`**`',
+    test: at('an image repository is copied to the regions'),
+  },
+  {
+    name: 'what is deleted in TCR goes in every region',
+    file: 'pulumi/tencent/image-repository.ts',
+    find: 'deletion: false,',
+    replace: 'deletion: true,',
+    test: at('an image repository is copied to the regions'),
+  },
 ];

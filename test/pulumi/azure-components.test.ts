@@ -195,6 +195,7 @@ describe('an image repository', () => {
   test('of the standard tier clears nothing up, and refuses to be told when', () => {
     const { sku, policies, registryName } = inputsOf('azure-native:containerregistry:Registry', 'plain');
     expect({ sku, policies, registryName }).toEqual({ sku: { name: 'Standard' }, registryName: 'plainimages' });
+    expect(mistake('bad-copies')).toBe("REGISTRY_SKU replicateTo: is for sku 'Premium' alone, got it with 'Standard'");
     expect(mistake('bad-sku')).toBe("REGISTRY_SKU untaggedDays: is for sku 'Premium' alone, got it with 'Standard'");
   });
 });

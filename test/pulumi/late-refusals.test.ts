@@ -16,6 +16,10 @@ test.each([
     'BUCKET_REGION reads: models of one service lie in buckets of one region, got ap-guangzhou, cn-beijing; copy them into one',
   ],
   [
+    'alibabaMirror',
+    "NAME_INVALID replicateTo[0].uri: must be '<domain>/<namespace>/<repository>', got 'there.example.com/slipway'",
+  ],
+  [
     'alibabaModels',
     /POLICY_TOO_LARGE reads: these models make a policy of \d{4} bytes, RAM takes 6144; give some of them to another service/,
   ],

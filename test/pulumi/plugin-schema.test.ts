@@ -39,7 +39,7 @@ test('components of all clouds share the names of what they take and give', () =
 
 test('clusters of all clouds have the same words for the same things', () => {
   const words = (cloud: string) => Object.keys(schema.resources[`slipway:${cloud}:Cluster`].inputProperties);
-  for (const cloud of ['aws', 'gcp', 'azure', 'alibaba']) {
+  for (const cloud of ['aws', 'gcp', 'azure', 'alibaba', 'tencent']) {
     expect(words(cloud), cloud).toEqual(expect.arrayContaining(['deletionProtection', 'systemInstanceType', 'tags']));
     expect(
       words(cloud).filter((word) => /version|channel/i.test(word)),

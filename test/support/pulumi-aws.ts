@@ -15,6 +15,7 @@ export function awsState({ type, name, inputs }: DeclaredResource): ResourceStat
 export const awsInvoke: OnInvoke = ({ token }) => LOOKUPS[token];
 
 const LOOKUPS: Readonly<Record<string, Properties>> = {
+  'aws:index/getCallerIdentity:getCallerIdentity': { accountId: ACCOUNT },
   'aws:index/getPartition:getPartition': { partition: PARTITION },
   'aws:index/getRegion:getRegion': { region: REGION },
   'aws:ecr/getAuthorizationToken:getAuthorizationToken': {
@@ -29,10 +30,11 @@ const COMPUTED: Readonly<Record<string, (name: string, inputs: Properties) => Re
     id: `${name}-1a2b3c`,
     state: { bucket: `${name}-1a2b3c`, arn: arn('s3', '', '', `${name}-1a2b3c`), region: REGION },
   }),
-  'aws:ecr/repository:Repository': (name) => ({
-    id: name,
-    state: { name, repositoryUrl: `${ACCOUNT}.dkr.ecr.${REGION}.amazonaws.com.cn/${name}` },
-  }),
+  'aws:ecr/repository:Repository': (logicalName, inputs) => {
+    const name = (inputs['name'] as string | undefined) ?? logicalName;
+    const region = (inputs['region'] as string | undefined) ?? REGION;
+    return { id: name, state: { name, repositoryUrl: `${ACCOUNT}.dkr.ecr.${region}.amazonaws.com.cn/${name}` } };
+  },
   'aws:iam/role:Role': (name) => ({ id: name, state: { name, arn: arn('iam', '', ACCOUNT, `role/${name}`) } }),
   'aws:ec2/launchTemplate:LaunchTemplate': (name) => ({ id: `lt-${name}`, state: { latestVersion: 1 } }),
   'aws:kms/key:Key': (name) => ({ id: name, state: { arn: arn('kms', REGION, ACCOUNT, `key/${name}`) } }),

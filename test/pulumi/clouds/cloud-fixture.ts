@@ -19,6 +19,8 @@ export interface CloudTypes {
   bucketFacts: object;
   /** Argument `existing` of `ModelBucket`. */
   existingBucket: object;
+  /** What `replicateTo` of `ImageRepository` lists: a region, or a repository there. */
+  mirror: unknown;
 }
 
 export interface Tagged {
@@ -61,10 +63,15 @@ export interface CloudComponents<T extends CloudTypes> {
         readonly encryptionKey?: pulumi.Input<string>;
         readonly untaggedDays?: number;
         readonly keepOnDelete?: boolean;
+        readonly replicateTo?: T['mirror'][];
         /** URI of a repository that is already there. */
         readonly existing?: pulumi.Input<string>;
       },
-    { readonly uri: pulumi.Output<string>; imageByDigest(digest: string): pulumi.Output<string> }
+    {
+      readonly uri: pulumi.Output<string>;
+      readonly mirrorUris: { readonly [region: string]: pulumi.Output<string> };
+      imageByDigest(digest: string, place?: { readonly region?: string }): pulumi.Output<string>;
+    }
   >;
   readonly ModelBucket: Component<
     Tagged &
@@ -108,6 +115,8 @@ export interface CloudFixture<T extends CloudTypes> {
   readonly encryptionKey: string;
   readonly existingBucket: T['existingBucket'];
   readonly existingRepository: string;
+  /** A region that images are copied to. */
+  readonly mirror: { readonly region: string; readonly to: T['mirror'] };
   /** A GPU machine type that the catalogue knows. */
   readonly instanceType: string;
   /** Whether registries have a key of the author's and a term for untagged images. @default true */

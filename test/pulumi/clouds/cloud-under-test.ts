@@ -57,6 +57,11 @@ export interface CloudUnderTest {
     readonly encryptionKey: unknown;
   };
 
+  /** Regions that what is pushed is copied to, to places as closed as the first, below one `ImageRepository`. */
+  mirrors(children: readonly RecordedResource[]): readonly string[];
+  /** Where the mirror of the program is. */
+  readonly mirrorUri: string;
+
   /** Of the resources below one `ModelBucket`. */
   bucket(children: readonly RecordedResource[]): {
     readonly isClosedToPublic: boolean;

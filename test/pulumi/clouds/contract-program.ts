@@ -19,7 +19,13 @@ export function deployContract<T extends CloudTypes>(cloud: CloudFixture<T>): Re
   lateInputs(cloud);
   guarded(cloud);
   fromWhatIsThere(cloud);
-  return { urls, kubeconfig: cluster?.kubeconfig, mistakes: mistakes(cloud) };
+  return { urls, mirror: mirrored(cloud), kubeconfig: cluster?.kubeconfig, mistakes: mistakes(cloud) };
+}
+
+/** Copied to another region, and pulled there. */
+function mirrored<T extends CloudTypes>({ components, place, mirror }: CloudFixture<T>): pulumi.Output<string> {
+  const images = new components.ImageRepository('mirrored', { ...place, replicateTo: [mirror.to], tags: TAGS });
+  return images.imageByDigest(IMAGE_DIGEST, { region: mirror.region });
 }
 
 /** Every argument that a cloud has in common with the others, set. */
@@ -122,9 +128,21 @@ function mistakes<T extends CloudTypes>(cloud: CloudFixture<T>): Record<string, 
     ...(cloud.hasImageSettings === false
       ? {}
       : { 'bad-untagged': () => new ImageRepository('bad-untagged', { ...place, untaggedDays: 0 }) }),
+    ...badMirrors(cloud),
     'bad-noncurrent': () => new ModelBucket('bad-noncurrent', { ...place, noncurrentVersionDays: -1 }),
   };
   return Object.fromEntries(Object.entries(made).map(([name, make]) => [name, refusalOf(make)]));
+}
+
+function badMirrors<T extends CloudTypes>(cloud: CloudFixture<T>): Record<string, () => unknown> {
+  const { place, mirror, existingRepository: existing } = cloud;
+  const { ImageRepository } = cloud.components;
+  const elsewhere = () => new ImageRepository('bad-place', { ...place, existing });
+  return {
+    'bad-place': () => elsewhere().imageByDigest(IMAGE_DIGEST, { region: mirror.region }),
+    'bad-mirrors': () => new ImageRepository('bad-mirrors', { ...place, replicateTo: [mirror.to, mirror.to] }),
+    'bad-mirror': () => new ImageRepository('bad-mirror', { ...place, replicateTo: [mirror.to], existing }),
+  };
 }
 
 function refusalOf(make: () => unknown): string {

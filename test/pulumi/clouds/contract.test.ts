@@ -214,6 +214,21 @@ describe.each([aws, gcp, azure, alibaba, tencent])('on $cloud', (row) => {
       expect(childrenOf('ImageRepository', 'guarded').filter(({ retainOnDelete }) => retainOnDelete)).toEqual([]);
     });
 
+    test('is copied to the regions that its author names, with its tags, and kept there', () => {
+      const children = childrenOf('ImageRepository', 'mirrored');
+      expect(row.mirrors(children)).toHaveLength(1);
+      expect(children.filter(({ retainOnDelete }) => !retainOnDelete)).toEqual([]);
+      expect(row.mirrors(childrenOf('ImageRepository', 'one'))).toEqual([]);
+      const untagged = children
+        .filter(({ type }) => !row.untaggable.includes(type))
+        .filter((resource) => !includes(row.tagsOf(resource), { team: 'vision', stage: 'test' }));
+      expect(untagged.map(({ type, name }) => `${type} ${name}`)).toEqual([]);
+    });
+
+    test('gives the image of another region by the same digest', () => {
+      expect(up.stackOutputs['mirror']).toBe(`${row.mirrorUri}@sha256:${'ab'.repeat(32)}`);
+    });
+
     test('that is there already is used as it is', () => {
       expect(childrenOf('ImageRepository', 'existing')).toEqual([]);
       expect(imageOf('existing')).toMatch(/\/slipway@sha256:(ab){32}$/);

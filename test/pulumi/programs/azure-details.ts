@@ -91,6 +91,8 @@ const made: Record<string, () => unknown> = {
   'bad-puller': () => new ImageRepository('bad-puller', { resourceGroupName, pulledBy: [existing] }),
   'bad-existing': () =>
     new ImageRepository('bad-existing', { resourceGroupName, existing: 'a.azurecr.io/b', pulledBy: [platform.facts] }),
+  'bad-copies': () =>
+    new ImageRepository('bad-copies', { resourceGroupName, sku: 'Standard', replicateTo: ['westeurope'] }),
   'bad-sku': () => new ImageRepository('bad-sku', { resourceGroupName, sku: 'Standard', untaggedDays: 7 }),
   'bad-key': () => new ModelBucket('bad-key', { resourceGroupName, encryptionKey: 'https://v.vault.azure.net/keys/k' }),
   'bad-account': () => new ModelBucket('bad-account', { resourceGroupName, accountName: 'team-models' }),

@@ -26,6 +26,13 @@ const MISTAKES: Readonly<Record<string, () => unknown>> = {
         { name: 'resnet', bucket: { name: 'b-1250000000', region: late, appId: '1250000000' } },
       ],
     }),
+  alibabaMirror: () =>
+    new alibaba.ImageRepository('images', {
+      instanceId: 'cri-here',
+      replicateTo: [
+        { region: 'cn-shanghai', instanceId: 'cri-there', uri: late.apply(() => 'there.example.com/slipway') },
+      ],
+    }),
   alibabaModels: () =>
     new alibaba.WorkloadIdentity('reader', {
       cluster: { id: 'c1', vswitchIds: ['vsw-a'], ...issuer },

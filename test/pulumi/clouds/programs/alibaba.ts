@@ -1,6 +1,12 @@
 import { Provider } from '@pulumi/alicloud/provider';
 import { Cluster, GpuInstanceGroup, ImageRepository, ModelBucket, WorkloadIdentity } from '../../../../pulumi/alibaba';
-import type { BucketFacts, ClusterArgs, ClusterFacts, ExistingBucketArgs } from '../../../../pulumi/alibaba';
+import type {
+  BucketFacts,
+  ClusterArgs,
+  ClusterFacts,
+  ExistingBucketArgs,
+  ImageMirrorArgs,
+} from '../../../../pulumi/alibaba';
 import type { CloudFixture } from '../cloud-fixture';
 import { deployContract } from '../contract-program';
 
@@ -10,6 +16,7 @@ interface AlibabaTypes {
   place: { instanceId?: string };
   bucketFacts: BucketFacts;
   existingBucket: ExistingBucketArgs;
+  mirror: ImageMirrorArgs;
 }
 
 const vswitchIds = ['vsw-a', 'vsw-b'];
@@ -31,6 +38,14 @@ const fixture: CloudFixture<AlibabaTypes> = {
   encryptionKey,
   existingBucket: { name: 'team-models' },
   existingRepository: 'team-registry-vpc.cn-hangzhou.cr.aliyuncs.com/inference/slipway',
+  mirror: {
+    region: 'cn-shanghai',
+    to: {
+      region: 'cn-shanghai',
+      instanceId: 'cri-shanghai',
+      uri: 'east-registry-vpc.cn-shanghai.cr.aliyuncs.com/images/slipway',
+    },
+  },
   instanceType: 'ecs.gn7i-c8g1.2xlarge',
   impossibleInstanceTypes: ['ecs.gn7i-c8g1.2xlarge', 'ecs.gn7i-2x.8xlarge'],
   hasImageSettings: false,
@@ -66,7 +81,7 @@ export const boughtUri = bought.uri;
 export const boughtPublicUri = bought.publicUri;
 export const nearBinding = identityOf('near', near).binding;
 export const farBinding = identityOf('far', far).binding;
-export const { urls, kubeconfig, mistakes } = deployContract(fixture);
+export const { urls, mirror, kubeconfig, mistakes } = deployContract(fixture);
 
 export const further = Object.fromEntries(
   Object.entries({

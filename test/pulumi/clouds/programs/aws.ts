@@ -1,5 +1,12 @@
 import * as aws from '@pulumi/aws';
-import { Cluster, GpuInstanceGroup, ImageRepository, ModelBucket, WorkloadIdentity } from '../../../../pulumi/aws';
+import {
+  Cluster,
+  GpuInstanceGroup,
+  ImageRegistry,
+  ImageRepository,
+  ModelBucket,
+  WorkloadIdentity,
+} from '../../../../pulumi/aws';
 import type { BucketFacts, ClusterArgs, ClusterFacts, ExistingBucketArgs } from '../../../../pulumi/aws';
 import type { CloudFixture } from '../cloud-fixture';
 import { deployContract } from '../contract-program';
@@ -10,6 +17,7 @@ interface AwsTypes {
   place: object;
   bucketFacts: BucketFacts;
   existingBucket: ExistingBucketArgs;
+  mirror: string;
 }
 
 const subnetIds = ['subnet-a', 'subnet-b'];
@@ -29,6 +37,7 @@ const fixture: CloudFixture<AwsTypes> = {
   encryptionKey: 'arn:aws-cn:kms:cn-north-1:123456789012:key/abc',
   existingBucket: { name: 'team-models' },
   existingRepository: '123456789012.dkr.ecr.cn-north-1.amazonaws.com.cn/team/slipway',
+  mirror: { region: 'cn-northwest-1', to: 'cn-northwest-1' },
   instanceType: 'g6.xlarge',
   impossibleInstanceTypes: ['g6.xlarge', 'g6.12xlarge'],
   provider: (name) => new aws.Provider(name, { region: 'eu-west-1' }),
@@ -48,5 +57,29 @@ const adminRoleArns = ['auditors', 'platform-team', 'auditors'].map(
 );
 new Cluster('administered', { subnetIds, adminRoleArns });
 
+// The one setting of the account's registry.
+new ImageRegistry('everything', { replicateTo: ['cn-northwest-1'] });
+new ImageRegistry(
+  'ours',
+  { replicateTo: ['eu-central-1', 'us-east-1'], replicatedPrefixes: ['slipway'] },
+  { protect: true, providers: [fixture.provider('registry')] },
+);
+
 export const irsaBinding = irsa.binding;
-export const { urls, kubeconfig, mistakes } = deployContract(fixture);
+export const { urls, mirror, kubeconfig, mistakes } = deployContract(fixture);
+
+const inEurope = ['eu-central-1'];
+export const further = Object.fromEntries(
+  Object.entries({
+    'bad-registry': () => new ImageRegistry('bad-registry', { replicateTo: [] }),
+    'bad-region': () => new ImageRegistry('bad-region', { replicateTo: ['Frankfurt'] }),
+    'bad-key': () => new ImageRepository('bad-key', { replicateTo: inEurope, encryptionKey: fixture.encryptionKey }),
+  }).map(([name, make]) => {
+    try {
+      make();
+      return [name, 'nothing was refused'];
+    } catch (error) {
+      return [name, (error as Error).message];
+    }
+  }),
+);

@@ -16,6 +16,7 @@ interface AzureTypes {
   place: Place;
   bucketFacts: BucketFacts;
   existingBucket: ExistingBucketArgs;
+  mirror: string;
 }
 
 const resourceGroupName = 'inference';
@@ -38,9 +39,10 @@ const fixture: CloudFixture<AzureTypes> = {
   encryptionKey: `${vault}/keys/abc`,
   existingBucket: { accountName: 'teammodels', containerName: 'published' },
   existingRepository: 'team.azurecr.io/slipway',
+  mirror: { region: 'eastasia', to: 'eastasia' },
   instanceType: 'Standard_NC4as_T4_v3',
   impossibleInstanceTypes: ['Standard_NC4as_T4_v3', 'Standard_NC8as_T4_v3'],
   provider: (name) => new Provider(name, { location: 'westeurope' }),
 };
 
-export const { urls, kubeconfig, mistakes } = deployContract(fixture);
+export const { urls, mirror, kubeconfig, mistakes } = deployContract(fixture);

@@ -10,6 +10,7 @@ interface GcpTypes {
   place: { location: string };
   bucketFacts: BucketFacts;
   existingBucket: ExistingBucketArgs;
+  mirror: string;
 }
 
 const location = 'europe-west4';
@@ -30,6 +31,7 @@ const fixture: CloudFixture<GcpTypes> = {
   encryptionKey,
   existingBucket: { name: 'team-models' },
   existingRepository: 'europe-west4-docker.pkg.dev/team-vision/images/slipway',
+  mirror: { region: 'asia-east1', to: 'asia-east1' },
   instanceType: 'g2-standard-8',
   impossibleInstanceTypes: ['g2-standard-8', 'g2-standard-12'],
   provider: (name) => new gcp.Provider(name, { project: 'another-team', region: 'europe-west1' }),
@@ -67,4 +69,4 @@ new GpuInstanceGroup('in-a-region', spread);
 
 export const partsPlacement = parts.placement;
 export const impersonatingBinding = impersonating.binding;
-export const { urls, kubeconfig, mistakes } = deployContract(fixture);
+export const { urls, mirror, kubeconfig, mistakes } = deployContract(fixture);

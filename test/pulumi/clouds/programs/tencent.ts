@@ -11,6 +11,7 @@ import type {
   ClusterArgs,
   ClusterFacts,
   ExistingBucketArgs,
+  ImageMirrorArgs,
   RegistryArgs,
 } from '../../../../pulumi/tencent';
 import type { CloudFixture } from '../cloud-fixture';
@@ -30,6 +31,7 @@ interface TencentTypes {
   place: Place;
   bucketFacts: BucketFacts;
   existingBucket: ExistingBucketArgs;
+  mirror: ImageMirrorArgs;
 }
 
 const region = 'ap-guangzhou';
@@ -50,6 +52,10 @@ const fixture: CloudFixture<TencentTypes> = {
   encryptionKey: 'key-abc',
   existingBucket: { name: 'team-models-1250000000' },
   existingRepository: 'team.tencentcloudcr.com/inference/slipway',
+  mirror: {
+    region: 'ap-shanghai',
+    to: { region: 'ap-shanghai', registryId: 'tcr-east', uri: 'east.tencentcloudcr.com/images/slipway' },
+  },
   instanceType: 'PNV4.7XLARGE116',
   impossibleInstanceTypes: ['PNV4.7XLARGE116', 'PNV4.14XLARGE232'],
   hasImageSettings: false,
@@ -105,7 +111,7 @@ export const elsewhereFacts = elsewhere.facts;
 export const partsPlacement = parts.placement;
 export const namedPlacement = named.placement;
 export const roleBinding = role.binding;
-export const { urls, kubeconfig, mistakes } = deployContract(fixture);
+export const { urls, mirror, kubeconfig, mistakes } = deployContract(fixture);
 
 const group = { cluster, instanceTypes: ['PNV4.7XLARGE116'], maxSize: 1 };
 export const further = Object.fromEntries(
@@ -114,6 +120,11 @@ export const further = Object.fromEntries(
     'bad-price': () => new GpuInstanceGroup('bad-price', { ...group, spot: true, spotMaxPrice: 'cheap' }),
     'bad-account': () => new ModelBucket('bad-account', { region, appId: 'team' }),
     'bad-registry': () => new ImageRepository('bad-registry', {}),
+    'bad-far': () =>
+      new ImageRepository('bad-far', {
+        registry: fixture.place.registry,
+        replicateTo: [{ region: 'ap-atlantis', registryId: 'tcr-far', uri: 'far.tencentcloudcr.com/images/slipway' }],
+      }),
     'bad-nodes': () => new Cluster('bad-nodes', { region, ...network, systemNodes: 1 }),
     'bad-services': () => new Cluster('bad-services', { region, ...network, serviceCidr: '172.21.0.0/28' }),
   }).map(([name, make]) => {

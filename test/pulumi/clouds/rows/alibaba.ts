@@ -19,6 +19,7 @@ export const alibaba: CloudUnderTest = {
     'alicloud:cs/kubernetesAddon:KubernetesAddon',
     'alicloud:cs/registryEnterpriseNamespace:RegistryEnterpriseNamespace',
     'alicloud:cs/registryEnterpriseRepo:RegistryEnterpriseRepo',
+    'alicloud:cs/registryEnterpriseSyncRule:RegistryEnterpriseSyncRule',
     'alicloud:oss/bucketAcl:BucketAcl',
     'alicloud:oss/bucketHttpsConfig:BucketHttpsConfig',
     'alicloud:oss/bucketObject:BucketObject',
@@ -59,6 +60,20 @@ export const alibaba: CloudUnderTest = {
       encryptionKey: undefined,
     };
   },
+
+  mirrors: (children) =>
+    typesOf(children, 'alicloud:cs/registryEnterpriseSyncRule:RegistryEnterpriseSyncRule')
+      .filter(
+        ({ inputs }) =>
+          inputs['instanceId'] === 'cri-team' &&
+          inputs['repoName'] === 'slipway' &&
+          inputs['syncTrigger'] === 'PASSIVE' &&
+          inputs['targetInstanceId'] === 'cri-shanghai' &&
+          inputs['targetNamespaceName'] === 'images' &&
+          inputs['targetRepoName'] === 'slipway',
+      )
+      .map(({ inputs }) => inputs['targetRegionId'] as string),
+  mirrorUri: 'east-registry-vpc.cn-shanghai.cr.aliyuncs.com/images/slipway',
 
   bucket(children) {
     const child = (type: string) => only(children, `alicloud:oss/${type}`).inputs;

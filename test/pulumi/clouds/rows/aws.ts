@@ -63,6 +63,22 @@ export const aws: CloudUnderTest = {
     };
   },
 
+  mirrors: (children) =>
+    typesOf(children, 'aws:ecr/repository:Repository')
+      .filter(
+        ({ inputs }) =>
+          inputs['name'] === 'mirrored' &&
+          inputs['imageTagMutability'] === 'IMMUTABLE' &&
+          propertyAt(inputs, 'imageScanningConfiguration.scanOnPush') === true,
+      )
+      .filter(({ inputs }) =>
+        typesOf(children, 'aws:ecr/lifecyclePolicy:LifecyclePolicy').some(
+          (policy) => policy.inputs['region'] === inputs['region'],
+        ),
+      )
+      .map(({ inputs }) => inputs['region'] as string),
+  mirrorUri: '123456789012.dkr.ecr.cn-northwest-1.amazonaws.com.cn/mirrored',
+
   bucket(children) {
     const child = (type: string) => only(children, `aws:s3/${type}`).inputs;
     const block = child('bucketPublicAccessBlock:BucketPublicAccessBlock');
@@ -224,6 +240,40 @@ export const aws: CloudUnderTest = {
       const [association, ...others] = findDescendants(up(), urn);
       expect(others).toEqual([]);
       expect(association!.inputs).toMatchObject({ roleArn: 'arn:aws-cn:iam::123456789012:role/readers' });
+    });
+
+    test('ECR copies what is pushed to the regions of the one setting of the registry, of the account alone', () => {
+      const rulesOf = (name: string) =>
+        propertyAt(
+          findResource(up(), 'aws:ecr/replicationConfiguration:ReplicationConfiguration', name).inputs,
+          'replicationConfiguration.rules',
+        );
+      expect(rulesOf('everything')).toEqual([
+        { destinations: [{ region: 'cn-northwest-1', registryId: '123456789012' }] },
+      ]);
+      expect(rulesOf('ours')).toEqual([
+        {
+          destinations: ['eu-central-1', 'us-east-1'].map((region) => ({ region, registryId: '123456789012' })),
+          repositoryFilters: [{ filter: 'slipway', filterType: 'PREFIX_MATCH' }],
+        },
+      ]);
+      const ours = findResource(up(), 'aws:ecr/replicationConfiguration:ReplicationConfiguration', 'ours');
+      expect(ours).toMatchObject({ protect: true, parent: expect.stringContaining('slipway:aws:ImageRegistry') });
+      expect(ours.provider).toContain('::registry::');
+    });
+
+    test('no repository makes the one setting of the registry by itself', () => {
+      const children = findDescendants(up(), findResource(up(), 'slipway:aws:ImageRepository', 'mirrored').urn);
+      expect(typesOf(children, 'aws:ecr/replicationConfiguration:ReplicationConfiguration')).toEqual([]);
+    });
+
+    test('what copies cannot be is refused in one line, too', () => {
+      expect(up().stackOutputs['further']).toEqual({
+        'bad-registry': 'IMAGE_REGION replicateTo: must name at least one region, got none',
+        'bad-region': "NAME_INVALID replicateTo[0]: must be a region in the cloud's own words, got 'Frankfurt'",
+        'bad-key':
+          'ENCRYPTION_KEY_INVALID encryptionKey: encrypts in its own region alone, not in those of replicateTo; leave it out, or make a repository with a key in each region',
+      });
     });
 
     test('the cluster autoscaler is told of every share of a GPU', () => {

@@ -57,6 +57,13 @@ export const azure: CloudUnderTest = {
     };
   },
 
+  mirrors: (children) =>
+    typesOf(children, 'azure-native:containerregistry:Replication')
+      .filter(({ inputs }) => inputs['registryName'] === 'mirrored1a2b3c')
+      .map(({ inputs }) => inputs['location'] as string),
+  // One registry, which answers from the nearest copy.
+  mirrorUri: 'mirrored1a2b3c.azurecr.io/mirrored',
+
   bucket(children) {
     const account = only(children, 'azure-native:storage:StorageAccount');
     const { inputs } = account;

@@ -64,6 +64,17 @@ export const gcp: CloudUnderTest = {
     };
   },
 
+  mirrors: (children) =>
+    typesOf(children, 'gcp:artifactregistry/repository:Repository')
+      .filter(
+        ({ inputs }) =>
+          inputs['mode'] === 'REMOTE_REPOSITORY' &&
+          propertyAt(inputs, 'remoteRepositoryConfig.commonRepository.uri') ===
+            'projects/team-vision/locations/europe-west4/repositories/mirrored-dev',
+      )
+      .map(({ inputs }) => inputs['location'] as string),
+  mirrorUri: 'asia-east1-docker.pkg.dev/team-vision/mirrored-dev/slipway',
+
   bucket(children) {
     const { inputs } = only(children, 'gcp:storage/bucket:Bucket');
     const rules = inputs['lifecycleRules'] as unknown as Properties[];

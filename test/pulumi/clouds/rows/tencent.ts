@@ -25,6 +25,7 @@ export const tencent: CloudUnderTest = {
     'tencentcloud:index/kubernetesClusterEndpoint:KubernetesClusterEndpoint',
     'tencentcloud:index/kubernetesEncryptionProtection:KubernetesEncryptionProtection',
     'tencentcloud:index/tcrNamespace:TcrNamespace',
+    'tencentcloud:index/tcrReplication:TcrReplication',
     'tencentcloud:index/tcrRepository:TcrRepository',
   ],
   tagsOf: ({ inputs }) => inputs['tags'] as Properties | undefined,
@@ -65,6 +66,24 @@ export const tencent: CloudUnderTest = {
       encryptionKey: undefined,
     };
   },
+
+  mirrors: (children) =>
+    typesOf(children, 'tencentcloud:index/tcrReplication:TcrReplication')
+      .filter(
+        ({ inputs }) => inputs['sourceRegistryId'] === 'tcr-team' && inputs['destinationRegistryId'] === 'tcr-east',
+      )
+      .filter(({ inputs }) => {
+        const rule = inputs['rule'] as unknown as Properties;
+        const filters = [{ type: 'name', value: 'mirrored-dev/slipway' }];
+        return (
+          rule['destNamespace'] === 'images' &&
+          rule['override'] === false &&
+          rule['deletion'] === false &&
+          JSON.stringify(rule['filters']) === JSON.stringify(filters)
+        );
+      })
+      .map(({ inputs }) => `number ${inputs['destinationRegionId'] as number}`),
+  mirrorUri: 'east.tencentcloudcr.com/images/slipway',
 
   bucket(children) {
     const bucket = only(children, 'tencentcloud:index/cosBucket:CosBucket').inputs;
@@ -313,6 +332,9 @@ export const tencent: CloudUnderTest = {
           "NUMBER_INVALID spotMaxPrice: goes with spot: true, which Tencent Cloud takes with a price alone, as in '8.50'; got 'cheap'",
         'bad-account': "NAME_INVALID appId: must be the number of the account, as in '1250000000', got 'team'",
         'bad-registry': 'REGISTRY_CHOICE registry: give registry or existing, got none',
+        'bad-far': expect.stringMatching(
+          /^IMAGE_REGION replicateTo\[0\]\.region: got 'ap-atlantis', known: ap-guangzhou, /,
+        ),
         'bad-nodes': 'NUMBER_INVALID systemNodes: must be a number from 2 to 100, got 1',
         'bad-services':
           "NUMBER_INVALID serviceCidr: must be a network from /17 to /27, as in '172.21.0.0/20', got '172.21.0.0/28'",
