@@ -77,13 +77,17 @@ export class ImageRepository extends pulumi.ComponentResource {
 
   constructor(name: string, args: ImageRepositoryArgs, opts?: pulumi.ComponentResourceOptions) {
     super('slipway:alibaba:ImageRepository', name, args, opts);
-    const months = decideFor(this, () => {
-      checkMirrors(
-        (args.replicateTo ?? []).map(({ region }) => region),
-        args,
-      );
-      return checkInstance(args);
-    });
+    const months = decideFor(
+      this,
+      () => {
+        checkMirrors(
+          (args.replicateTo ?? []).map(({ region }) => region),
+          args,
+        );
+        return checkInstance(args);
+      },
+      args,
+    );
     this.mirrorUris = {};
     if (args.existing === undefined) {
       const child = { parent: this, retainOnDelete: args.keepOnDelete ?? true };

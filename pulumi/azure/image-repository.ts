@@ -68,13 +68,17 @@ export class ImageRepository extends pulumi.ComponentResource {
 
   constructor(name: string, args: ImageRepositoryArgs, opts?: pulumi.ComponentResourceOptions) {
     super('slipway:azure:ImageRepository', name, args, opts);
-    const { pullers, untaggedDays } = decideFor(this, () => {
-      checkKeyId(args.encryptionKey);
-      checkGlobalName('registryName', args.registryName);
-      // The one key of a registry encrypts its copies, too.
-      checkMirrors(args.replicateTo ?? [], { existing: args.existing });
-      return { pullers: pullersOf(args), untaggedDays: retentionOf(args) };
-    });
+    const { pullers, untaggedDays } = decideFor(
+      this,
+      () => {
+        checkKeyId(args.encryptionKey);
+        checkGlobalName('registryName', args.registryName);
+        // The one key of a registry encrypts its copies, too.
+        checkMirrors(args.replicateTo ?? [], { existing: args.existing });
+        return { pullers: pullersOf(args), untaggedDays: retentionOf(args) };
+      },
+      args,
+    );
     this.mirrorUris = {};
     if (args.existing === undefined) {
       const child = { parent: this, retainOnDelete: args.keepOnDelete ?? true };

@@ -47,10 +47,14 @@ export class ImageRepository extends pulumi.ComponentResource {
 
   constructor(name: string, args: ImageRepositoryArgs, opts?: pulumi.ComponentResourceOptions) {
     super('slipway:gcp:ImageRepository', name, args, opts);
-    const untaggedDays = decideFor(this, () => {
-      checkMirrors(args.replicateTo ?? [], args);
-      return untaggedDaysOf(args.untaggedDays);
-    });
+    const untaggedDays = decideFor(
+      this,
+      () => {
+        checkMirrors(args.replicateTo ?? [], args);
+        return untaggedDaysOf(args.untaggedDays);
+      },
+      args,
+    );
     this.mirrorUris = {};
     if (args.existing === undefined) {
       const repository = createRepository(name, args, untaggedDays, this);

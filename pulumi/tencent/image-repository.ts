@@ -56,14 +56,18 @@ export class ImageRepository extends pulumi.ComponentResource {
 
   constructor(name: string, args: ImageRepositoryArgs, opts?: pulumi.ComponentResourceOptions) {
     super('slipway:tencent:ImageRepository', name, args, opts);
-    decideFor(this, () => {
-      assertRegistry(args);
-      checkMirrors(
-        (args.replicateTo ?? []).map(({ region }) => region),
-        args,
-      );
-      for (const [i, { region }] of (args.replicateTo ?? []).entries()) numberOf(region, `replicateTo[${i}].region`);
-    });
+    decideFor(
+      this,
+      () => {
+        assertRegistry(args);
+        checkMirrors(
+          (args.replicateTo ?? []).map(({ region }) => region),
+          args,
+        );
+        for (const [i, { region }] of (args.replicateTo ?? []).entries()) numberOf(region, `replicateTo[${i}].region`);
+      },
+      args,
+    );
     this.mirrorUris = {};
     if (args.existing === undefined) {
       const child = { parent: this, retainOnDelete: args.keepOnDelete ?? true };
