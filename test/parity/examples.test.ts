@@ -47,6 +47,8 @@ const PULUMI_ALONE: Readonly<Record<string, string>> = {
   'any-language': 'the components in YAML',
   'azure-gpu': 'CDK knows AWS alone',
   'gcp-gpu': 'CDK knows AWS alone',
+  'gateway-platform': 'add-ons of a cluster',
+  'gateway-service': 'a Gateway of Kubernetes; the services are like that of kubernetes-cpu',
   'image-in-ci': 'CDK builds its image as an asset',
   kserve: 'an engine of Kubernetes',
   'policy-pack': 'rules without a service',

@@ -7,6 +7,7 @@ import { readOnnxModel } from '../../runtime/onnx/read-onnx-model';
 import {
   assertSameResources,
   assertSucceeded,
+  findResource,
   findResources,
   propertyAt,
   reveal,
@@ -21,9 +22,13 @@ vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
 const root = path.resolve(__dirname, '../..');
 const examples = path.join(root, 'pulumi/examples');
 
+/** Those that serve a model; the others are what a service needs before. */
+const SERVICES = Object.keys(EXAMPLES).filter((name) => existsSync(path.join(examples, name, 'digits.manifest.json')));
+
 /** Where clients find the service, where that is not the address inside the cluster. */
 const URLS: Readonly<Record<string, string>> = {
   canary: 'https://digits.models.example.com',
+  'gateway-service': 'https://digits.models.example.com',
   // KServe's own Service, on its own port.
   kserve: 'http://digits-predictor.inference.svc',
   'two-teams': 'http://digits.vision.svc:8080',
@@ -66,7 +71,9 @@ test.each(Object.keys(EXAMPLES))('%s previews what up makes', async (example) =>
   const preview = assertSucceeded(await projects.run(example, { preview: true }));
   const up = await deployed(example);
   expect(() => assertSameResources(preview, up)).not.toThrow();
-  expect(up.stackOutputs['url']).toBe(URLS[example] ?? 'http://digits.inference.svc:8080');
+  if (SERVICES.includes(example)) {
+    expect(up.stackOutputs['url']).toBe(URLS[example] ?? 'http://digits.inference.svc:8080');
+  }
   const names = up.resources.map(({ type, name }) => `${type} ${name}`).sort();
   await expect(names.join('\n') + '\n').toMatchFileSnapshot(`__snapshots__/${example}.resources.txt`);
 });
@@ -80,6 +87,24 @@ test.each(Object.keys(EXAMPLES))('%s breaks no policy that would stop an update'
   expect(undecided).toEqual([]);
 });
 
+test('a service behind a Gateway takes for granted what the platform of the other stack says', async () => {
+  const platform = await deployed('gateway-platform');
+  const { gatewayController } = platform.stackOutputs['provides'] as { gatewayController?: string };
+  const service = await deployed('gateway-service');
+  const inputsOf = (type: string) => findResource(service, `kubernetes:gateway.networking.k8s.io/v1:${type}`).inputs;
+  expect(propertyAt(inputsOf('GatewayClass'), 'spec.controllerName')).toBe(gatewayController);
+
+  const { name, namespace } = propertyAt(inputsOf('Gateway'), 'metadata') as { name: string; namespace: string };
+  expect(propertyAt(inputsOf('HTTPRoute'), 'spec.parentRefs')).toEqual([
+    expect.objectContaining({ name, namespace, sectionName: 'https' }),
+  ]);
+  const release = findResource(platform, 'kubernetes:helm.sh/v3:Release');
+  const policy = findResource(service, 'kubernetes:networking.k8s.io/v1:NetworkPolicy');
+  expect(JSON.stringify(propertyAt(policy.inputs, 'spec.ingress'))).toContain(
+    `"kubernetes.io/metadata.name":"${propertyAt(release.inputs, 'namespace') as string}"`,
+  );
+});
+
 test('aws-gpu makes the places to fill before there is an image', async () => {
   const { clusterName, subnetIds } = EXAMPLES['aws-gpu']!;
   const config = { clusterName: clusterName!, subnetIds: subnetIds! };
@@ -88,25 +113,22 @@ test('aws-gpu makes the places to fill before there is an image', async () => {
   expect(up.stackOutputs).toMatchObject({ modelRepository: 's3://models-1a2b3c' });
 });
 
-test.each(Object.keys(EXAMPLES))(
-  '%s carries the manifest of the sample model, and serves by its digests',
-  async (example) => {
-    const manifest = JSON.parse(readFileSync(path.join(examples, example, 'digits.manifest.json'), 'utf8'));
-    const model = readOnnxModel(path.join(root, 'models/digits/model.onnx'));
-    expect(manifest.facts).toEqual(model.facts);
-    expect(manifest.files[0].sha256).toBe(model.files[0]!.sha256);
+test.each(SERVICES)('%s carries the manifest of the sample model, and serves by its digests', async (example) => {
+  const manifest = JSON.parse(readFileSync(path.join(examples, example, 'digits.manifest.json'), 'utf8'));
+  const model = readOnnxModel(path.join(root, 'models/digits/model.onnx'));
+  expect(manifest.facts).toEqual(model.facts);
+  expect(manifest.files[0].sha256).toBe(model.files[0]!.sha256);
 
-    const references = findContainers(await deployed(example)).map(
-      ({ env }) => JSON.parse(env.find(({ name }) => name === 'SLIPWAY_MODELS')!.value)[0],
-    );
-    expect(references.length).toBeGreaterThan(0);
-    for (const { files } of references) {
-      expect(files.map((file: { path: string }) => file.path)).toContain('manifest.json');
-      expect(files[0]).toMatchObject({ path: 'model.onnx', sha256: model.files[0]!.sha256 });
-      expect(files[0].uri).toMatch(/^[a-z0-9]+:\/\/[a-z0-9/.-]+\/digits\/[12]\/model\.onnx$/);
-    }
-  },
-);
+  const references = findContainers(await deployed(example)).map(
+    ({ env }) => JSON.parse(env.find(({ name }) => name === 'SLIPWAY_MODELS')!.value)[0],
+  );
+  expect(references.length).toBeGreaterThan(0);
+  for (const { files } of references) {
+    expect(files.map((file: { path: string }) => file.path)).toContain('manifest.json');
+    expect(files[0]).toMatchObject({ path: 'model.onnx', sha256: model.files[0]!.sha256 });
+    expect(files[0].uri).toMatch(/^[a-z0-9]+:\/\/[a-z0-9/.-]+\/digits\/[12]\/model\.onnx$/);
+  }
+});
 
 interface ServerContainer {
   readonly env: readonly { readonly name: string; readonly value: string }[];

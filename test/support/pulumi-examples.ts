@@ -39,6 +39,8 @@ export const EXAMPLES: Readonly<Record<string, Record<string, string>>> = {
   },
   canary: { image, modelRepository: 's3://team-models' },
   'existing-everything': { clusterName: 'platform', bucket: 'team-models', image },
+  'gateway-platform': {},
+  'gateway-service': { image, modelRepository: 's3://team-models' },
   'image-in-ci': { modelRepository: 's3://team-models' },
   'kubernetes-cpu': { image, modelRepository: 's3://team-models' },
   kserve: { image, modelRepository: 's3://team-models' },
