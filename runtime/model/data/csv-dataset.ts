@@ -9,6 +9,7 @@ import type { DataRow } from './batch-rows';
 import type { LabelKind, LabelOf } from './dataset';
 import { readLabel, type LabelReading } from './read-labels';
 import { rowDimensions, showDimensions } from './row-shape';
+import type { LabelledUserRow } from './user-rows';
 
 /** What a column of labels is called. */
 const LABEL_COLUMNS = ['label', 'labels', 'y', 'target', 'class'];
@@ -42,6 +43,35 @@ export async function* csvRows<K extends LabelKind>(
   }
 }
 
+/** Rows of a CSV file as users send them: the columns that preprocessing asks for, by their names. */
+export async function* csvUserRows<K extends LabelKind>(
+  source: CsvSource<K>,
+  fields: readonly string[],
+): AsyncGenerator<LabelledUserRow<LabelOf[K]>, void, void> {
+  const { path, reading } = source;
+  let row = -1;
+  let header: readonly string[] | undefined;
+  let labels: readonly number[] = [];
+  for await (const record of readRecords(path)) {
+    if (header === undefined) {
+      header = record;
+      labels = placeLabels(record, source, fields);
+      const missing = fields.find((field) => !record.includes(field));
+      if (missing !== undefined) throw noColumn(missing, record, path);
+    } else {
+      const places = header;
+      const cells = labels.map((i) => record[i]!);
+      const at = `row ${row} of ${path}`;
+      yield {
+        row: new Map(fields.map((field) => [field, record[places.indexOf(field)]])),
+        label: readLabel(cells.length === 1 ? cells[0] : cells, reading, at),
+        at,
+      };
+    }
+    row += 1;
+  }
+}
+
 interface ColumnPlaces {
   /** By input. */
   readonly inputs: readonly (readonly number[])[];
@@ -68,35 +98,49 @@ async function* readRecords(path: string): AsyncGenerator<readonly string[], voi
 }
 
 function placeColumns<K extends LabelKind>(header: readonly string[], source: CsvSource<K>): ColumnPlaces {
-  const { path, inputs, reading } = source;
-  const twice = header.find((name, i) => header.indexOf(name) !== i);
-  const misfit = (message: string): ModelToolError => new ModelToolError('DATA_MISFIT', path, message);
-  if (twice !== undefined) throw misfit(`must name each column once, got ${showJson(twice)} twice`);
-  const place = (name: string): number => {
-    const i = header.indexOf(name);
-    if (i < 0) throw misfit(`must have the column ${showJson(name)}, got ${showJson(header)}`);
-    return i;
-  };
-  const found = LABEL_COLUMNS.find((name) => header.includes(name) && !inputs.some((input) => input.name === name));
-  const labelNames = source.labelColumns ?? (found === undefined ? [] : [found]);
-  if (labelNames.length === 0 && reading.kind !== 'none') {
-    throw misfit(`must have a column of labels (${LABEL_COLUMNS.join(', ')}), got ${showJson(header)}`);
-  }
-  const labels =
-    reading.kind === 'none' && source.labelColumns === undefined
-      ? labelNames.map((name) => header.indexOf(name))
-      : labelNames.map(place);
+  const { path, inputs } = source;
+  const labels = placeLabels(
+    header,
+    source,
+    inputs.map(({ name }) => name),
+  );
+  const place = (name: string): number => placeOf(name, header, path);
   return {
     labels,
     inputs: inputs.map((input) => {
       const places = columnsOf(input, header, source, labels, place);
       const wanted = rowDimensions(input);
       if (places.length > 0 && shapeOfRow(wanted, places.length) !== undefined) return places;
-      throw misfit(
-        `input '${input.name}' takes rows of the shape ${showDimensions(wanted)}, which ${places.length} columns do not make`,
-      );
+      const message = `input '${input.name}' takes rows of the shape ${showDimensions(wanted)}, which ${places.length} columns do not make`;
+      throw new ModelToolError('DATA_MISFIT', path, message);
     }),
   };
+}
+
+/** @param taken Columns that a label is not looked for in. */
+function placeLabels<K extends LabelKind>(
+  header: readonly string[],
+  { path, reading, labelColumns }: CsvSource<K>,
+  taken: readonly string[],
+): readonly number[] {
+  const twice = header.find((name, i) => header.indexOf(name) !== i);
+  const misfit = (message: string): ModelToolError => new ModelToolError('DATA_MISFIT', path, message);
+  if (twice !== undefined) throw misfit(`must name each column once, got ${showJson(twice)} twice`);
+  if (labelColumns !== undefined) return labelColumns.map((name) => placeOf(name, header, path));
+  const found = LABEL_COLUMNS.find((name) => header.includes(name) && !taken.includes(name));
+  if (found !== undefined) return [header.indexOf(found)];
+  if (reading.kind === 'none') return [];
+  throw misfit(`must have a column of labels (${LABEL_COLUMNS.join(', ')}), got ${showJson(header)}`);
+}
+
+function placeOf(name: string, header: readonly string[], path: string): number {
+  const i = header.indexOf(name);
+  if (i < 0) throw noColumn(name, header, path);
+  return i;
+}
+
+function noColumn(name: string, header: readonly string[], path: string): ModelToolError {
+  return new ModelToolError('DATA_MISFIT', path, `must have the column ${showJson(name)}, got ${showJson(header)}`);
 }
 
 function columnsOf<K extends LabelKind>(

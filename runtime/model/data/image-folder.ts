@@ -1,17 +1,14 @@
-import { readdir, readFile, stat } from 'node:fs/promises';
+import { readdir } from 'node:fs/promises';
 import path from 'node:path';
-import type { TensorSignature } from '../../spec/model-facts';
-import type { ImagePreprocessing } from '../../spec/preprocessing';
 import { showJson } from '../../onnx/show-json';
 import { ModelToolError } from '../tool-error';
-import type { DataRow } from './batch-rows';
-import { imageRow } from './image-row';
 import type { LabelKind, LabelOf } from './dataset';
 import { readLabel, type LabelReading } from './read-labels';
+import { readPicture } from './read-picture';
+import type { LabelledUserRow } from './user-rows';
 
 const PICTURE = /\.(png|jpe?g|webp)$/i;
 const MAX_PICTURES = 10_000_000;
-const MAX_PICTURE_BYTES = 256 * 2 ** 20;
 
 /** The pictures of a folder, those of one class in a folder of their own. */
 export interface ImageFolder {
@@ -65,28 +62,14 @@ function orderClasses(folders: readonly string[], folder: string, reading: Label
   return folders;
 }
 
-/** Each picture as a row of the model's only input. */
+/** Each picture as what a user would send. */
 export async function* imageRows<K extends LabelKind>(
   { pictures }: ImageFolder,
-  input: TensorSignature,
-  preprocessing: ImagePreprocessing,
+  field: string,
   reading: LabelReading<K>,
-): AsyncGenerator<DataRow<LabelOf[K]>, void, void> {
+): AsyncGenerator<LabelledUserRow<LabelOf[K]>, void, void> {
   for (const { file, classIndex } of pictures) {
     const label = readLabel(reading.kind === 'classes' ? [classIndex] : classIndex, reading, file);
-    yield { inputs: [await imageRow(await readPicture(file), preprocessing, input, file)], label };
-  }
-}
-
-async function readPicture(file: string): Promise<Uint8Array> {
-  try {
-    const { size } = await stat(file);
-    if (size > MAX_PICTURE_BYTES) {
-      throw new ModelToolError('DATA_TOO_LARGE', file, `must have at most ${MAX_PICTURE_BYTES} bytes, got ${size}`);
-    }
-    return await readFile(file);
-  } catch (error) {
-    if (ModelToolError.is(error)) throw error;
-    throw new ModelToolError('DATA_UNREADABLE', file, `cannot be read: ${(error as Error).message}`);
+    yield { row: new Map([[field, await readPicture(file)]]), label, at: file };
   }
 }

@@ -3,12 +3,15 @@ import { parseJsonText } from '../../onnx/json-text';
 import { showJson } from '../../onnx/show-json';
 import { TensorEncodingError } from '../../onnx/tensor-encoding';
 import { tensorDataFromJson } from '../../onnx/tensor-json';
+import type { UserField } from '../../preprocess/preprocessor';
 import type { TensorSignature } from '../../spec/model-facts';
 import { ModelToolError } from '../tool-error';
 import type { DataRow, RowInput } from './batch-rows';
 import type { LabelKind, LabelOf } from './dataset';
 import { readLabel, type LabelReading } from './read-labels';
+import { readPictureBeside } from './read-picture';
 import { fitsRow, rowDimensions, showDimensions } from './row-shape';
+import type { LabelledUserRow } from './user-rows';
 
 /** A row of a large picture as text. */
 const MAX_LINE_BYTES = 64 * 2 ** 20;
@@ -23,11 +26,53 @@ export interface JsonlSource<K extends LabelKind> {
 }
 
 /** Rows of a file with an object on each line: `{"inputs": {"x": [1, 2]}, "label": 0}`. */
-export async function* jsonlRows<K extends LabelKind>(
-  source: JsonlSource<K>,
-): AsyncGenerator<DataRow<LabelOf[K]>, void, void> {
-  for await (const { text, line } of readLines(source.path)) {
-    if (text.trim() !== '') yield readRow(text, source, `line ${line} of ${source.path}`);
+export async function* jsonlRows<K extends LabelKind>({
+  path,
+  inputs,
+  reading,
+}: JsonlSource<K>): AsyncGenerator<DataRow<LabelOf[K]>, void, void> {
+  for await (const { given, label, at } of readObjects(path)) {
+    const values = inputs.map((input) => readInput(valueOf(given, input.name, at), input, at));
+    yield { inputs: values, label: readLabel(label, reading, at) };
+  }
+}
+
+/**
+ * Rows of such a file as users send them: `{"inputs": {"text": "…"}, "label": 0}`. A picture is the path of its file, which
+ * starts at the folder of this one.
+ */
+export async function* jsonlUserRows<K extends LabelKind>(
+  { path, reading }: Omit<JsonlSource<K>, 'inputs'>,
+  fields: readonly UserField[],
+): AsyncGenerator<LabelledUserRow<LabelOf[K]>, void, void> {
+  for await (const { given, label, at } of readObjects(path)) {
+    const row = new Map<string, unknown>();
+    for (const { name, kind } of fields) {
+      const value = valueOf(given, name, at);
+      if (kind === 'image' && typeof value !== 'string') {
+        throw new ModelToolError('DATA_MISFIT', at, `'${name}' must be the path of a picture, got ${showJson(value)}`);
+      }
+      row.set(name, kind === 'image' ? await readPictureBeside(path, value as string, at) : value);
+    }
+    yield { row, label: readLabel(label, reading, at), at };
+  }
+}
+
+/** What the first row holds by name: what users have, or tensors. */
+export async function firstJsonlInputs(path: string): Promise<Readonly<Record<string, unknown>>> {
+  for await (const { given } of readObjects(path)) return given;
+  return {};
+}
+
+interface RowObject {
+  readonly given: Readonly<Record<string, unknown>>;
+  readonly label: unknown;
+  readonly at: string;
+}
+
+async function* readObjects(path: string): AsyncGenerator<RowObject, void, void> {
+  for await (const { text, line } of readLines(path)) {
+    if (text.trim() !== '') yield readObject(text, `line ${line} of ${path}`);
   }
 }
 
@@ -79,11 +124,7 @@ function decode(parts: readonly Buffer[], path: string, line: number): string {
   }
 }
 
-function readRow<K extends LabelKind>(
-  text: string,
-  { inputs, reading }: JsonlSource<K>,
-  at: string,
-): DataRow<LabelOf[K]> {
+function readObject(text: string, at: string): RowObject {
   let json: unknown;
   try {
     json = parseJsonText(text);
@@ -91,20 +132,15 @@ function readRow<K extends LabelKind>(
     throw new ModelToolError('DATA_UNREADABLE', at, `must be JSON: ${(error as Error).message}`);
   }
   const { inputs: given, label } = (json ?? {}) as { inputs?: unknown; label?: unknown };
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) {
-    throw new ModelToolError('DATA_UNREADABLE', at, `must be an object with "inputs" by name, got ${showJson(json)}`);
+  if (typeof given === 'object' && given !== null && !Array.isArray(given)) {
+    return { given: given as Record<string, unknown>, label, at };
   }
-  return {
-    inputs: inputs.map((input) => {
-      if (Object.hasOwn(given, input.name)) return readInput((given as Record<string, unknown>)[input.name], input, at);
-      throw new ModelToolError(
-        'DATA_MISFIT',
-        at,
-        `must have the input '${input.name}', got ${showJson(Object.keys(given))}`,
-      );
-    }),
-    label: readLabel(label, reading, at),
-  };
+  throw new ModelToolError('DATA_UNREADABLE', at, `must be an object with "inputs" by name, got ${showJson(json)}`);
+}
+
+function valueOf(given: Readonly<Record<string, unknown>>, name: string, at: string): unknown {
+  if (Object.hasOwn(given, name)) return given[name];
+  throw new ModelToolError('DATA_MISFIT', at, `must have the input '${name}', got ${showJson(Object.keys(given))}`);
 }
 
 function readInput(given: unknown, input: TensorSignature, at: string): RowInput {

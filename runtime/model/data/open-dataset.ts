@@ -1,19 +1,20 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { sliceRows } from '../../onnx/slice-rows';
+import type { Preprocessor } from '../../preprocess/preprocessor';
 import type { TensorSignature } from '../../spec/model-facts';
 import type { Preprocessing } from '../../spec/preprocessing';
 import { digestPath } from '../digest-path';
 import { ModelToolError } from '../tool-error';
 import { batchRows } from './batch-rows';
-import { csvRows } from './csv-dataset';
+import { csvRows, csvUserRows } from './csv-dataset';
 import type { DataBatch, Dataset, DatasetFormat, LabelKind, LabelOf } from './dataset';
 import { imageRows, listImageFolder } from './image-folder';
-import { plainImagePreprocessing } from './image-row';
-import { jsonlRows } from './jsonl-dataset';
+import { firstJsonlInputs, jsonlRows, jsonlUserRows } from './jsonl-dataset';
 import { npzBatches, npzRows } from './npz-dataset';
 import type { LabelReading } from './read-labels';
 import { assertTakesRows } from './row-shape';
+import { batchUserRows, openPreprocessor, plainImagePreprocessing } from './user-rows';
 
 export interface DatasetOptions<K extends LabelKind> extends Omit<LabelReading<K>, 'kind'> {
   /** Inputs of the model: dimension 0 of each is taken for rows. */
@@ -22,8 +23,14 @@ export interface DatasetOptions<K extends LabelKind> extends Omit<LabelReading<K
   readonly labels: K;
   /** @default - by the name's ending; a folder holds pictures */
   readonly format?: DatasetFormat;
-  /** How pictures become inputs. @default - stretched to the model's size, from 0 to 1 for floating point, else 0 to 255 */
+  /**
+   * How pictures, text and records become inputs, as the model's manifest says. `.npz` has tensors, and so have lines of `.jsonl`
+   * that name the model's inputs. @default - pictures are stretched to the model's size, from 0 to 1 for floating point, else
+   * 0 to 255
+   */
   readonly preprocessing?: Preprocessing;
+  /** Where the files lie that preprocessing names, such as a tokenizer. @default - it may name none */
+  readonly modelFolder?: string;
   /** CSV: the columns of each input. @default - see `csvRows` */
   readonly columns?: Readonly<Record<string, readonly string[]>>;
   /** The array or the columns of labels. @default - `label`, `labels`, `y`, `target` … */
@@ -127,38 +134,77 @@ async function openSource<K extends LabelKind>(
     }
     case 'csv': {
       const source = { path: place, inputs, reading, columns, labelColumns: labelNames };
-      return { rows: undefined, classNames: undefined, batches: (size) => batchRows(csvRows(source), inputs, size) };
+      const preprocessor = await preprocessorOf(place, options);
+      return {
+        rows: undefined,
+        classNames: undefined,
+        batches: (size) =>
+          preprocessor === undefined
+            ? batchRows(csvRows(source), inputs, size)
+            : batchUserRows(csvUserRows(source, fieldNames(preprocessor)), preprocessor, size),
+      };
     }
     case 'jsonl': {
       const source = { path: place, inputs, reading };
-      return { rows: undefined, classNames: undefined, batches: (size) => batchRows(jsonlRows(source), inputs, size) };
+      const preprocessor = await jsonlPreprocessor(place, options);
+      return {
+        rows: undefined,
+        classNames: undefined,
+        batches: (size) =>
+          preprocessor === undefined
+            ? batchRows(jsonlRows(source), inputs, size)
+            : batchUserRows(jsonlUserRows(source, preprocessor.fields), preprocessor, size),
+      };
     }
     case 'images':
       return openImages(place, reading, options);
   }
 }
 
+async function preprocessorOf(
+  place: string,
+  { preprocessing, inputs, modelFolder }: DatasetOptions<LabelKind>,
+): Promise<Preprocessor | undefined> {
+  return preprocessing === undefined ? undefined : openPreprocessor(preprocessing, inputs, modelFolder, place);
+}
+
+function fieldNames({ fields }: Preprocessor): readonly string[] {
+  return fields.map(({ name }) => name);
+}
+
+/** Lines may hold what users have, or tensors: the first one tells. */
+async function jsonlPreprocessor(place: string, options: DatasetOptions<LabelKind>): Promise<Preprocessor | undefined> {
+  const preprocessor = await preprocessorOf(place, options);
+  if (preprocessor === undefined) return undefined;
+  const given = await firstJsonlInputs(place);
+  // An input may be called like what it is made of: then a list is a tensor.
+  const isTensor = ({ name }: { readonly name: string }): boolean =>
+    Object.hasOwn(given, name) && Array.isArray(given[name]);
+  return options.inputs.every(isTensor) ? undefined : preprocessor;
+}
+
 async function openImages<K extends LabelKind>(
   place: string,
   reading: LabelReading<K>,
-  { inputs, preprocessing }: DatasetOptions<K>,
+  options: DatasetOptions<K>,
 ): Promise<Source<LabelOf[K]>> {
+  const { inputs, preprocessing, modelFolder } = options;
   const [input, another] = inputs as [TensorSignature, ...TensorSignature[]];
   const misfit = (message: string): ModelToolError => new ModelToolError('DATA_MISFIT', place, message);
   if (another !== undefined) throw misfit(`pictures need a model with one input, and this one has ${inputs.length}`);
   if (reading.kind === 'numbers' || reading.kind === 'boxes') {
-    throw misfit('a folder of pictures gives classes: label numbers and boxes in .npz or .jsonl');
+    throw misfit('a folder of pictures gives classes: numbers and boxes are labels of .npz or .jsonl');
   }
-  const given =
-    preprocessing !== undefined && Object.hasOwn(preprocessing, input.name) ? preprocessing[input.name] : undefined;
-  if (given !== undefined && given.kind !== 'image')
-    throw misfit(`input '${input.name}' is made of ${given.kind}, not of pictures`);
-  const steps = given ?? plainImagePreprocessing(input, place);
+  const steps = preprocessing ?? { [input.name]: plainImagePreprocessing(input, place) };
+  const preprocessor = await openPreprocessor(steps, inputs, modelFolder, place);
+  const field = preprocessor.onlyField;
+  if (field?.kind !== 'image')
+    throw misfit(`input '${input.name}' is made of ${field?.kind ?? 'columns'}, not of pictures`);
   const folder = await listImageFolder(place, reading);
   return {
     rows: folder.pictures.length,
     classNames: folder.classNames,
-    batches: (size) => batchRows(imageRows(folder, input, steps, reading), inputs, size),
+    batches: (size) => batchUserRows(imageRows(folder, field.name, reading), preprocessor, size),
   };
 }
 

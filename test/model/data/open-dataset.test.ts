@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import sharp from 'sharp';
 import { describe, expect, test } from 'vitest';
@@ -417,4 +417,69 @@ test('a data set is named by the digest of its bytes', async () => {
   expect(first).toMatch(/^[0-9a-f]{64}$/);
   writeFileSync(file, 'a,b,label\n1,2,1\n');
   expect(await dataset.digest()).not.toBe(first);
+});
+
+describe('what users have', () => {
+  test('records become rows by the names of their columns, as the manifest says', async () => {
+    const columns = [
+      { name: 'kind', categories: ['a', 'b'] },
+      { name: 'age', mean: 40, deviation: 20 },
+    ];
+    const preprocessing = { x: { kind: 'columns', columns } } as const;
+    const csv = writeData('a.csv', 'age,label,kind\n60,1,b\n');
+    const jsonl = writeData('a.jsonl', '{"inputs": {"age": 60, "kind": "b"}, "label": 1}');
+    for (const file of [csv, jsonl]) {
+      expect(await read(file, { ...classes, preprocessing })).toEqual([
+        { from: 0, shapes: [[1, 2]], data: [[1, 1]], labels: [1] },
+      ]);
+    }
+    const wrong = writeData('a.csv', 'age,label,kind\n60,1,b\n60,1,c\n');
+    expect((await toolError(read(wrong, { ...classes, preprocessing }))).message).toMatch(
+      /^DATA_UNREADABLE row 1 of .*a\.csv: the column 'kind' must be one of a, b, got "c"$/,
+    );
+    const without = writeData('a.csv', 'age,label\n60,1\n');
+    expect((await toolError(read(without, { ...classes, preprocessing }))).message).toContain(
+      'must have the column "kind", got ["age","label"]',
+    );
+  });
+
+  test('lines that name the inputs hold tensors, preprocessing or not', async () => {
+    const preprocessing = { x: { kind: 'columns', columns: [{ name: 'a' }, { name: 'b' }] } } as const;
+    const file = writeData('a.jsonl', '{"inputs": {"x": [5, 6]}, "label": 0}');
+    expect((await read(file, { ...classes, preprocessing }))[0]!.data).toEqual([[5, 6]]);
+  });
+
+  test('a line names a picture by its path, which stays in the folder', async () => {
+    const root = temporaryFolder();
+    mkdirSync(path.join(root, 'in', 'deep'), { recursive: true });
+    const red = sharp({ create: { width: 4, height: 4, channels: 3, background: { r: 255, g: 0, b: 0 } } }).png();
+    for (const place of ['in/deep/red.png', 'out.png']) await red.clone().toFile(path.join(root, place));
+    symlinkSync(path.join(root, 'out.png'), path.join(root, 'in', 'link.png'));
+    const image = {
+      kind: 'image',
+      width: 2,
+      height: 2,
+      resize: 'stretch',
+      channels: 'rgb',
+      layout: 'NCHW',
+      scale: 1,
+      mean: [0],
+      deviation: [1],
+    } as const;
+    const options = { inputs: [IMAGE], labels: 'class', preprocessing: { image } } as const;
+    const file = path.join(root, 'in', 'rows.jsonl');
+    const line = (name: unknown) => writeFileSync(file, JSON.stringify({ inputs: { image: name }, label: 0 }));
+    line('deep/red.png');
+    expect((await read(file, options))[0]!.data).toEqual([[255, 255, 255, 255, 0, 0, 0, 0, 0, 0, 0, 0]]);
+    for (const name of ['../out.png', path.join(root, 'in', 'deep', 'red.png'), 'link.png']) {
+      line(name);
+      expect(await toolError(read(file, options))).toMatchObject({ code: 'DATA_UNSAFE' });
+    }
+    line('nowhere.png');
+    expect(await toolError(read(file, options))).toMatchObject({ code: 'DATA_UNREADABLE' });
+    line(5);
+    expect((await toolError(read(file, options))).message).toContain("'image' must be the path of a picture, got 5");
+    line(Array.from({ length: 12 }, (_, i) => i));
+    expect((await read(file, options))[0]!.data).toEqual([[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]]);
+  });
 });
