@@ -43,6 +43,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'say what a cluster and an account lack for a service; changes nothing',
     load: async () => (await import('./doctor.js')).doctor,
   },
+  {
+    name: 'model codegen',
+    summary: 'write a typed client of a model, in one file without dependencies',
+    load: async () => (await import('./model-codegen.js')).modelCodegen,
+  },
   { ...MODEL_PULL_ENTRY, load: async () => (await import('./model-pull.js')).modelPull },
   ...COMMANDS_EVERYWHERE,
   {
