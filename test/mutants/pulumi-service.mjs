@@ -13,6 +13,13 @@ export const MUTANTS = [
     test: { file: 'test/pulumi/wrong-programs.test.ts', name: 'list that only an update knows' },
   },
   {
+    name: 'what is late is no secret any more',
+    file: 'pulumi/late-bound.ts',
+    find: "return typeof input === 'string' ? input : pulumi.output(input);",
+    replace: "return typeof input === 'string' ? input : pulumi.unsecret(pulumi.output(input));",
+    test: { file: 'test/pulumi/secret-args.test.ts', name: 'no property, no output and no log shows one' },
+  },
+  {
     name: 'an older CLI refuses every service, for it knows no error hooks',
     file: 'pulumi/failure-hooks.ts',
     find: 'store?.supportsErrorHooks === true && ',
