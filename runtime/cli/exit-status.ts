@@ -12,6 +12,7 @@ const PUBLISH_KINDS: Readonly<Partial<Record<PublishErrorCode, FailureKind>>> = 
   PACKAGE_MISSING: 'missing',
   GOLDEN_RUN_FAILED: 'verdict',
   MODEL_NOT_DETERMINISTIC: 'verdict',
+  EVALUATION_FAILED: 'verdict',
 };
 
 /** What a failed command exits with: 1 where nothing better is known. */

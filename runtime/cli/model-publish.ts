@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import type { PublishOptions } from '../model/publish-model';
 import type { Tolerance } from '../spec/model-manifest';
 import { assertModelName } from '../spec/model-repository';
@@ -20,7 +21,8 @@ export const modelPublish: Command = {
     golden: {
       type: 'string',
       value: 'file',
-      description: 'input of the golden proof: a request in the Open Inference Protocol (made from the signature)',
+      description:
+        'input of the golden proof: a request in the Open Inference Protocol, or with preprocessing a picture, a .txt, a record as JSON (made from the signature)',
     },
     'no-golden': { type: 'boolean', description: 'leave the golden proof out: replicas then only warm up' },
     tolerance: {
@@ -42,9 +44,21 @@ export const modelPublish: Command = {
     },
     labels: {
       type: 'string',
-      value: 'file',
-      description: "names of classes, which the configuration's label_filename names (none)",
+      value: '[output=]file',
+      description:
+        'names of classes, one per line, of the output whose label_filename in the configuration names the file, else of the one that has so many (none)',
     },
+    preprocessing: {
+      type: 'string',
+      value: 'file',
+      description: 'how pictures, text or records become inputs, in JSON or YAML (users send tensors)',
+    },
+    evaluation: {
+      type: 'string',
+      value: 'file',
+      description: 'evidence from slipway model evaluate about this very file (none)',
+    },
+    licence: { type: 'string', value: 'expression', description: 'SPDX licence expression, such as Apache-2.0 (none)' },
     'manifest-file': {
       type: 'string',
       value: 'path',
@@ -91,13 +105,35 @@ function acceptedByPlace(name: string): string {
   return name;
 }
 
-function readFiles(given: ParsedArguments): Pick<PublishOptions, 'configFile' | 'hooksFile' | 'labelsFile'> {
-  const [configFile, hooksFile, labelsFile] = ['config', 'hooks', 'labels'].map((option) => given.text(option));
+type FileOptions = Pick<
+  PublishOptions,
+  'configFile' | 'hooksFile' | 'labelsFile' | 'labelsOutput' | 'preprocessingFile' | 'evaluationFile' | 'licence'
+>;
+
+function readFiles(given: ParsedArguments): FileOptions {
+  const [configFile, hooksFile, labels, preprocessingFile, evaluationFile, licence] = [
+    'config',
+    'hooks',
+    'labels',
+    'preprocessing',
+    'evaluation',
+    'licence',
+  ].map((option) => given.text(option));
   return {
     ...(configFile === undefined ? {} : { configFile }),
     ...(hooksFile === undefined ? {} : { hooksFile }),
-    ...(labelsFile === undefined ? {} : { labelsFile }),
+    ...(labels === undefined ? {} : readLabels(labels)),
+    ...(preprocessingFile === undefined ? {} : { preprocessingFile }),
+    ...(evaluationFile === undefined ? {} : { evaluationFile }),
+    ...(licence === undefined ? {} : { licence }),
   };
+}
+
+/** `labels.txt`, or `scores=labels.txt`; a file may have the sign in its name as well. */
+function readLabels(text: string): Pick<PublishOptions, 'labelsFile' | 'labelsOutput'> {
+  const at = text.indexOf('=');
+  if (at < 1 || existsSync(text)) return { labelsFile: text };
+  return { labelsOutput: text.slice(0, at), labelsFile: text.slice(at + 1) };
 }
 
 function readVersion(given: ParsedArguments): number | undefined {

@@ -9,8 +9,16 @@ import {
   type ModelConfiguration,
 } from '../spec/model-configuration';
 import { LIMITS } from '../spec/model-configuration/limits';
-import type { ExecutorCounts } from '../spec/model-facts';
-import { CONFIGURATION_FILES, HOOKS_FILE, MANIFEST_FILE, MODEL_FILE } from '../spec/model-repository';
+import type { ExecutorCounts, ModelFacts, TensorSignature } from '../spec/model-facts';
+import type { ModelManifest } from '../spec/model-manifest';
+import {
+  CONFIGURATION_FILES,
+  HOOKS_FILE,
+  MANIFEST_FILE,
+  MODEL_FILE,
+  SBOM_FILE,
+  SIGNATURE_FILE,
+} from '../spec/model-repository';
 import { GOLDEN_FOLDER } from './golden-proof';
 import type { StoredFile } from './model-store';
 import { PublishError } from './publish-error';
@@ -20,25 +28,41 @@ export interface CompanionOptions {
   readonly configFile?: string;
   /** An ES module that runs before and after the model, where the server has `SLIPWAY_HOOKS`. @default - none */
   readonly hooksFile?: string;
-  /** Names of classes, one per line, which the configuration's `label_filename` names. @default - none */
+  /**
+   * Names of classes, one per line: those of the output whose `label_filename` in the configuration names the file, else those
+   * of `labelsOutput`.
+   * @default - none
+   */
   readonly labelsFile?: string;
+  /** The output that the labels are of. @default - the configuration's, or the only one that they fit */
+  readonly labelsOutput?: string;
 }
 
 export interface Companions {
   readonly files: readonly StoredFile[];
   /** What the configuration asks for, which a deployment has to have memory for. @default - it asks for nothing */
   readonly executors?: ExecutorCounts;
+  /** Which output the labels are of, where no configuration says it. @default - none */
+  readonly labels?: ModelManifest['labels'];
 }
 
 /**
  * The files that lie in a version's folder beside the model because its publisher says so, checked against each other and
  * the model: what a server would refuse is refused here.
  * @throws SpecError for a configuration that cannot be read or does not fit the model, PublishError CONFIGURATION_UNFIT,
- * FILE_UNREADABLE, FILE_NAME_RESERVED
+ * LABELS_UNCLEAR, FILE_UNREADABLE, FILE_NAME_RESERVED
  */
 export function readCompanions(
   model: Pick<OnnxModel, 'facts' | 'files'>,
-  { name, source, configFile, hooksFile, labelsFile }: CompanionOptions & { name: string; source: string },
+  {
+    name,
+    source,
+    configFile,
+    hooksFile,
+    labelsFile,
+    labelsOutput,
+    otherNames = [],
+  }: CompanionOptions & { name: string; source: string; readonly otherNames?: readonly string[] },
 ): Companions {
   const config = configFile === undefined ? undefined : read(configFile);
   const text = config?.toString('utf8') ?? '';
@@ -53,15 +77,55 @@ export function readCompanions(
     checkConfiguration(configuration, model.facts, configFile);
   }
   const labelNames = configuration?.outputs.map(({ labelFilename }) => labelFilename) ?? [];
-  if (labelsFile !== undefined && !labelNames.includes(path.basename(labelsFile))) {
-    throw unfit(
-      labelsFile,
-      `no output of the configuration has it as its label_filename; name it there, with --config`,
+  const isConfigured = labelsFile !== undefined && labelNames.includes(path.basename(labelsFile));
+  const labels =
+    labelsFile === undefined || (isConfigured && labelsOutput === undefined)
+      ? undefined
+      : { [labelledOutput(model.facts, labelsFile, labelsOutput)]: { file: path.basename(labelsFile) } };
+  assertNoReservedNames(model, source, [...names, ...otherNames]);
+  const isTaken = (data: string): boolean =>
+    [...CONFIGURATION_FILES, HOOKS_FILE, SIGNATURE_FILE, SBOM_FILE].includes(data);
+  const taken = [...(labelsFile === undefined ? [] : [path.basename(labelsFile)]), ...otherNames].find(isTaken);
+  if (taken !== undefined)
+    throw new PublishError(
+      'FILE_NAME_RESERVED',
+      source,
+      `'${taken}' means something else to a server: give the file another name`,
     );
-  }
-  assertNoReservedNames(model, source, names);
   const executors = configuration === undefined ? undefined : executorsOf(configuration);
-  return { files, ...(executors === undefined ? {} : { executors }) };
+  return {
+    files,
+    ...(executors === undefined ? {} : { executors }),
+    ...(labels === undefined ? {} : { labels }),
+  };
+}
+
+/** @throws PublishError LABELS_UNCLEAR where it is not sure which output has so many classes. */
+function labelledOutput({ outputs }: Pick<ModelFacts, 'outputs'>, file: string, given: string | undefined): string {
+  const lines = read(file).toString('utf8').trimEnd().split(/\r?\n/).length;
+  const unclear = (message: string): PublishError => new PublishError('LABELS_UNCLEAR', file, message);
+  // Scores have an element for each class, and indices one for each row; a free dimension may be anything.
+  const fits = ({ datatype, shape }: TensorSignature): boolean => {
+    const last = shape.at(-1);
+    const isIndex = /^U?INT/.test(datatype) && (shape.length === 1 || last === 1);
+    return datatype !== 'BYTES' && (isIndex || typeof last === 'string' || last === lines);
+  };
+  const names = outputs.map(({ name }) => name).join(', ');
+  if (given !== undefined) {
+    const output = outputs.find(({ name }) => name === given);
+    if (output === undefined) throw unclear(`the model has no output '${given}', it has ${names}`);
+    if (fits(output)) return given;
+    throw unclear(`has ${lines} names, and output '${given}' is ${output.datatype} [${output.shape.join(', ')}]`);
+  }
+  const exact = outputs.filter(
+    ({ datatype, shape }) => datatype !== 'BYTES' && shape.length > 1 && shape.at(-1) === lines,
+  );
+  const candidates = exact.length > 0 ? exact : outputs.filter(fits);
+  const [only, another] = candidates;
+  if (only !== undefined && another === undefined) return only.name;
+  throw unclear(
+    `has ${lines} names, and ${only === undefined ? 'no output has' : 'several outputs may have'} so many classes: say which with --labels <output>=<file> (${names})`,
+  );
 }
 
 /** @throws PublishError CONFIGURATION_UNFIT for what is not the affair of one version, and for files that are not given. */

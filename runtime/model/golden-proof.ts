@@ -3,8 +3,10 @@ import type { ModelFacts } from '../spec/model-facts';
 import type { GoldenProof, Tolerance } from '../spec/model-manifest';
 import { describeDifference } from '../onnx/tensor-comparison';
 import { encodeTensorData, type Tensor } from '../onnx/tensor-encoding';
-import { generateGoldenInput, readGoldenInput } from './golden-input';
+import { generateGoldenInput } from './golden-input';
+import { readGoldenFile } from './golden-user-input';
 import type { StoredFile } from './model-store';
+import type { ReadPreprocessing } from './preprocessing-file';
 import { PublishError } from './publish-error';
 import { oneLine, runModel } from './run-model';
 import { chooseTolerances } from './tolerance';
@@ -13,7 +15,11 @@ import { chooseTolerances } from './tolerance';
 export const GOLDEN_FOLDER = 'golden';
 
 export interface GoldenOptions {
-  /** A request in the Open Inference Protocol's JSON. @default - an input made from the signature */
+  /**
+   * A request in the Open Inference Protocol's JSON; or, where preprocessing is given, what users have: a picture, a text
+   * (`.txt`), or JSON of texts or records.
+   * @default - an input made from the signature
+   */
   readonly goldenFile?: string;
   /** By output name. @default - by datatype, and top-1 for quantized models */
   readonly tolerances?: Readonly<Record<string, Tolerance>>;
@@ -27,10 +33,13 @@ export async function makeGoldenProof(
   modelPath: string,
   facts: ModelFacts,
   options: GoldenOptions,
+  preprocessing?: ReadPreprocessing,
 ): Promise<{ readonly golden: GoldenProof; readonly files: readonly StoredFile[] }> {
   const tolerances = chooseTolerances(facts, options.tolerances);
   const inputs =
-    options.goldenFile === undefined ? generateGoldenInput(facts) : readGoldenInput(options.goldenFile, facts);
+    options.goldenFile === undefined
+      ? generateGoldenInput(facts)
+      : await readGoldenFile(options.goldenFile, facts, preprocessing);
   const [outputs, repeated] = await runTwice(modelPath, inputs, facts, options.goldenFile);
   const files: StoredFile[] = [];
   const keep = (side: 'input' | 'output', { name, datatype, shape, data }: Tensor, i: number) => {

@@ -7,11 +7,12 @@ import type { IndexedVersion } from '../spec/repository-index';
 import { readOnnxModel } from '../onnx/read-onnx-model';
 import { readCompanions, type CompanionOptions } from './companion-files';
 import { makeGoldenProof, type GoldenOptions } from './golden-proof';
+import { readDescriptions, type DescriptionOptions } from './manifest-descriptions';
 import { versionExists, type ModelStore, type StoredFile } from './model-store';
 import { openModelStore } from './open-model-store';
 import { PublishError } from './publish-error';
 
-export interface PublishOptions extends GoldenOptions, CompanionOptions {
+export interface PublishOptions extends GoldenOptions, CompanionOptions, DescriptionOptions {
   /** The ONNX file; its external data lies beside it, as the file itself says. */
   readonly source: string;
   /** The model's name: 1 to 128 letters, digits, `.`, `_`, `-`. */
@@ -41,19 +42,25 @@ export interface PublishedModel {
 }
 
 /**
- * Publishes one model version: the ONNX file and its external data, its configuration, hooks and labels, the golden proof,
- * and last the manifest, whose presence makes the version complete. A version that is there is never changed.
+ * Publishes one model version: the ONNX file and its external data, its configuration, hooks and labels, what its
+ * preprocessing needs, the golden proof, and last the manifest, whose presence makes the version complete. A version that is
+ * there is never changed.
  * @throws OnnxFileError for the file, SpecError for name, version and configuration, PublishError for everything else.
  */
 export async function publishModel(options: PublishOptions): Promise<PublishedModel> {
   assertModelName(options.name, 'name');
   const model = readOnnxModel(options.source);
-  const companions = readCompanions(model, options);
+  const descriptions = await readDescriptions(model, options);
+  const otherNames = descriptions.files.map((file) => file.path);
+  const companions = readCompanions(model, { ...options, otherNames });
   const store = await openModelStore(options.repository);
   const version = await chooseVersion(store, options);
-  const proof = options.golden === false ? undefined : await makeGoldenProof(options.source, model.facts, options);
+  const proof =
+    options.golden === false
+      ? undefined
+      : await makeGoldenProof(options.source, model.facts, options, descriptions.preprocessing);
 
-  const files: StoredFile[] = [...model.files, ...companions.files, ...(proof?.files ?? [])];
+  const files: StoredFile[] = [...model.files, ...companions.files, ...descriptions.files, ...(proof?.files ?? [])];
   const manifest: ModelManifest = {
     schema: MANIFEST_SCHEMA,
     name: options.name,
@@ -61,6 +68,8 @@ export async function publishModel(options: PublishOptions): Promise<PublishedMo
     files: files.map(({ path, bytes, sha256 }) => ({ path, bytes, sha256 })),
     facts: { ...model.facts, ...(companions.executors === undefined ? {} : { executors: companions.executors }) },
     ...(proof === undefined ? {} : { golden: proof.golden }),
+    ...(companions.labels === undefined ? {} : { labels: companions.labels }),
+    ...descriptions.entries,
   };
   const content = Buffer.from(serializeManifest(manifest));
   const manifestSha256 = createHash('sha256').update(content).digest('hex');

@@ -80,7 +80,7 @@ describe('refuses', () => {
   });
 
   test('labels that no output names', async () => {
-    await expect(publish({ labelsFile: file('names.txt', 'a') })).rejects.toThrow('CONFIGURATION_UNFIT');
+    await expect(publish({ labelsFile: file('names.txt', 'a') })).rejects.toThrow('LABELS_UNCLEAR');
   });
 
   test('a file that is not there, by its name', async () => {
