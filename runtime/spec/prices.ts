@@ -32,8 +32,10 @@ export type PriceOverrides = Readonly<Record<string, number>>;
  * What machines cost by the list, where a source for it was found. Lists change, and nobody pays them for long: the
  * figures are for comparing and for noticing, and each says its region and day. Spot prices move by the hour.
  *
- * Without a row, and so without a known price: Alibaba Cloud and Tencent Cloud, whose lists could not be read; Azure's
- * H100 and Google's G4, which the copies have no figure for; Azure's spot prices, for the copy was too old for those.
+ * Without a row, and so without a known price: Alibaba Cloud, whose list is to be read only as recorded in October 2024
+ * and in CNY (pkg/providers/pricing/initial-on-demand-prices.json of cloudpilot-ai/karpenter-provider-alicloud at
+ * de5846d), and no rate between currencies belongs here; Tencent Cloud, of whose list no copy was found; Azure's H100
+ * and Google's G4, which the copies have no figure for; Azure's spot prices, for the copy was too old for those.
  */
 export const PRICE_TABLES: Partial<Record<Cloud, PriceTable>> = {
   aws: {
