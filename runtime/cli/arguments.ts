@@ -62,9 +62,9 @@ function parseStrictly(name: string, command: Command, argv: readonly string[]) 
 
 function parserOptions(command: Command) {
   return Object.fromEntries(
-    Object.entries(command.options).map(([option, { type, multiple }]) => [
+    Object.entries(command.options).map(([option, { type, short, multiple }]) => [
       option,
-      { type, multiple: multiple ?? false },
+      { type, multiple: multiple ?? false, ...(short === undefined ? {} : { short }) },
     ]),
   );
 }

@@ -11,6 +11,8 @@ export interface Terminal {
 /** A flag of a command; its name is its key, without the dashes. */
 export interface CommandOption {
   readonly type: 'string' | 'boolean';
+  /** One letter that does as well: `-o`. @default - none */
+  readonly short?: string;
   /** What stands for the value in the help: `--name <value>`. Only for strings. */
   readonly value?: string;
   /** May be given more than once. @default false */

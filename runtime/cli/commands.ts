@@ -49,6 +49,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./model-codegen.js')).modelCodegen,
   },
   { ...MODEL_PULL_ENTRY, load: async () => (await import('./model-pull.js')).modelPull },
+  {
+    name: 'model convert',
+    summary: 'make an ONNX file of a network of PyTorch, TensorFlow, Keras or scikit-learn',
+    load: async () => (await import('./model-convert.js')).modelConvert,
+  },
   ...COMMANDS_EVERYWHERE,
   {
     name: 'image build',

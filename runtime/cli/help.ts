@@ -23,8 +23,8 @@ export function renderCommandHelp({ name, summary }: CommandEntry, command: Comm
   const usage = ['slipway', name, ...command.arguments.map(usageOf)];
   const rows = [
     ...command.arguments.map(({ name: argument, description }) => [`  <${argument}>`, description]),
-    ...options.map(([option, { type, value, multiple, required, description }]) => [
-      `  --${option}${type === 'string' ? ` <${value ?? 'value'}>` : ''}`,
+    ...options.map(([option, { type, short, value, multiple, required, description }]) => [
+      `  ${short === undefined ? '' : `-${short}, `}--${option}${type === 'string' ? ` <${value ?? 'value'}>` : ''}`,
       `${description}${required === true ? '; required' : ''}${multiple === true ? '; may be repeated' : ''}`,
     ]),
   ];

@@ -1,0 +1,196 @@
+"""What the converters of every framework share: samples, the answers of the source, names of dimensions."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from slipway_tool import ToolError, one_line, progress
+
+# The names of the datatypes that `--input` knows, which are NumPy's; `string` is its text.
+DATATYPES = (
+    "float16", "float32", "float64", "int8", "int16", "int32", "int64",
+    "uint8", "uint16", "uint32", "uint64", "bool", "string",
+)  # fmt: skip
+# What a dimension with a name is tried with where nobody says a size.
+USUAL_SIZE = 16
+# Rows of a batch that is neither 1 nor what the network was traced with; and what it is traced with.
+BATCHES = (2, 1, 3)
+
+Input = dict[str, Any]
+Arrays = dict[str, np.ndarray]
+
+
+def refuse_inputs(message: str) -> ToolError:
+    return ToolError("INPUTS_UNKNOWN", "--input", message)
+
+
+def read_sample(path: str | None) -> Arrays | None:
+    """The arrays of an NPZ file, whose sizes and names the caller has checked."""
+    if path is None:
+        return None
+    with np.load(path, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
+
+
+def inputs_of_sample(sample: Arrays) -> list[Input]:
+    """What a sample says about the inputs: all but the first dimension, which counts rows."""
+    return [
+        {"name": name, "datatype": datatype_of(array), "shape": ["batch", *array.shape[1:]], "sizes": {}}
+        for name, array in sample.items()
+    ]
+
+
+def datatype_of(array: np.ndarray) -> str:
+    name = "string" if array.dtype.kind in "US" else array.dtype.name
+    if name not in DATATYPES:
+        raise ToolError("INPUTS_UNKNOWN", "--sample", f"holds an array of {name}; known are {', '.join(DATATYPES)}")
+    return name
+
+
+def make_cases(inputs: Sequence[Input], sample: Arrays | None) -> list[Arrays]:
+    """Inputs of several batch sizes; the first is what a network is traced with."""
+    names = {size for one in inputs for size in one["shape"] if isinstance(size, str)}
+    cases = [_case(inputs, sample, case) for case in range(len(BATCHES) if names else 1)]
+    rows = min((len(array) for array in (sample or {}).values() if array.ndim > 0), default=0)
+    if sample is not None and names and rows > max(BATCHES):
+        cases.append({one["name"]: sample[one["name"]][: min(rows, 64)].astype(_numpy(one)) for one in inputs})
+    return cases
+
+
+def _case(inputs: Sequence[Input], sample: Arrays | None, case: int) -> Arrays:
+    made: Arrays = {}
+    for i, one in enumerate(inputs):
+        name = one["name"]
+        shape = [size if isinstance(size, int) else _size(size, one, case) for size in one["shape"]]
+        if sample is None:
+            made[name] = _random(one, shape, 1_000 * case + i)
+            continue
+        if name not in sample:
+            raise ToolError("INPUTS_UNKNOWN", "--sample", f"has no array for the input '{name}', but {_list(sample)}")
+        array = sample[name]
+        if len(shape) > 0 and array.ndim == len(shape) and array.shape[0] >= shape[0]:
+            array = array[: shape[0]]
+        elif len(shape) > 0 and array.ndim == len(shape) and array.shape[0] > 0:
+            array = np.resize(array, (shape[0], *array.shape[1:]))
+        if array.ndim != len(shape) or any(
+            isinstance(wanted, int) and wanted != size for wanted, size in zip(one["shape"][1:], array.shape[1:])
+        ):
+            raise ToolError(
+                "INPUTS_UNKNOWN", "--sample", f"'{name}' must have the shape {one['shape']}, got {list(array.shape)}"
+            )
+        made[name] = np.ascontiguousarray(array.astype(_numpy(one)))
+    return made
+
+
+def _size(name: str, one: Input, case: int) -> int:
+    if name == "batch":
+        return BATCHES[case]
+    size = int(one.get("sizes", {}).get(name, USUAL_SIZE))
+    return size * 2 if case == 2 else size
+
+
+def _numpy(one: Input) -> Any:
+    return np.str_ if one["datatype"] == "string" else np.dtype(one["datatype"])
+
+
+def _random(one: Input, shape: list[int], seed: int) -> np.ndarray:
+    # The same numbers on every machine: a report can be made again.
+    random = np.random.Generator(np.random.PCG64(seed))
+    kind = one["datatype"]
+    if kind == "string":
+        raise ToolError("INPUTS_UNKNOWN", "--sample", f"the input '{one['name']}' is text: give rows of it with --sample")
+    if kind.startswith("float"):
+        return random.standard_normal(shape, dtype=np.float32).astype(kind)
+    # Whole numbers are mostly places in a table, of which nobody says the length here.
+    return random.integers(0, 2, shape).astype(kind)
+
+
+def answer_cases(
+    cases: Sequence[Arrays], folder: str, run: Callable[[Arrays], list[tuple[str, np.ndarray]]]
+) -> list[dict[str, Any]]:
+    """Runs the source on each case and leaves inputs and outputs as files, which the caller compares with ONNX Runtime."""
+    answered = []
+    for i, case in enumerate(cases):
+        progress(f"running the source on sample {i + 1} of {len(cases)}")
+        outputs = run(case)
+        answered.append(
+            {
+                "inputs": [_save(folder, f"{i}-in-{k}", name, array) for k, (name, array) in enumerate(case.items())],
+                "outputs": [_save(folder, f"{i}-out-{k}", name, array) for k, (name, array) in enumerate(outputs)],
+            }
+        )
+    return answered
+
+
+def _save(folder: str, file: str, name: str, array: np.ndarray) -> dict[str, str]:
+    array = np.asarray(array)
+    if array.dtype.kind == "O":
+        array = array.astype(np.str_)
+    path = os.path.join(folder, f"{file}.npy")
+    np.save(path, array, allow_pickle=False)
+    return {"name": name, "file": path}
+
+
+def name_dimensions(model: Any, inputs: Sequence[Input]) -> None:
+    """Gives dimension 0 its name where a converter wrote none, or one of its own making."""
+    named = {one["name"]: one["shape"] for one in inputs}
+    for value in model.graph.input:
+        shape = named.get(value.name)
+        dimensions = value.type.tensor_type.shape.dim
+        if shape is None or len(shape) != len(dimensions):
+            continue
+        for dimension, size in zip(dimensions, shape):
+            if isinstance(size, str):
+                dimension.dim_param = size
+    is_batched = any(shape[:1] == ["batch"] for shape in named.values())
+    for value in model.graph.output:
+        dimensions = value.type.tensor_type.shape.dim
+        if is_batched and len(dimensions) > 0 and not dimensions[0].HasField("dim_value"):
+            dimensions[0].dim_param = "batch"
+
+
+def rename_outputs(model: Any, names: Sequence[str] | None, where: str = "--output-name") -> None:
+    """Calls outputs as the author says, in their order. An Identity would cost time: the tensors get the names."""
+    if names is None:
+        return
+    old = [value.name for value in model.graph.output]
+    if len(old) != len(names):
+        raise ToolError("INPUTS_UNKNOWN", where, f"names {len(names)} outputs, and the network has {len(old)}: {', '.join(old)}")
+    new = dict(zip(old, names))
+    taken = {name for node in model.graph.node for name in (*node.input, *node.output)} - set(old)
+    clash = next((name for name in names if name in taken), None)
+    if clash is not None:
+        raise ToolError("INPUTS_UNKNOWN", where, f"'{clash}' is the name of another tensor of the graph")
+    for value in model.graph.output:
+        value.name = new[value.name]
+    for node in model.graph.node:
+        for field in (node.input, node.output):
+            for i, name in enumerate(field):
+                if name in new:
+                    field[i] = new[name]
+
+
+def free_names(model: Any, names: Sequence[str]) -> list[str]:
+    """The source's names of its outputs; one that another tensor of the graph has gets an underscore."""
+    outputs = {value.name for value in model.graph.output}
+    taken = {value.name for value in model.graph.input}
+    taken |= {name for node in model.graph.node for name in (*node.input, *node.output)} - outputs
+    result: list[str] = []
+    for name in names:
+        while name in taken:
+            name += "_"
+        taken.add(name)
+        result.append(name)
+    return result
+
+
+def failed(where: str, error: BaseException) -> ToolError:
+    """What a framework's converter could not do, in its own words."""
+    return ToolError("CONVERSION_FAILED", where, f"the converter says: {one_line(error)}")
+
+
+def _list(sample: Arrays) -> str:
+    return ", ".join(f"'{name}'" for name in sample) or "none"
