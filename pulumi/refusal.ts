@@ -21,6 +21,14 @@ export function decideFor<T>(component: pulumi.ComponentResource, decide: () => 
     if (args !== undefined) assertPlain(args, LATE_ARGS[typeTokenOf(component)]!);
     return decide();
   } catch (error) {
-    throw isRefusal(error) ? new pulumi.ResourceError(error.message, component, true) : error;
+    throw isRefusal(error) ? oneLine(error.message, component) : error;
   }
+}
+
+function oneLine(message: string, component: pulumi.ComponentResource): pulumi.ResourceError {
+  const refusal = new pulumi.ResourceError(message, component, true);
+  // When the program's own lines are run, as they are before anything late is known, the SDK prints the stack whatever the
+  // error says of it, and what it was doing then before the message.
+  refusal.stack = message;
+  return refusal;
 }

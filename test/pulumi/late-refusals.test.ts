@@ -6,7 +6,7 @@ import { alibabaInvoke, alibabaState } from '../support/pulumi-alibaba';
 // Programs run in processes of their own, seconds each on a busy machine.
 vi.setConfig({ testTimeout: 300_000 });
 
-test.each([
+test.each<[string, string | RegExp]>([
   [
     'alibabaRegions',
     'BUCKET_REGION reads: models of one service lie in buckets of one region, got cn-hangzhou, cn-beijing; copy them into one',
@@ -21,9 +21,9 @@ test.each([
   ],
   [
     'alibabaModels',
-    /POLICY_TOO_LARGE reads: these models make a policy of \d{4} bytes, RAM takes 6144; give some of them to another service/,
+    /^POLICY_TOO_LARGE reads: these models make a policy of \d{4} bytes, RAM takes 6144; give some of them to another service$/,
   ],
-])('what only the update knows is refused with the same sentence: %s', async (mistake, line) => {
+])('what only the update knows is refused with the same sentence, in one line: %s', async (mistake, line) => {
   const recording = await runPulumiProgram({
     program: path.join(__dirname, 'programs/late-refusals.ts'),
     config: { mistake },
@@ -32,7 +32,5 @@ test.each([
     onInvoke: alibabaInvoke,
   });
   expect(recording.exitCode).not.toBe(0);
-  const [logged, ...others] = loggedErrors(recording).map((message) => message.trim());
-  expect(logged).toMatch(line);
-  expect(others).toEqual([]);
+  expect(loggedErrors(recording)).toEqual([typeof line === 'string' ? line : expect.stringMatching(line)]);
 });
