@@ -1,4 +1,5 @@
 export { startAwsEmulator, type AwsEmulator, type AwsEmulatorOptions } from './aws-emulator';
+export { playClouds } from './clouds/play-clouds';
 export { goldenDifference, scrubTemplate, type Template } from './golden-template';
 export { applyToCluster, type KubernetesApplyOptions } from './kubernetes-apply';
 export {

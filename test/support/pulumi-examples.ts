@@ -1,13 +1,8 @@
 import { cpSync, existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { runPulumiProgram, type PulumiProgramOptions, type PulumiRecording } from 'slipway/testing';
+import { playClouds, runPulumiProgram, type PulumiProgramOptions, type PulumiRecording } from 'slipway/testing';
 import { linkModules } from './installed-modules';
-import { alibabaInvoke, alibabaState } from './pulumi-alibaba';
-import { awsInvoke, awsState } from './pulumi-aws';
-import { azureInvoke, azureState } from './pulumi-azure';
-import { gcpInvoke, gcpState } from './pulumi-gcp';
-import { tencentInvoke, tencentState } from './pulumi-tencent';
 
 const root = path.resolve(__dirname, '../..');
 const image = `registry.example.com/slipway@sha256:${'ab'.repeat(32)}`;
@@ -63,26 +58,6 @@ export const EXAMPLES: Readonly<Record<string, Record<string, string>>> = {
   'two-teams': { clusterName: 'platform', subnetIds: '["subnet-a","subnet-b"]', image },
 };
 
-/** Who plays the clouds, by the package of what is made or asked for; nobody is asked for another's. */
-const CLOUDS = {
-  alicloud: { onResource: alibabaState, onInvoke: alibabaInvoke },
-  aws: { onResource: awsState, onInvoke: awsInvoke },
-  'azure-native': { onResource: azureState, onInvoke: azureInvoke },
-  'docker-build': {
-    onResource: () => ({ state: { digest: `sha256:${'cd'.repeat(32)}` } }),
-    onInvoke: () => undefined,
-  },
-  gcp: { onResource: gcpState, onInvoke: gcpInvoke },
-  tencentcloud: { onResource: tencentState, onInvoke: tencentInvoke },
-} satisfies Record<string, Pick<PulumiProgramOptions, 'onResource' | 'onInvoke'>>;
-
-const cloudOf = (token: string) => CLOUDS[token.split(':')[0] as keyof typeof CLOUDS];
-
-const PROVIDERS: Pick<PulumiProgramOptions, 'onResource' | 'onInvoke'> = {
-  onResource: (resource) => cloudOf(resource.type)?.onResource(resource) ?? {},
-  onInvoke: (invoke) => cloudOf(invoke.token)?.onInvoke(invoke),
-};
-
 /** Copies of the examples' projects, in which `slipway` is what was built. */
 export interface ExampleProjects {
   readonly folder: string;
@@ -102,7 +77,7 @@ export function copyExamples(): ExampleProjects {
         directory: path.join(folder, example),
         config: EXAMPLES[example]!,
         typeCheck: false,
-        ...PROVIDERS,
+        ...playClouds(),
         ...options,
       }),
     remove: () => rmSync(folder, { recursive: true, force: true }),

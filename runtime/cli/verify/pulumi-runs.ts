@@ -3,6 +3,7 @@ import path from 'node:path';
 import { parse } from 'yaml';
 import {
   assertSucceeded,
+  playClouds,
   runPulumiProgram,
   type Properties,
   type PulumiProgramOptions,
@@ -40,12 +41,23 @@ export async function runSpec(service: FileService): Promise<PulumiRuns> {
 /** Runs a program of somebody's own. @throws Error in the words of the program */
 export function runProgram(folder: string, options: VerifyOptions): Promise<PulumiRuns> {
   const { resources, functions } = options.answers;
+  const clouds = playClouds();
   return runTwice({
     directory: folder,
     stack: options.stack,
     config: { ...stackConfig(folder, options.stack), ...options.config },
-    onResource: ({ type }) => (Object.hasOwn(resources, type) ? { state: resources[type] as Properties } : undefined),
-    onInvoke: ({ token }) => (Object.hasOwn(functions, token) ? (functions[token] as Properties) : undefined),
+    // What somebody said about a type is laid over what its cloud would have answered.
+    onResource: async (resource) => {
+      const played = await clouds.onResource(resource);
+      const { type } = resource;
+      return Object.hasOwn(resources, type)
+        ? { ...played, state: { ...played?.state, ...(resources[type] as Properties) } }
+        : played;
+    },
+    onInvoke: (invoke) => {
+      const { token } = invoke;
+      return Object.hasOwn(functions, token) ? (functions[token] as Properties) : clouds.onInvoke(invoke);
+    },
   });
 }
 
