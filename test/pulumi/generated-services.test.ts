@@ -3,12 +3,12 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test, vi } from 'vitest';
 import type { KubernetesObject } from '../../runtime/cli/service-objects';
-import { customResourceDefinitions, startCluster, whyNoCluster, type TestCluster } from '../support/kubernetes-cluster';
+import { defineKinds, namespaceOf, startCluster, whyNoCluster, type TestCluster } from '../support/kubernetes-cluster';
 import { EVERYTHING, generateServices } from './generated-services';
 
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
 
-const NAMESPACE = 'generated';
+const NAMESPACE = namespaceOf('generated');
 const DEFINITIONS = [
   'gateway-api/gateway.networking.k8s.io_httproutes.yaml',
   'gateway-api/gateway.networking.k8s.io_grpcroutes.yaml',
@@ -18,7 +18,7 @@ const DEFINITIONS = [
   'prometheus-operator/monitoring.coreos.com_servicemonitors.yaml',
   'prometheus-operator/monitoring.coreos.com_prometheusrules.yaml',
 ];
-const reason = whyNoCluster();
+const reason = whyNoCluster({ definitions: DEFINITIONS });
 const { made, refused } = generateServices(2_000, NAMESPACE);
 
 let cluster: TestCluster | undefined;
@@ -28,14 +28,9 @@ beforeAll(async () => {
   folder = mkdtempSync(path.join(tmpdir(), 'slipway-generated-'));
   if (reason !== undefined) return;
   cluster = await startCluster();
-  for (const file of DEFINITIONS) {
-    await cluster.kubectl('apply', '--server-side', '-f', path.join(customResourceDefinitions(), file));
-  }
-  await cluster.kubectl('apply', '-f', path.join(__dirname, 'cluster-objects.yaml'));
-  await vi.waitFor(() => cluster!.kubectl('wait', '--for=condition=Established', 'crd', '--all', '--timeout=60s'), {
-    timeout: 60_000,
-    interval: 500,
-  });
+  await defineKinds(cluster, DEFINITIONS);
+  await cluster.provide(path.join(__dirname, 'cluster-objects.yaml'));
+  await cluster.kubectl('wait', '--for=condition=Established', 'crd/interceptorroutes.http.keda.sh', '--timeout=60s');
   await cluster.kubectl('create', 'namespace', NAMESPACE);
   // What breaks the rules in a template of pods is a warning, and a warning is an error below.
   await cluster.kubectl('label', 'namespace', NAMESPACE, 'pod-security.kubernetes.io/warn=restricted');

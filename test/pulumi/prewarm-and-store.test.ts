@@ -25,7 +25,7 @@ import { startCluster, whyNoCluster, type TestCluster } from '../support/kuberne
 // Programs run in processes of their own, seconds each on a busy machine.
 vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
 
-const reason = whyNoCluster();
+const reason = whyNoCluster({ alone: true });
 const folder = mkdtempSync(path.join(tmpdir(), 'slipway-store-'));
 const manifest = path.join(folder, 'manifest.json');
 let manifestSha256: string;

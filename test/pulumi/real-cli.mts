@@ -73,7 +73,7 @@ function findMissing(): string[] {
   const hasProvider =
     toolOnPath('pulumi-resource-kubernetes') !== undefined ||
     (existsSync(plugins) && readdirSync(plugins).some((name) => name.startsWith('resource-kubernetes-')));
-  const noCluster = whyNoCluster();
+  const noCluster = whyNoCluster({ fakeNodes: true });
   return [
     ...programs.map((name) => `${name} is not on the PATH`),
     ...(hasProvider ? [] : [`the plugin of the provider kubernetes is neither on the PATH nor in ${plugins}`]),

@@ -13,7 +13,7 @@ import { slipway, type CommandResult } from '../terminal';
 
 vi.setConfig({ testTimeout: 120_000, hookTimeout: 120_000 });
 
-const reason = whyNoCluster();
+const reason = whyNoCluster({ alone: true });
 const folder = mkdtempSync(path.join(tmpdir(), 'slipway-doctor-'));
 const asked = path.join(folder, 'asked.log');
 const programs = path.join(folder, 'bin');

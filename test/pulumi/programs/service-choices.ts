@@ -7,7 +7,7 @@ import { digitsFacts, digitsModel } from './digits-facts';
 const config = new pulumi.Config();
 const namespace = config.require('namespace');
 // Values of a resource are not known in a preview.
-const late = new k8s.core.v1.ConfigMap('late', { metadata: { name: 'late', namespace: 'default' } });
+const late = new k8s.core.v1.ConfigMap('late', { metadata: { name: 'late', namespace } });
 const digest = `sha256:${'ab'.repeat(32)}`;
 const digits = { version: 1, facts: digitsFacts };
 
