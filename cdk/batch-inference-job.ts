@@ -37,6 +37,8 @@ export interface BatchInferenceJobProps extends Pick<
   | 'downloadMiBPerSecond'
   | 'requestDeadlineSeconds'
   | 'hooks'
+  | 'requireEvidence'
+  | 'modelSigningKeys'
   | 'queueDepthRows'
   | 'maxBodyMiB'
 > {
@@ -184,6 +186,8 @@ const WORDS: Readonly<Record<Word, true>> = {
   downloadMiBPerSecond: true,
   requestDeadlineSeconds: true,
   hooks: true,
+  requireEvidence: true,
+  modelSigningKeys: true,
   queueDepthRows: true,
   maxBodyMiB: true,
 };

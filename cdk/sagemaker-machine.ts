@@ -38,6 +38,8 @@ const WORDS: Readonly<Record<keyof SageMakerSpec, true>> = {
   requestDeadlineSeconds: true,
   stopTimeoutSeconds: true,
   hooks: true,
+  requireEvidence: true,
+  modelSigningKeys: true,
   queueDepthRows: true,
   maxBodyMiB: true,
 };

@@ -161,6 +161,8 @@ function requestRows(spec: InferenceServiceSpec, plan: InferenceServicePlan): Ro
     ...(spec.hooks === undefined
       ? []
       : [['hooks', plan.hooks ? 'run' : 'not run', given(spec.hooks, '')] satisfies Row]),
+    ...(plan.requireEvidence ? [['evidence', 'required', given(spec.requireEvidence, '')] satisfies Row] : []),
+    ...(plan.modelSigningKeys === undefined ? [] : [['signatures', 'required', 'given'] satisfies Row]),
     [
       'queue',
       rows(plan.queueDepthRows),

@@ -258,6 +258,10 @@ export const SPEC_FILE = fields(
     stopTimeoutSeconds: number('between SIGTERM and SIGKILL; by default lag + deadline + 5'),
     idleTimeoutSeconds: number('idle timeout of the load balancer, 1 to 4000'),
     hooks: boolean('whether hooks that were published with models are run; by default false'),
+    requireEvidence: boolean(
+      'whether versions without a golden proof and a passed evaluation of their very files are refused; by default false',
+    ),
+    modelSigningKeys: text('public keys in PEM of which one must have signed each version; by default none has to'),
     queueDepthRows: number("rows one model may hold waiting before it answers 429; by default four batches' worth"),
     maxBodyMiB: number('largest request body; by default 64'),
     kubernetes: object(KUBERNETES, 'what is decided for a Kubernetes cluster alone'),

@@ -90,7 +90,8 @@ export type StartupErrorCode =
   | 'MODEL_REPOSITORY_UNREADABLE'
   | 'NO_DISK_SPACE'
   | 'CACHE_UNUSABLE'
-  | 'STARTUP_BUDGET';
+  | 'STARTUP_BUDGET'
+  | 'SIGNING_KEYS_UNREADABLE';
 
 /** A reason for the whole process to end: one line for the operator, exit status 1. */
 export class StartupError extends Error {

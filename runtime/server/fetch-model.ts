@@ -4,11 +4,13 @@ import path from 'node:path';
 import { SpecError } from '../spec/errors';
 import { isRelativePath, parseManifest, type ModelManifest } from '../spec/model-manifest';
 import type { ModelReference } from '../spec/model-reference';
-import { MANIFEST_FILE, MODEL_FILE } from '../spec/model-repository';
+import type { PublicKey } from '../signing/public-keys';
+import { MANIFEST_FILE, MODEL_FILE, SIGNATURE_FILE } from '../spec/model-repository';
 import { ModelCache, type CachedFiles } from './cache/model-cache';
 import { assertDigest, chunksOf, statFile, wrongSize, type DownloadOptions, type WantedFile } from './download-file';
 import { StartupError } from './errors';
 import { forEachTogether } from './for-each-limited';
+import { verifyManifest } from './manifest-signature';
 import { ModelError } from './model-error';
 import { shownUri, SourceError } from '../sources/model-source';
 import { retry } from './retry';
@@ -21,6 +23,8 @@ export interface FetchedModel {
   readonly manifest?: ModelManifest;
   /** Says that the model is served no more: until then the cache keeps its files, whatever its bound. */
   readonly release: () => Promise<void>;
+  /** Fingerprint of the key that has signed the manifest. @default - nobody asked for a signature */
+  readonly signer?: string;
 }
 
 export interface FetchOptions extends DownloadOptions {
@@ -36,6 +40,8 @@ export interface FetchOptions extends DownloadOptions {
    * @default false
    */
   readonly copiesLocal?: boolean;
+  /** Keys of which one must have signed the manifest. @default - a manifest needs no signature */
+  readonly signingKeys?: readonly PublicKey[];
 }
 
 const MAX_MANIFEST_BYTES = 16 * 2 ** 20;
@@ -68,10 +74,17 @@ async function fetchOnce(reference: ModelReference, options: FetchOptions): Prom
         ? await takeCached(reference, wanted, options)
         : ((await takeLocal(wanted, options)) ?? (await takeCached(reference, wanted, options)));
     try {
-      const hasManifest = wanted.some((file) => file.path === MANIFEST_FILE);
-      const manifest = hasManifest ? await readManifest(folder, reference) : undefined;
       const modelPath = path.join(folder, modelFile);
-      return { folder, modelPath, ...(manifest === undefined ? {} : { manifest }), release };
+      const fetched = { folder, modelPath, release };
+      if (!wanted.some((file) => file.path === MANIFEST_FILE)) {
+        if (options.signingKeys !== undefined) throw new ModelError(`has no ${MANIFEST_FILE} that could be signed`);
+        return fetched;
+      }
+      const { manifest, bytes } = await readManifest(folder, reference);
+      assertListed(wanted, manifest);
+      if (options.signingKeys === undefined) return { ...fetched, manifest };
+      const signer = await verifyManifest(bytes, reference, options.signingKeys, options);
+      return { ...fetched, manifest, signer };
     } catch (error) {
       await release();
       throw error;
@@ -214,16 +227,32 @@ async function takeCached(
   }
 }
 
-async function readManifest(folder: string, { name, version }: ModelReference): Promise<ModelManifest> {
+async function readManifest(
+  folder: string,
+  { name, version }: ModelReference,
+): Promise<{ readonly manifest: ModelManifest; readonly bytes: Buffer }> {
   const file = path.join(folder, MANIFEST_FILE);
-  const manifest = parseManifest(await readFile(file, 'utf8'), file);
+  const bytes = await readFile(file);
+  const manifest = parseManifest(bytes.toString('utf8'), file);
   if (manifest.name !== name || manifest.version !== version) {
     throw new ModelError(
       `its manifest is of model '${manifest.name}' version ${manifest.version}, expected '${name}' version ${version}`,
     );
   }
-  return manifest;
+  return { manifest, bytes };
 }
+
+/** A deployment names files by digests of its own: what the manifest says of a model, it must say of those. */
+function assertListed(files: readonly WantedFile[], manifest: ModelManifest): void {
+  const listed = new Map(manifest.files.map(({ path: name, sha256 }) => [name, sha256]));
+  const stranger = files.find(({ path: name, sha256 }) => !BESIDE.has(name) && listed.get(name) !== sha256);
+  if (stranger === undefined) return;
+  throw new ModelError(
+    `its manifest lists '${stranger.path}' with ${listed.get(stranger.path) ?? 'no SHA-256'}, the deployment has ${stranger.sha256}`,
+  );
+}
+
+const BESIDE: ReadonlySet<string> = new Set([MANIFEST_FILE, SIGNATURE_FILE]);
 
 function describeDiskError(error: unknown, directory: string): unknown {
   const { code, syscall, message } = error as NodeJS.ErrnoException;

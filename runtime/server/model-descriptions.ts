@@ -33,7 +33,11 @@ export function describeModel(model: Servable, versions: readonly Pick<Servable,
     platform: model.configuration?.ensemble === undefined ? 'onnx_onnxv1' : 'ensemble',
     inputs: inputs.map(describeTensor),
     outputs: outputs.map(describeTensor),
-    properties: { ...dimensionProperties([...inputs, ...outputs]), ...findingProperties(model.findings ?? []) },
+    properties: {
+      ...dimensionProperties([...inputs, ...outputs]),
+      ...findingProperties(model.findings ?? []),
+      ...model.evidence,
+    },
   };
 }
 

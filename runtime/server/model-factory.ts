@@ -7,6 +7,7 @@ import type { StartHooks } from './hooks/hook-thread';
 import type { Metrics } from './metrics';
 import type { CreateModel } from './repository/model-version';
 import type { ChooseExecutorKind } from './plan-executors';
+import { readSigningKeys } from './manifest-signature';
 import { ResponseCache } from './response-cache';
 import { ServedModel } from './served-model';
 import type { ServedModels } from './served-models';
@@ -43,6 +44,7 @@ export function modelFactory({
     startExecutor,
     executorKind,
     startHooks,
+    signingKeys: readSigningKeys(settings),
     metrics,
     log,
   };

@@ -23,6 +23,8 @@ export interface Servable {
   readonly configuration?: ModelConfiguration | undefined;
   /** What the model doctor found. @default - nobody looked */
   readonly findings?: readonly Finding[];
+  /** What its manifest says of it beyond digests, by name. @default - nothing */
+  readonly evidence?: Readonly<Record<string, string>>;
   /** @throws ServerError MODEL_NOT_READY with the reason. */
   assertReady(): { readonly target: InferTarget };
   /** @returns all outputs, in the model's order. @throws ServerError, or the reason of the cancellation. */

@@ -4,6 +4,7 @@ import { pathToFileURL } from 'node:url';
 import type { Logger } from 'pino';
 import { rowsNotIndependent, type Finding } from '../model/doctor';
 import type { Tensor } from '../onnx/tensor-encoding';
+import type { PublicKey } from '../signing/public-keys';
 import { HOOKS_FILE } from '../spec/model-repository';
 import type { ServerSettings } from '../spec/environment';
 import type { ModelConfiguration } from '../spec/model-configuration';
@@ -22,6 +23,7 @@ import { openHooks, type ModelHooks } from './hooks/model-hooks';
 import type { InferTarget } from './infer-request';
 import type { Metrics } from './metrics';
 import { ModelError } from './model-error';
+import { assertEvidence, evidenceProperties } from './model-evidence';
 import { planExecutors, sessionsOf, type ChooseExecutorKind, type ExecutorPlan } from './plan-executors';
 import { readPublishedConfiguration } from './published-configuration';
 import { openPreprocessor } from './published-preprocessing';
@@ -47,6 +49,8 @@ export interface ServedModelOptions extends ModelVersion {
   readonly startExecutor: StartExecutor;
   readonly executorKind: ChooseExecutorKind;
   readonly startHooks: StartHooks;
+  /** One of which must have signed each manifest. @default - none has to */
+  readonly signingKeys?: readonly PublicKey[] | undefined;
   readonly metrics: Metrics;
   readonly log: Logger;
 }
@@ -72,6 +76,8 @@ export class ServedModel implements LoadableModel {
   readonly statistics = new ModelStatistics();
   /** What the doctor says about the model, and what running it with one and two rows showed. */
   findings: readonly Finding[] = [];
+  /** What its manifest says of it beyond digests, by name. */
+  evidence: Readonly<Record<string, string>> = {};
   /** Rows that valid requests brought so far, those that were turned away included: the demand. */
   arrivedRows = 0;
 
@@ -143,6 +149,8 @@ export class ServedModel implements LoadableModel {
     try {
       const model = await this.fetch(signal);
       this.fetched = model;
+      if (this.options.settings.requireEvidence) assertEvidence(model, this.options.modelFile);
+      this.evidence = evidenceProperties(model);
       await this.configure(model);
       this.plan = await this.planExecutors();
       await this.options.admit?.(model, sessionsOf(this.plan));
@@ -227,6 +235,7 @@ export class ServedModel implements LoadableModel {
       cacheDirectory: this.options.settings.cacheDirectory,
       cacheMiB: this.options.settings.cacheMiB,
       modelFile: this.options.modelFile,
+      ...(this.options.signingKeys === undefined ? {} : { signingKeys: this.options.signingKeys }),
       copiesLocal: this.options.settings.hotReload || this.options.settings.adminPort !== undefined,
       signal,
       onRetry: (error) => {

@@ -43,8 +43,12 @@ export const HEALTH_COMMAND = ['node', '/app/healthcheck.mjs'] as const;
  * higher number than its own in one sentence, and still reads the one below.
  * 2: a model reference may hold its folder's manifest to a digest, which an older server would not look at; there is a
  * folder for a volume of models.
+ * 3: a server may be told to refuse versions without evidence, or without a signature.
  */
-export const CONTRACT = 2;
+export const CONTRACT = 3;
+
+/** First contract whose servers refuse what has no evidence, or is not signed. */
+export const EVIDENCE_CONTRACT = 3;
 
 /** What a deployment asks of its image, unless it uses something newer: an older image then still serves it. */
 export const OLDEST_CONTRACT = 1;

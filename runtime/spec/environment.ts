@@ -1,5 +1,5 @@
 import { DEFAULTS } from './defaults';
-import { CONTRACT, PORTS } from './endpoints';
+import { CONTRACT, EVIDENCE_CONTRACT, PORTS } from './endpoints';
 import { SpecError } from './errors';
 import type { ExecutionProvider } from './inference-service-spec';
 import type { InferenceServicePlan } from './inference-service-plan';
@@ -350,6 +350,21 @@ export const ENVIRONMENT = {
     since: 1,
     description: 'longest time that one call of a hook may take',
   },
+  requireEvidence: {
+    variable: 'SLIPWAY_REQUIRE_EVIDENCE',
+    type: 'boolean',
+    default: false,
+    since: EVIDENCE_CONTRACT,
+    description:
+      'serve only versions with a golden proof and an evaluation of their very files that passed its gates; others are not ready',
+  },
+  modelSigningKeys: {
+    variable: 'SLIPWAY_MODEL_SIGNING_KEYS',
+    type: 'string',
+    since: EVIDENCE_CONTRACT,
+    description:
+      'public keys in PEM, or a file:// URI of them: serve only versions whose manifest one of them has signed; by default none has to be',
+  },
   requestDeadlineSeconds: {
     variable: 'SLIPWAY_REQUEST_DEADLINE_SECONDS',
     ...seconds,
@@ -528,6 +543,9 @@ export interface ServerSettings {
   readonly responseCacheMiB: number;
   readonly hooks: boolean;
   readonly hookSeconds: number;
+  readonly requireEvidence: boolean;
+  /** As given: public keys in PEM, or a `file://` URI of them. */
+  readonly modelSigningKeys?: string;
   readonly requestDeadlineSeconds: number;
   readonly deregistrationLagSeconds: number;
   readonly keepAliveSeconds: number;
@@ -582,6 +600,8 @@ export function containerEnvironment<S>(
       targetQueueSeconds: plan.scaling.targetQueueSeconds,
       serviceName: plan.name,
       ...(plan.hooks ? { hooks: true } : {}),
+      ...(plan.requireEvidence ? { requireEvidence: true } : {}),
+      ...(plan.modelSigningKeys === undefined ? {} : { modelSigningKeys: plan.modelSigningKeys }),
       ...(refs.cloudwatchMetrics ? { cloudwatchMetrics: true } : {}),
     }),
     [ENVIRONMENT.models.variable]: modelReferences(plan.models, refs.models, refs),

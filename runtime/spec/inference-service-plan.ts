@@ -1,4 +1,4 @@
-import { LABELS, OLDEST_CONTRACT, PATHS, PORTS } from './endpoints';
+import { EVIDENCE_CONTRACT, LABELS, OLDEST_CONTRACT, PATHS, PORTS } from './endpoints';
 import { DEFAULTS, SIZING } from './defaults';
 import { SpecError } from './errors';
 import type { EngineServiceSpec, ExecutionProvider, ModelDelivery, Preset } from './inference-service-spec';
@@ -52,6 +52,10 @@ export interface InferenceServicePlan {
   readonly paths: typeof PATHS;
   /** Whether hooks that were published with models are run. */
   readonly hooks: boolean;
+  /** Whether versions without evidence are refused. */
+  readonly requireEvidence: boolean;
+  /** Public keys of which one must have signed each version. @default - none has to */
+  readonly modelSigningKeys?: string;
   readonly queueDepthRows: number;
   readonly maxBodyMiB: number;
   /** What the bodies of all requests in flight may hold. */
@@ -74,7 +78,7 @@ export function planInferenceService(spec: EngineServiceSpec): InferenceServiceP
   const scaling = planScaling(spec, preset, resources);
   const spareReplica = spec.spareReplica ?? true;
   const plan: InferenceServicePlan = {
-    contract: OLDEST_CONTRACT,
+    contract: asksForEvidence(spec) ? EVIDENCE_CONTRACT : OLDEST_CONTRACT,
     name: spec.name,
     preset,
     models,
@@ -88,6 +92,8 @@ export function planInferenceService(spec: EngineServiceSpec): InferenceServiceP
     ports: PORTS,
     paths: PATHS,
     hooks: spec.hooks ?? false,
+    requireEvidence: spec.requireEvidence ?? false,
+    ...(spec.modelSigningKeys === undefined ? {} : { modelSigningKeys: publicKeys(spec.modelSigningKeys) }),
     queueDepthRows: integer('queueDepthRows', spec.queueDepthRows, defaultQueueDepth(models), 1, 1_000_000),
     maxBodyMiB: number('maxBodyMiB', spec.maxBodyMiB, DEFAULTS.maxBodyMiB, 0.001, 2_047),
     bodyMemoryMiB: planBodyMemory(resources),
@@ -108,6 +114,23 @@ export function modelAnnotations<S = string>(
     [LABELS.models]: refs === undefined ? plan.modelsRevision : deployedRevision(plan, refs.models, refs),
     [LABELS.contract]: String(deployedContract(plan, refs?.models ?? {})),
   };
+}
+
+/** A deployment asks for the lowest contract that knows what it uses. */
+function asksForEvidence({ requireEvidence, modelSigningKeys }: EngineServiceSpec): boolean {
+  return requireEvidence === true || modelSigningKeys !== undefined;
+}
+
+/** It ends up in templates and in the environment of containers, where a private key must never be. */
+function publicKeys(pem: string): string {
+  const blocks = [...pem.matchAll(/-----BEGIN ([A-Z0-9 ]+)-----/g)].map(([, kind]) => kind);
+  if (blocks.length > 0 && blocks.every((kind) => kind === 'PUBLIC KEY')) return pem;
+  const got = blocks.find((kind) => kind !== 'PUBLIC KEY') ?? 'no PEM';
+  throw new SpecError(
+    'MODEL_SIGNING_KEYS',
+    'modelSigningKeys',
+    `must be public keys in PEM, blocks of PUBLIC KEY alone, got ${got}; openssl pkey -in key.pem -pubout prints one`,
+  );
 }
 
 function assertName(name: string): void {

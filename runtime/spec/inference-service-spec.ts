@@ -146,6 +146,18 @@ export interface ServiceChoices {
    * @default false
    */
   readonly hooks?: boolean;
+  /**
+   * Whether replicas refuse a version without a golden proof and an evaluation of its very files that passed its gates: such a
+   * replica is not ready and says why. Needs an image of contract 3.
+   * @default false
+   */
+  readonly requireEvidence?: boolean;
+  /**
+   * Public keys in PEM, one block after the other, of which one must have signed the manifest of each version. Needs an image of
+   * contract 3.
+   * @default - a version needs no signature
+   */
+  readonly modelSigningKeys?: string;
 
   /** Rows one model may hold waiting before it answers 429. @default - four batches' worth */
   readonly queueDepthRows?: number;

@@ -280,7 +280,7 @@ const REFUSALS: readonly Refusal[] = [
   {
     name: 'a contract of a newer library',
     environment: () => ({ SLIPWAY_CONTRACT: '99' }),
-    line: /^error: CONTRACT_TOO_NEW SLIPWAY_CONTRACT: .*contract 99, this image speaks contract 2/,
+    line: /^error: CONTRACT_TOO_NEW SLIPWAY_CONTRACT: .*contract 99, this image speaks contract 3/,
   },
   {
     name: 'a value that cannot be read',

@@ -179,7 +179,7 @@ test('the variables, their defaults and their flags are public API', () => {
     ),
   ).toMatchInlineSnapshot(`
     [
-      "SLIPWAY_CONTRACT --contract integer 2",
+      "SLIPWAY_CONTRACT --contract integer 3",
       "SLIPWAY_MODELS --models string -",
       "SLIPWAY_MODEL_REPOSITORY --model-repository string -",
       "SLIPWAY_VERSION_POLICY --version-policy string latest",
@@ -221,6 +221,8 @@ test('the variables, their defaults and their flags are public API', () => {
       "SLIPWAY_RESPONSE_CACHE_MIB --response-cache-mib number 0",
       "SLIPWAY_HOOKS --hooks boolean false",
       "SLIPWAY_HOOK_SECONDS --hook-seconds number 5",
+      "SLIPWAY_REQUIRE_EVIDENCE --require-evidence boolean false",
+      "SLIPWAY_MODEL_SIGNING_KEYS --model-signing-keys string -",
       "SLIPWAY_REQUEST_DEADLINE_SECONDS --request-deadline-seconds number 30",
       "SLIPWAY_DEREGISTRATION_LAG_SECONDS --deregistration-lag-seconds number 10",
       "SLIPWAY_KEEP_ALIVE_SECONDS --keep-alive-seconds number 65",

@@ -57,6 +57,30 @@ describe('a plan', () => {
     expect(planInferenceService({ ...CPU_SPEC, models: [{ ...models[0]!, files: weights }] }).hooks).toBe(false);
   });
 
+  test('tells the server what it must refuse, by the lowest contract that knows it', () => {
+    const told = (choices: Partial<InferenceServiceSpec>): Record<string, string> => {
+      const at = { resnet50: { folder: 's3://team-models/resnet50/3/' } };
+      const plan = planInferenceService({ ...CPU_SPEC, ...choices });
+      return containerEnvironment(plan, { ...PLAIN, models: at, clusterName: 'c', cloudwatchMetrics: false });
+    };
+    const nothing = told({ requireEvidence: false });
+    expect(nothing['SLIPWAY_CONTRACT']).toBe('1');
+    expect(Object.keys(nothing)).not.toContain('SLIPWAY_REQUIRE_EVIDENCE');
+    expect(told({ requireEvidence: true })).toMatchObject({ SLIPWAY_REQUIRE_EVIDENCE: 'true', SLIPWAY_CONTRACT: '3' });
+    const pem = '-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----\n';
+    expect(told({ modelSigningKeys: pem })).toMatchObject({ SLIPWAY_MODEL_SIGNING_KEYS: pem, SLIPWAY_CONTRACT: '3' });
+  });
+
+  test('never writes a private key into a template', () => {
+    for (const kind of ['EC PRIVATE KEY', 'PRIVATE KEY', 'ENCRYPTED SIGSTORE PRIVATE KEY']) {
+      const modelSigningKeys = `-----BEGIN PUBLIC KEY-----\nMFkw\n-----END PUBLIC KEY-----\n-----BEGIN ${kind}-----\nsecret\n`;
+      const plan = (): unknown => planInferenceService({ ...CPU_SPEC, modelSigningKeys });
+      expect(plan).toThrow(`MODEL_SIGNING_KEYS modelSigningKeys: must be public keys in PEM`);
+      expect(plan).not.toThrow('secret');
+    }
+    expect(() => planInferenceService({ ...CPU_SPEC, modelSigningKeys: '/keys/release.pub' })).toThrow('got no PEM');
+  });
+
   test('is the same for the same spec, and frozen to the bottom', () => {
     const plan = planInferenceService(CPU_SPEC);
     expect(planInferenceService(structuredClone(CPU_SPEC))).toEqual(plan);
