@@ -25,7 +25,8 @@ will be. Every \`GpuInstanceGroup\` says its types in its placement, so its serv
 ## Cost
 
 \`slipway plan\` prints what the machines of a service cost at the least and at the most replicas, on a day without requests, and what
-scale to zero saves of that. At \`pulumi preview\` each \`GpuInstanceGroup\` says the same of its machines in one line.
+scale to zero saves of that. At \`pulumi preview\` each \`GpuInstanceGroup\` says the same of its machines in one line, and a service whose
+\`placement\` or \`instanceTypes\` names machines says what its share of them costs, on demand and as if nobody else's replicas were on them.
 
 - It is the price of machines alone, at the list of one region. Disks, traffic, load balancers and the cluster come on top.
 - Who pays other prices says so: \`slipway plan service.yaml --price g6.xlarge=0.61\`, and for a stack
