@@ -10,7 +10,16 @@ const IMPORT_RULE = {
     packages: ['node:', '@huggingface/tokenizers', 'sharp'],
   },
   'runtime/model': {
-    folders: ['runtime/spec', 'runtime/onnx', 'runtime/preprocess', 'runtime/signing', 'runtime/sources'],
+    folders: [
+      'runtime/spec',
+      'runtime/onnx',
+      'runtime/preprocess',
+      'runtime/signing',
+      'runtime/sources',
+      'runtime/conformance/grpc-client.ts',
+      'runtime/conformance/http-client.ts',
+      'runtime/conformance/protobuf.ts',
+    ],
     packages: ['node:', '@aws-sdk/', '@azure/storage-blob', 'csv-parse', 'onnxruntime-node', 'sharp', 'yauzl'],
   },
   'runtime/sources': {

@@ -13,6 +13,8 @@ export interface GrpcAnswer {
   readonly message: string;
   /** The messages, without their five bytes of framing. */
   readonly messages: readonly Buffer[];
+  /** When to ask again, by `grpc-retry-pushback-ms`. */
+  readonly retryAfterMs: number | undefined;
 }
 
 const TIMEOUT_MS = 30_000;
@@ -47,8 +49,10 @@ export class GrpcClient {
       const chunks: Buffer[] = [];
       let status: string | undefined;
       let message = '';
+      let retryAfterMs: number | undefined;
       const read = (fields: IncomingHttpHeaders): void => {
         if (fields['grpc-status'] !== undefined) status = fields['grpc-status'] as string;
+        if (fields['grpc-retry-pushback-ms'] !== undefined) retryAfterMs = Number(fields['grpc-retry-pushback-ms']);
         if (fields['grpc-message'] !== undefined) message = decodeURIComponent(fields['grpc-message'] as string);
       };
       stream.setTimeout(TIMEOUT_MS, () => stream.close());
@@ -64,7 +68,7 @@ export class GrpcClient {
       stream.on('error', reject);
       stream.on('close', () => {
         if (status === undefined) reject(new ConformanceFailure('the stream ended without a grpc-status'));
-        else resolve({ status: Number(status), message, messages: unframe(Buffer.concat(chunks)) });
+        else resolve({ status: Number(status), message, messages: unframe(Buffer.concat(chunks)), retryAfterMs });
       });
       for (const each of messages) stream.write(frame(each));
       stream.end();

@@ -29,6 +29,7 @@ export function valuesOf(bytes: Uint8Array, number: number): (Buffer | bigint)[]
   const readVarint = (): bigint => {
     let value = 0n;
     for (let shift = 0n; ; shift += 7n) {
+      if (at >= bytes.byteLength) throw new Error(`protobuf ends within a number at byte ${at}`);
       const byte = bytes[at++]!;
       value |= BigInt(byte & 0x7f) << shift;
       if (byte < 0x80) return value;

@@ -1,5 +1,6 @@
 import { createReadStream } from 'node:fs';
 import { parseJsonText } from '../../onnx/json-text';
+import { shapeOfNested } from '../../onnx/nested-json';
 import { showJson } from '../../onnx/show-json';
 import { TensorEncodingError } from '../../onnx/tensor-encoding';
 import { tensorDataFromJson } from '../../onnx/tensor-json';
@@ -16,8 +17,6 @@ import type { LabelledUserRow } from './user-rows';
 /** A row of a large picture as text. */
 const MAX_LINE_BYTES = 64 * 2 ** 20;
 const LINE_FEED = 0x0a;
-/** Deeper than any tensor. */
-const MAX_DIMENSIONS = 16;
 
 export interface JsonlSource<K extends LabelKind> {
   readonly path: string;
@@ -162,10 +161,7 @@ function readInput(given: unknown, input: TensorSignature, at: string): RowInput
 
 /** As the lists are nested; a flat list has the shape of the input where that leaves no choice. */
 function shapeOf(given: unknown, input: TensorSignature): readonly number[] {
-  const shape: number[] = [];
-  for (let part = given; Array.isArray(part) && shape.length < MAX_DIMENSIONS; part = (part as readonly unknown[])[0]) {
-    shape.push(part.length);
-  }
+  const shape = shapeOfNested(given);
   const wanted = rowDimensions(input);
   const isFixed = wanted.every((size) => typeof size === 'number');
   const count = isFixed ? wanted.reduce((product, size) => product * size, 1) : NaN;

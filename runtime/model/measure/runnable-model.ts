@@ -19,15 +19,38 @@ export function fixedRows({ inputs }: Pick<RunnableModel, 'inputs'>): number | u
 }
 
 /**
- * Runs rows that may be fewer than the model fixes: the last one fills the rest up, and what comes of the filling is cut off
- * again. An output that does not have a row for each row stays as it is.
+ * Runs any number of rows on a model that fixes theirs: in pieces, where they are more; where they are fewer, the last one fills
+ * the rest up and what comes of the filling is cut off again. An output that does not have a row for each row stays as it is.
  */
 export async function runRows(model: RunnableModel, inputs: readonly Tensor[]): Promise<readonly Tensor[]> {
   const rows = inputs[0]?.shape[0] ?? 0;
   const wanted = fixedRows(model) ?? rows;
   if (wanted === rows) return model.run(inputs);
+  if (wanted < rows && wanted > 0) return runPieces(model, inputs, rows, wanted);
   const outputs = await model.run(inputs.map((input) => repeatRows(input, wanted)));
   return outputs.map((output) => (output.shape[0] === wanted ? sliceRows(output, 0, rows) : output));
+}
+
+async function runPieces(
+  model: RunnableModel,
+  inputs: readonly Tensor[],
+  rows: number,
+  size: number,
+): Promise<readonly Tensor[]> {
+  const pieces: (readonly Tensor[])[] = [];
+  for (let from = 0; from < rows; from += size) {
+    pieces.push(
+      await runRows(
+        model,
+        inputs.map((input) => sliceRows(input, from, Math.min(rows, from + size))),
+      ),
+    );
+  }
+  return pieces[0]!.map((first, i) => {
+    const parts = pieces.map((piece) => piece[i]!);
+    const all = parts.reduce((sum, { shape }) => sum + (shape[0] ?? 1), 0);
+    return first.shape.length === 0 ? first : joinParts(first, all, parts);
+  });
 }
 
 /** The first rows of a tensor, again from the beginning where there are too few: data for batches of any size. */

@@ -3,7 +3,7 @@ import { elementCount, type Tensor } from '../../onnx/tensor-encoding';
 import { writeNumber } from '../../onnx/write-tensor-json';
 import { greatest } from '../classification';
 import type { InferTarget } from '../infer-request';
-import { writeNestedRow, writeTypedElements } from './nested-json';
+import { writeNestedRow, writeTypedElements } from '../../onnx/nested-json';
 import { writePredictions } from './tensorflow-serving';
 
 /** The best classes of a row that are named; the first of them is the label. */

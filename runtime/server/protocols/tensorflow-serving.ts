@@ -7,7 +7,7 @@ import { ServerError } from '../errors';
 import type { InferTarget } from '../infer-request';
 import { isJsonObject, malformed, parseJsonObject, showGiven, type Json } from '../json-body';
 import { tensorFromJson } from './json-tensor';
-import { writeNested, writeNestedRow, writeTypedElements } from './nested-json';
+import { writeNested, writeNestedRow, writeTypedElements } from '../../onnx/nested-json';
 
 /** What a model of ONNX calls its one signature here. */
 export const SIGNATURE_NAME = 'serving_default';

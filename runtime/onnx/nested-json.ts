@@ -1,6 +1,6 @@
-import { fromHalfBits } from '../../onnx/half-float';
-import { elementCount, type Tensor, type TensorData } from '../../onnx/tensor-encoding';
-import { writeElements, writeNumber } from '../../onnx/write-tensor-json';
+import { fromHalfBits } from './half-float';
+import { elementCount, type Tensor, type TensorData } from './tensor-encoding';
+import { writeElements, writeNumber } from './write-tensor-json';
 
 /** Writes the elements of one innermost list, separated by commas. */
 export type WriteElements = (tensor: Pick<Tensor, 'datatype' | 'data'>) => string;
@@ -44,4 +44,16 @@ export function writeTypedElements(tensor: Pick<Tensor, 'datatype' | 'data'>): s
 function writeFloat(value: number): string {
   const text = writeNumber(value);
   return Number.isInteger(value) && !text.includes('e') ? `${text}.0` : text;
+}
+
+/** Deeper than any tensor. */
+const MAX_DEPTH = 16;
+
+/** The lengths of nested lists, the outermost first, by the first element of each; none for a value. */
+export function shapeOfNested(json: unknown): readonly number[] {
+  const shape: number[] = [];
+  for (let part = json; Array.isArray(part) && shape.length < MAX_DEPTH; part = (part as readonly unknown[])[0]) {
+    shape.push(part.length);
+  }
+  return shape;
 }
