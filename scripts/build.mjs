@@ -42,6 +42,7 @@ const BUNDLES = {
   worker: 'runtime/worker/main.mts',
   cli: 'runtime/cli/image-main.mts',
   'model-pull': 'runtime/server/pull-model.ts',
+  'model-stores': 'runtime/model/stores/remote-store.ts',
 };
 
 export async function build({ ifNeeded = false } = {}) {

@@ -1,6 +1,7 @@
 import { ModelToolError, type FailureKind } from '../model/tool-error';
 import { PublishError, type PublishErrorCode } from '../model/publish-error';
 import { OnnxFileError } from '../onnx/onnx-file-error';
+import { SigningError } from '../signing/signing-error';
 import { CliError } from './cli-error';
 
 /** Exit statuses are public API: scripts and pipelines branch on them. 2, a command line that means nothing, is `UsageError`'s. */
@@ -20,5 +21,6 @@ export function exitStatusOf(error: unknown): number {
   if (error instanceof CliError) return error.exitCode;
   if (ModelToolError.is(error)) return EXIT_STATUS[error.kind];
   if (PublishError.is(error)) return EXIT_STATUS[PUBLISH_KINDS[error.code] ?? 'input'];
+  if (SigningError.is(error)) return EXIT_STATUS[error.code === 'SIGNING_KEY_INVALID' ? 'input' : 'verdict'];
   return OnnxFileError.is(error) ? EXIT_STATUS.input : 1;
 }

@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { COMMANDS_EVERYWHERE, MODEL_PULL_ENTRY } from './commands-everywhere.js';
 import { runSlipway } from './run.js';
+import { takeRemoteStoresFrom } from '../model/open-model-store.js';
 import { SOURCE_FOLDER } from '../spec/endpoints.js';
 import { fetchSourceFiles, parseSourceFiles } from './source-files.js';
 
@@ -21,6 +22,8 @@ const commands = [
     load: async () => (await import('./model-pull.js')).modelPullBy(() => import('../server/pull-model.js')),
   },
 ];
+
+takeRemoteStoresFrom(() => import('../model/stores/remote-store.js'));
 
 async function main(): Promise<number> {
   const source = process.env['SLIPWAY_SOURCE'];

@@ -4,12 +4,16 @@ import type { Tolerance } from '../spec/model-manifest';
 import { assertModelName } from '../spec/model-repository';
 import { UsageError } from './cli-error';
 import type { Command, ParsedArguments } from './command';
+import { uploadLines } from './upload-lines';
 
 /** `slipway model publish`: one model version into a model repository, with its golden proof. Prints its folder. */
 export const modelPublish: Command = {
   arguments: [
     { name: 'file', description: 'an ONNX file, its external data beside it' },
-    { name: 'model repository', description: 'a directory, file:///path or s3://bucket/prefix' },
+    {
+      name: 'model repository',
+      description: 'a directory, s3://bucket/prefix, gs://, oss://, cos:// or az://account/container/prefix',
+    },
   ],
   options: {
     name: {
@@ -59,13 +63,21 @@ export const modelPublish: Command = {
       description: 'evidence from slipway model evaluate about this very file (none)',
     },
     licence: { type: 'string', value: 'expression', description: 'SPDX licence expression, such as Apache-2.0 (none)' },
+    'sign-key': {
+      type: 'string',
+      value: 'key',
+      description: 'sign the manifest: a private key on P-256 as PEM, or awskms:///<key> (it is not signed)',
+    },
+    sbom: { type: 'boolean', description: 'leave a bill of materials (CycloneDX 1.6) beside the model' },
     'manifest-file': {
       type: 'string',
       value: 'path',
       description: 'where to leave a copy of the manifest, for the infrastructure program',
     },
   },
-  details: 'A version that is there is never changed. Needs onnxruntime-node, and @aws-sdk/client-s3 for s3://.',
+  details:
+    'A version that is there is never changed. Started again after it was ended, it sends what is missing. Needs onnxruntime-node, ' +
+    'and @aws-sdk/client-kms for awskms://.',
   run: async (given, terminal) => {
     const { publishModel } = await import('../model/publish-model.js');
     const { placeOfModel } = await import('../onnx/model-place.js');
@@ -78,7 +90,8 @@ export const modelPublish: Command = {
       throw new UsageError('--golden and --no-golden contradict each other');
     }
     const files = readFiles(given);
-    const { manifest, manifestSha256, uri, indexFailure } = await publishModel({
+    const signKey = given.text('sign-key');
+    const { manifest, manifestSha256, uri, indexFailure, signedBy } = await publishModel({
       source,
       name: given.text('name') ?? acceptedByPlace(placeOfModel(source).name),
       repository: given.argument('model repository'),
@@ -87,10 +100,14 @@ export const modelPublish: Command = {
       ...(goldenFile === undefined ? {} : { goldenFile }),
       ...(tolerances === undefined ? {} : { tolerances }),
       ...(manifestFile === undefined ? {} : { manifestFile }),
+      ...(signKey === undefined ? {} : { signKey }),
+      ...(given.flag('sbom') ? { sbom: true } : {}),
+      onBytes: uploadLines(terminal),
       ...files,
     });
     terminal.out(uri);
     terminal.err(`${manifest.name} version ${manifest.version}, manifest sha256 ${manifestSha256}`);
+    if (signedBy !== undefined) terminal.err(`signed by the key sha256:${signedBy}`);
     if (indexFailure !== undefined) {
       terminal.err(
         `warning: published, and not entered in the repository's index, so servers with hot reload find it later: ${indexFailure}`,

@@ -169,12 +169,12 @@ function assertPublishable(
 
 function assertNoReservedNames({ files }: Pick<OnnxModel, 'files'>, source: string, given: readonly string[]): void {
   const twice = given.find((each, i) =>
-    [MODEL_FILE, MANIFEST_FILE, GOLDEN_FOLDER, ...given.slice(0, i)].includes(each),
+    [MODEL_FILE, MANIFEST_FILE, SIGNATURE_FILE, SBOM_FILE, GOLDEN_FOLDER, ...given.slice(0, i)].includes(each),
   );
   if (twice !== undefined) {
     throw new PublishError('FILE_NAME_RESERVED', source, `two files of the version would be called '${twice}'`);
   }
-  const reserved = new Set<string>([...CONFIGURATION_FILES, HOOKS_FILE, ...given]);
+  const reserved = new Set<string>([...CONFIGURATION_FILES, HOOKS_FILE, SIGNATURE_FILE, SBOM_FILE, ...given]);
   const taken = files.find((file) => reserved.has(file.path) || file.path.split('/')[0] === GOLDEN_FOLDER);
   if (taken !== undefined) {
     const what = reserved.has(taken.path) ? `'${taken.path}' is another file of the version` : WHERE_THE_PROOF_GOES;

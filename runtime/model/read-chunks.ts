@@ -9,7 +9,7 @@ import { PublishError } from './publish-error';
  */
 export async function* readChunks(file: StoredFile, chunkBytes: number): AsyncGenerator<Uint8Array> {
   if ('content' in file) {
-    yield file.content;
+    for (let at = 0; at === 0 || at < file.bytes; at += chunkBytes) yield file.content.subarray(at, at + chunkBytes);
     return;
   }
   const hash = createHash('sha256');
@@ -25,6 +25,17 @@ export async function* readChunks(file: StoredFile, chunkBytes: number): AsyncGe
   }
   if (hash.digest('hex') !== file.sha256) {
     throw new PublishError('FILE_CHANGED', file.localPath, 'was changed while it was published: publish it again');
+  }
+}
+
+/** A part of a file's bytes; shorter where the file has become so. */
+export async function readRange(file: StoredFile, start: number, length: number): Promise<Uint8Array> {
+  if ('content' in file) return file.content.subarray(start, start + length);
+  const handle = await open(file.localPath, 'r');
+  try {
+    return await readFully(handle, start, length);
+  } finally {
+    await handle.close();
   }
 }
 

@@ -51,7 +51,8 @@ export const azureSource: ModelSource = {
     }),
 };
 
-interface BlobPlace {
+/** What an `az://` URI, or a blob's own address, names. */
+export interface BlobPlace {
   readonly account: string;
   /** Azure's own address of the account, where the URI says it. */
   readonly endpoint?: string;
@@ -62,15 +63,19 @@ interface BlobPlace {
 const clients = new Map<string, Promise<BlobServiceClient>>();
 
 async function attempt<T>(uri: string, use: (client: BlobServiceClient, place: BlobPlace) => Promise<T>): Promise<T> {
-  const place = parseUri(uri);
+  const place = parseAzureUri(uri);
   try {
-    return await use(await clientOf(place), place);
+    return await use(await azureClientOf(place), place);
   } catch (error) {
     throw describe(error, uri);
   }
 }
 
-function clientOf(place: BlobPlace): Promise<BlobServiceClient> {
+/**
+ * The client of an account, connected once with the first identity that has something to show.
+ * @throws Error when none has
+ */
+export function azureClientOf(place: Pick<BlobPlace, 'account' | 'endpoint'>): Promise<BlobServiceClient> {
   const key = place.endpoint ?? place.account;
   let client = clients.get(key);
   if (client === undefined) {
@@ -82,7 +87,7 @@ function clientOf(place: BlobPlace): Promise<BlobServiceClient> {
   return client;
 }
 
-async function connect({ account, endpoint }: BlobPlace): Promise<BlobServiceClient> {
+async function connect({ account, endpoint }: Pick<BlobPlace, 'account' | 'endpoint'>): Promise<BlobServiceClient> {
   const variables = cloudVariables();
   const access = await azureAccess(account, variables);
   const { BlobServiceClient } = await import('@azure/storage-blob');
@@ -132,7 +137,8 @@ export function isAzureBlobUrl(uri: string): boolean {
   return URL.canParse(uri) && BLOB_HOST.test(new URL(uri).hostname) && !new URL(uri).searchParams.has('sig');
 }
 
-function parseUri(uri: string): BlobPlace {
+/** @throws SourceError for what names no blob */
+export function parseAzureUri(uri: string): BlobPlace {
   if (isAzureBlobUrl(uri)) {
     const { origin, hostname, pathname } = new URL(uri);
     const [, container = '', ...blob] = pathname.split('/').map(decodeURIComponent);

@@ -1,10 +1,8 @@
 import type { IncomingMessage, OutgoingHttpHeaders } from 'node:http';
 import { SourceError, type ModelSource, type SourceEntry } from './model-source';
-import { cloudVariables, type Variables } from './cloud-variables';
+import { cloudVariables } from './cloud-variables';
+import { gcsAddress, gcsAuthorization } from './gcs-access';
 import { failureOfSocket, failureOfStatus, httpRequest, readBody } from './http-request';
-import { storeEndpoint } from './store-endpoint';
-
-const READ_ONLY = 'https://www.googleapis.com/auth/devstorage.read_only';
 
 /**
  * Objects in Google Cloud Storage, at `gs://<bucket>/<object>`, over its JSON API
@@ -70,27 +68,6 @@ interface ObjectFacts {
   readonly generation: string;
 }
 
-type Authorize = () => Promise<string | undefined>;
-
-// Loaded once, and only where a model lies in Google's cloud.
-let loading: Promise<Authorize> | undefined;
-
-async function loadAuthorize(): Promise<Authorize> {
-  const { GoogleAuth } = await import('google-auth-library');
-  const auth = new GoogleAuth({ scopes: [READ_ONLY] });
-  return async () => (await auth.getAccessToken()) ?? undefined;
-}
-
-async function authorization(uri: string): Promise<OutgoingHttpHeaders> {
-  try {
-    const token = await (await (loading ??= loadAuthorize()))();
-    return token === undefined ? {} : { Authorization: `Bearer ${token}` };
-  } catch (error) {
-    // A metadata server may come up after the container.
-    throw new SourceError('transient', `${uri} cannot be read: no Google credentials: ${(error as Error).message}`);
-  }
-}
-
 async function ask(
   uri: string,
   signal: AbortSignal,
@@ -98,9 +75,9 @@ async function ask(
   query: Readonly<Record<string, string>>,
   headers: OutgoingHttpHeaders = {},
 ): Promise<IncomingMessage> {
-  const { api, isEmulator } = apiAddress(cloudVariables(), uri);
-  const url = new URL(`${path}?${new URLSearchParams(query).toString()}`, api);
-  const identity = isEmulator ? {} : await authorization(uri);
+  const { origin, isEmulator } = gcsAddress(cloudVariables(), uri);
+  const url = new URL(`/storage/v1/${path}?${new URLSearchParams(query).toString()}`, origin);
+  const identity = isEmulator ? {} : await gcsAuthorization(uri, 'read_only');
   let response: IncomingMessage;
   try {
     response = await httpRequest(url, signal, { headers: { ...headers, ...identity } });
@@ -114,26 +91,6 @@ async function ask(
   const failure = failureOfStatus(statusCode);
   const what = failure === 'missing' ? 'does not exist or may not be read' : 'cannot be read';
   throw new SourceError(failure, `${uri} ${what} (${statusCode})`);
-}
-
-function apiAddress(variables: Variables, uri: string): { readonly api: URL; readonly isEmulator: boolean } {
-  const emulator = variables['STORAGE_EMULATOR_HOST'];
-  if (emulator) {
-    // With or without a scheme, as Google's own clients take it.
-    const text = /^https?:/.test(emulator) ? emulator : `http://${emulator}`;
-    if (!URL.canParse(text)) {
-      throw new SourceError(
-        'permanent',
-        `${uri} cannot be read: STORAGE_EMULATOR_HOST must be a host and port, got '${emulator}'`,
-      );
-    }
-    return { api: new URL('/storage/v1/', text), isEmulator: true };
-  }
-  const named = storeEndpoint(
-    variables['CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE'],
-    'CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE',
-  );
-  return { api: new URL('/storage/v1/', named?.url ?? 'https://storage.googleapis.com'), isEmulator: false };
 }
 
 async function readJson<T>(response: IncomingMessage, uri: string): Promise<T> {

@@ -6,9 +6,9 @@ const IDLE_MS = 30_000;
 const MAX_TEXT_BYTES = 4 * 2 ** 20;
 
 export interface HttpRequest {
-  readonly method?: 'GET' | 'POST' | 'PUT';
+  readonly method?: 'GET' | 'HEAD' | 'POST' | 'PUT' | 'PATCH' | 'DELETE';
   readonly headers?: OutgoingHttpHeaders;
-  readonly body?: string;
+  readonly body?: string | Uint8Array;
   /** Longest silence, connecting included. @default 30 s */
   readonly timeoutMs?: number;
 }

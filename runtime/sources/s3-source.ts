@@ -7,9 +7,10 @@ import { S3_REQUEST_HANDLER, s3CompatibleSource } from './s3-compatible-source';
  * the AWS SDK's own: profile, role of the task, the pod or the machine. Reading needs `s3:GetObject` only; listing, which
  * serving a whole repository by hand does, `s3:ListBucket`.
  */
-export const s3Source = s3CompatibleSource('s3', connect);
+export const s3Source = s3CompatibleSource('s3', connectS3);
 
-async function connect({ S3Client }: typeof S3): Promise<S3.S3Client> {
+/** The client that the identity and the endpoint of this process make. */
+export async function connectS3({ S3Client }: typeof S3): Promise<S3.S3Client> {
   const variables = cloudVariables();
   const credentials = await workloadIdentity(variables);
   const options: S3.S3ClientConfig = {

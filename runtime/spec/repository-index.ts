@@ -37,6 +37,14 @@ export function withVersion(index: RepositoryIndex | undefined, added: IndexedVe
   return { schema: REPOSITORY_INDEX_SCHEMA, versions };
 }
 
+/** The index without some versions of one model. */
+export function withoutVersions(index: RepositoryIndex, model: string, versions: readonly number[]): RepositoryIndex {
+  return {
+    schema: REPOSITORY_INDEX_SCHEMA,
+    versions: index.versions.filter(({ name, version }) => name !== model || !versions.includes(version)),
+  };
+}
+
 /** @throws SpecError REPOSITORY_INDEX_INVALID naming the field and what was found there. */
 export function parseRepositoryIndex(text: string, source: string): RepositoryIndex {
   const refuse = (what: string): never => {

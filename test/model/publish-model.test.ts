@@ -148,13 +148,13 @@ describe('a published model version', () => {
 });
 
 describe('what cannot be published', () => {
-  test.each(['gs://bucket/models', 'https://example.com/models'])(
+  test.each(['ftp://bucket/models', 'https://example.com/models'])(
     'to %s, whose scheme is not supported',
     async (repository) => {
       const error = await refusal(publishModel({ source: DIGITS, name: 'digits', repository }));
       const scheme = repository.slice(0, repository.indexOf(':'));
       expect(error.message).toBe(
-        `REPOSITORY_INVALID ${repository}: must be a directory, file:// or s3://, got the scheme '${scheme}'`,
+        `REPOSITORY_INVALID ${repository}: must be a directory, file://, s3://, gs://, az://, oss:// or cos://, got the scheme '${scheme}'`,
       );
     },
   );
