@@ -189,7 +189,9 @@ test('machines are looked at from privileged namespaces alone', () => {
 
 test('every add-on has a chart with its source', () => {
   expect([...ADDON_NAMES].sort()).toEqual(Object.keys(ADDON_CHARTS).sort());
-  for (const chart of Object.values(ADDON_CHARTS)) expect(chart.source).toMatch(/^https:\/\//);
+  for (const { source, keysReadIn } of Object.values(ADDON_CHARTS)) {
+    expect([source, keysReadIn]).toEqual([expect.stringMatching(/^https:\/\//), expect.stringMatching(/^https:\/\//)]);
+  }
 });
 
 test('the page lists every add-on as it is installed', () => {
