@@ -60,6 +60,7 @@ export interface CloudUnderTest {
   /** Regions that what is pushed is copied to, to places as closed as the first, below one `ImageRepository`. */
   mirrors(children: readonly RecordedResource[]): readonly string[];
   /** Where the mirror of the program is. */
+  readonly mirrorRegion: string;
   readonly mirrorUri: string;
 
   /** Of the resources below one `ModelBucket`. */

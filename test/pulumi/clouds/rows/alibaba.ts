@@ -73,6 +73,7 @@ export const alibaba: CloudUnderTest = {
           inputs['targetRepoName'] === 'slipway',
       )
       .map(({ inputs }) => inputs['targetRegionId'] as string),
+  mirrorRegion: 'cn-shanghai',
   mirrorUri: 'east-registry-vpc.cn-shanghai.cr.aliyuncs.com/images/slipway',
 
   bucket(children) {

@@ -77,6 +77,7 @@ export const aws: CloudUnderTest = {
         ),
       )
       .map(({ inputs }) => inputs['region'] as string),
+  mirrorRegion: 'cn-northwest-1',
   mirrorUri: '123456789012.dkr.ecr.cn-northwest-1.amazonaws.com.cn/mirrored',
 
   bucket(children) {

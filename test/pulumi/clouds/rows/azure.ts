@@ -61,6 +61,7 @@ export const azure: CloudUnderTest = {
     typesOf(children, 'azure-native:containerregistry:Replication')
       .filter(({ inputs }) => inputs['registryName'] === 'mirrored1a2b3c')
       .map(({ inputs }) => inputs['location'] as string),
+  mirrorRegion: 'eastasia',
   // One registry, which answers from the nearest copy.
   mirrorUri: 'mirrored1a2b3c.azurecr.io/mirrored',
 

@@ -73,6 +73,7 @@ export const gcp: CloudUnderTest = {
             'projects/team-vision/locations/europe-west4/repositories/mirrored-dev',
       )
       .map(({ inputs }) => inputs['location'] as string),
+  mirrorRegion: 'asia-east1',
   mirrorUri: 'asia-east1-docker.pkg.dev/team-vision/mirrored-dev/slipway',
 
   bucket(children) {

@@ -83,6 +83,8 @@ export const tencent: CloudUnderTest = {
         );
       })
       .map(({ inputs }) => `number ${inputs['destinationRegionId'] as number}`),
+  // Shanghai, as TCR counts regions.
+  mirrorRegion: 'number 4',
   mirrorUri: 'east.tencentcloudcr.com/images/slipway',
 
   bucket(children) {
