@@ -21,9 +21,7 @@ const IR_WITHOUT_INPUTS = 4n;
  */
 export function addInitializer({ proto }: EditableModel, wanted: string, tensor: TensorProto): string {
   const { graph } = proto;
-  const taken = takenNames({ proto });
-  let name = wanted;
-  for (let i = 2; taken.has(name); i++) name = `${wanted}_${i}`;
+  const name = freeName({ proto }, wanted);
   tensor.name = name;
   graph.initializer.push(tensor);
   if (proto.irVersion < IR_WITHOUT_INPUTS) graph.input.push(inputOf(tensor));
@@ -43,6 +41,14 @@ export function dropDefaultInputs({ proto }: EditableModel, irVersion: bigint): 
   const names = new Set(graph.initializer.map(({ name }) => name));
   graph.input = graph.input.filter(({ name }) => !names.has(name));
   if (proto.irVersion < irVersion) proto.irVersion = irVersion;
+}
+
+/** This name, or, where something has it, one like it. */
+export function freeName(model: Pick<EditableModel, 'proto'>, wanted: string): string {
+  const taken = takenNames(model);
+  let name = wanted;
+  for (let i = 2; taken.has(name); i++) name = `${wanted}_${i}`;
+  return name;
 }
 
 /** All names of values, those inside subgraphs included: a name of the graph outside would be hidden there. */
