@@ -54,6 +54,16 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'make an ONNX file of a network of PyTorch, TensorFlow, Keras or scikit-learn',
     load: async () => (await import('./model-convert.js')).modelConvert,
   },
+  {
+    name: 'model optimize',
+    summary: 'simplify the graph of a model, or make its numbers half as wide',
+    load: async () => (await import('./model-optimize.js')).modelOptimize,
+  },
+  {
+    name: 'model quantize',
+    summary: 'make the weights of a model 8-bit numbers, and what it computes with them',
+    load: async () => (await import('./model-quantize.js')).modelQuantize,
+  },
   ...COMMANDS_EVERYWHERE,
   {
     name: 'image build',

@@ -32,6 +32,12 @@ export function assertAcceptable(comparison: ModelComparison, acceptance: Accept
   throw new ModelToolError('TOLERANCE_EXCEEDED', where, `${said.join('; ')}: nothing was written`);
 }
 
+/** What the author says counts, and alone: a tolerance that was asked for is not joined by an agreement that was not. */
+export function acceptanceOf({ tolerance, minAgreement }: Acceptance, otherwise: Acceptance): Acceptance {
+  if (tolerance === undefined && minAgreement === undefined) return otherwise;
+  return { ...(tolerance === undefined ? {} : { tolerance }), ...(minAgreement === undefined ? {} : { minAgreement }) };
+}
+
 /** A share as people read it. */
 export function percent(share: number): string {
   return Number.isFinite(share) ? `${Number((share * 100).toPrecision(4))} %` : 'no number of %';
