@@ -119,4 +119,11 @@ export const MUTANTS = [
       name: 'that breaks a rule fails, and the line says which rule and where; with --except it does not',
     },
   },
+  {
+    name: 'a program of a cloud reads nothing of what was made',
+    file: 'runtime/cli/verify/pulumi-runs.ts',
+    find: 'const played = await clouds.onResource(resource);',
+    replace: 'const played = undefined as Awaited<ReturnType<typeof clouds.onResource>>;',
+    test: { file: 'test/cli/verify-examples.test.ts', name: 'the program of azure-gpu' },
+  },
 ];
