@@ -55,6 +55,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./model-convert.js')).modelConvert,
   },
   {
+    name: 'model distil',
+    summary: 'teach a small network what a large one knows, and write it as ONNX',
+    load: async () => (await import('./model-distil.js')).modelDistil,
+  },
+  {
     name: 'model optimize',
     summary: 'simplify the graph of a model, or make its numbers half as wide',
     load: async () => (await import('./model-optimize.js')).modelOptimize,

@@ -130,7 +130,8 @@ async function convertInto(
   await writeProvenance({
     command: commandOf(options),
     tools,
-    inputs: [source.path, ...(options.weights === undefined ? [] : [options.weights])],
+    // What goes on is the history of the weights, where they are a file of their own.
+    inputs: [...(options.weights === undefined ? [] : [options.weights]), source.path],
     outputs: model.files.map(({ localPath }) => localPath),
     report: { tolerance, comparison },
   });
@@ -161,13 +162,13 @@ async function checkOptions(source: ConversionSource, options: ConvertOptions): 
   }
   if (opset !== undefined && !(Number.isInteger(opset) && opset >= SMALLEST_OPSET && opset <= LARGEST_OPSET)) {
     throw new ModelToolError(
-      'INPUTS_UNKNOWN',
+      'OPTION_INVALID',
       '--opset',
       `must be a whole number from ${SMALLEST_OPSET} to ${LARGEST_OPSET}, got ${opset}`,
     );
   }
   if (tolerance !== undefined && !(tolerance >= 0 && Number.isFinite(tolerance))) {
-    throw new ModelToolError('INPUTS_UNKNOWN', '--tolerance', `must be a number from 0 up, got ${tolerance}`);
+    throw new ModelToolError('OPTION_INVALID', '--tolerance', `must be a number from 0 up, got ${tolerance}`);
   }
   if (weights !== undefined) {
     if (source.kind !== 'torch-factory') {
@@ -187,7 +188,7 @@ async function checkOptions(source: ConversionSource, options: ConvertOptions): 
     }
   }
   if (signature !== undefined && source.kind !== 'saved-model') {
-    throw new ModelToolError('INPUTS_UNKNOWN', '--signature', 'is of a SavedModel alone');
+    throw new ModelToolError('OPTION_INVALID', '--signature', 'is of a SavedModel alone');
   }
   // NumPy would unpack what the zip says; whether that is sane is known before.
   if (sample !== undefined) (await NpzFile.open(sample, MAX_SAMPLE_BYTES)).close();

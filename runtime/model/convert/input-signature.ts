@@ -1,7 +1,22 @@
+import type { Datatype } from '../../spec/datatypes';
 import { ModelToolError } from '../tool-error';
 
-/** Datatypes as NumPy calls them, which the frameworks share. */
-const DATATYPES = 'float16 float32 float64 int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool string'.split(' ');
+/** Datatypes as NumPy calls them, which the frameworks share, and as the Open Inference Protocol does. */
+export const DATATYPE_OF: Readonly<Record<string, Datatype>> = {
+  float16: 'FP16',
+  float32: 'FP32',
+  float64: 'FP64',
+  int8: 'INT8',
+  int16: 'INT16',
+  int32: 'INT32',
+  int64: 'INT64',
+  uint8: 'UINT8',
+  uint16: 'UINT16',
+  uint32: 'UINT32',
+  uint64: 'UINT64',
+  bool: 'BOOL',
+  string: 'BYTES',
+};
 
 /** What an input takes, said by the author or found in the source. */
 export interface InputSignature {
@@ -28,7 +43,9 @@ export function parseInput(text: string): InputSignature {
     );
   if (match === null) throw refuse('must be a name, a datatype and a shape');
   const [, name, datatype, dimensions] = match as unknown as [string, string, string, string];
-  if (!DATATYPES.includes(datatype)) throw refuse(`the datatype must be one of ${DATATYPES.join(', ')}`);
+  if (!Object.hasOwn(DATATYPE_OF, datatype)) {
+    throw refuse(`the datatype must be one of ${Object.keys(DATATYPE_OF).join(', ')}`);
+  }
   const sizes: Record<string, number> = Object.create(null) as Record<string, number>;
   const shape =
     dimensions === '' ? [] : dimensions.split(',').map((dimension) => readDimension(dimension, sizes, refuse));
