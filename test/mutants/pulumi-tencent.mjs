@@ -150,13 +150,6 @@ export const MUTANTS = [
     test: at('a cluster has machines before anything is put on it'),
   },
   {
-    name: 'TKE’s kubeconfig is in plain sight',
-    file: 'pulumi/tencent/cluster.ts',
-    find: 'pulumi.secret(endpoint.kubeConfigIntranet)',
-    replace: 'endpoint.kubeConfigIntranet',
-    test: at('a cluster keeps its kubeconfig secret'),
-  },
-  {
     name: 'what TKE says of the way in is no secret of the state',
     file: 'pulumi/tencent/provider.ts',
     find: "const ACCESS = ['kubeConfig', 'kubeConfigIntranet', 'password'];",
