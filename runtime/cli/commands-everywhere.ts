@@ -13,6 +13,36 @@ export const COMMANDS_EVERYWHERE: readonly CommandEntry[] = [
     load: async () => (await import('./model-publish.js')).modelPublish,
   },
   {
+    name: 'model evaluate',
+    summary: 'say what a model gets right on labelled rows, how fast, and whether that is enough',
+    load: async () => (await import('./model-evaluate.js')).modelEvaluate,
+  },
+  {
+    name: 'model promote',
+    summary: 'point a label to a published version',
+    load: async () => (await import('./model-promote.js')).modelPromote,
+  },
+  {
+    name: 'model rollback',
+    summary: 'point a label back to the version that it named before',
+    load: async () => (await import('./model-promote.js')).modelRollback,
+  },
+  {
+    name: 'model list',
+    summary: 'show the versions of a model repository',
+    load: async () => (await import('./model-list.js')).modelList,
+  },
+  {
+    name: 'model diff',
+    summary: 'show what tells two versions of a model apart',
+    load: async () => (await import('./model-diff.js')).modelDiff,
+  },
+  {
+    name: 'model gc',
+    summary: 'find versions that nobody needs, and delete them when told to',
+    load: async () => (await import('./model-gc.js')).modelGc,
+  },
+  {
     name: 'canary judge',
     summary: 'say whether a canary does as well as what it may replace',
     load: async () => (await import('./canary-judge.js')).canaryJudge,
