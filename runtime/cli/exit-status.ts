@@ -9,6 +9,7 @@ export const EXIT_STATUS: Readonly<Record<FailureKind, number>> = { input: 3, ve
 
 const PUBLISH_KINDS: Readonly<Partial<Record<PublishErrorCode, FailureKind>>> = {
   REPOSITORY_UNREACHABLE: 'outside',
+  LABELS_CONTESTED: 'outside',
   MANIFEST_FILE_UNWRITABLE: 'outside',
   PACKAGE_MISSING: 'missing',
   GOLDEN_RUN_FAILED: 'verdict',

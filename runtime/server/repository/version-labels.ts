@@ -99,7 +99,8 @@ export function parseLabelRules(text: string, source: string): LabelRules {
     return refuse(`must be JSON: ${(error as Error).message}`);
   }
   if (!isRecord(file)) return refuse('must be an object with labels and weights');
-  const { labels = {}, weights = {}, ...others } = file;
+  // How labels came to be is the affair of those who move them.
+  const { labels = {}, weights = {}, history: _history, ...others } = file;
   const [unknown] = Object.keys(others);
   if (unknown !== undefined) return refuse(`'${unknown}' is not known here; labels and weights are`);
   if (!isRecord(labels) || !isRecord(weights)) return refuse('labels and weights must be objects');
