@@ -85,7 +85,7 @@ test('shorter side, middle, mean and deviation are those of torchvision', async 
   }
 });
 
-test('channels, layout, scale, mean and deviation put each byte where it belongs', async () => {
+test('channels, layout, scale, mean and deviation put each byte where it belongs', () => {
   const pixels = Buffer.from([10, 20, 30, 40, 50, 60]);
   const picture = { pixels, width: 2, height: 1 };
   const values = (
