@@ -1,7 +1,8 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { packageRoot } from '../image/image-context';
+import { SigningError } from '../signing/signing-error';
 import { isSha256 } from '../spec/manifest-fields';
 import { CliError, UsageError } from './cli-error';
 import type { Command, ParsedArguments } from './command';
@@ -21,6 +22,7 @@ export interface PullModuleOptions {
   readonly onRetry: (error: Error) => void;
   readonly manifestOnly: boolean;
   readonly manifestSha256?: string;
+  readonly verifyKeys?: string;
 }
 
 export interface PulledVersion {
@@ -54,6 +56,11 @@ export function modelPullBy(load: () => Promise<PullModule>): Command {
         value: 'digest',
         description: "SHA-256 that the version's manifest must have (whichever it has)",
       },
+      'verify-key': {
+        type: 'string',
+        value: 'file',
+        description: 'public keys in PEM, of which one must have signed the manifest: cosign.pub (nobody has to)',
+      },
       'manifest-only': {
         type: 'boolean',
         description: 'read and check the manifest alone, and write nothing: whether the source lets one in',
@@ -70,6 +77,7 @@ export function modelPullBy(load: () => Promise<PullModule>): Command {
     run: async (given, terminal) => {
       const { pullModel, isPullRefusal } = await load();
       const manifestSha256 = digestOf(given);
+      const verifyKeys = keysOf(given);
       const seconds = timeoutOf(given);
       const manifestOnly = given.flag('manifest-only');
       const signal = AbortSignal.timeout(seconds * 1_000);
@@ -82,17 +90,32 @@ export function modelPullBy(load: () => Promise<PullModule>): Command {
             onRetry: ({ message }) => terminal.err(`${message}; trying again`),
             manifestOnly,
             ...(manifestSha256 === undefined ? {} : { manifestSha256 }),
+            ...(verifyKeys === undefined ? {} : { verifyKeys }),
           },
         );
-        if (manifestOnly) return terminal.out(`${name} version ${version} can be read`);
+        if (manifestOnly) {
+          return terminal.out(
+            `${name} version ${version} can be read${verifyKeys === undefined ? '' : ', and its signature holds'}`,
+          );
+        }
         terminal.out(folder);
         terminal.err(`${name} version ${version}: ${isNew ? 'every file has its digest' : 'was there already'}`);
       } catch (error) {
         if (signal.aborted) throw new CliError(`not there after ${seconds} s; started again, it goes on from here`);
-        throw isPullRefusal(error) ? new CliError(error.message) : error;
+        throw isPullRefusal(error) && !SigningError.is(error) ? new CliError(error.message) : error;
       }
     },
   };
+}
+
+function keysOf(given: ParsedArguments): string | undefined {
+  const file = given.text('verify-key');
+  if (file === undefined) return undefined;
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new SigningError('SIGNING_KEY_INVALID', file, `cannot be read: ${(error as Error).message}`);
+  }
 }
 
 function digestOf(given: ParsedArguments): string | undefined {

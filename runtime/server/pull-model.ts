@@ -4,17 +4,24 @@ import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { parseManifest, type ModelManifest } from '../spec/model-manifest';
-import { MANIFEST_FILE, versionPrefix } from '../spec/model-repository';
+import { readPublicKeys } from '../signing/public-keys';
+import { SigningError } from '../signing/signing-error';
+import { MAX_SIGNATURE_TEXT_BYTES, verifySignature } from '../signing/verify-signature';
+import { MANIFEST_FILE, SIGNATURE_FILE, versionPrefix } from '../spec/model-repository';
 import { downloadFile, type DownloadOptions, type WantedFile } from './download-file';
 import { readManifestBytes } from './fetch-model';
 import { forEachTogether } from './for-each-limited';
 import { ModelError } from './model-error';
+import { readSmallFile } from './repository/read-small-file';
+import { retry } from './retry';
 import { shownUri, SourceError } from '../sources/model-source';
 import { childUri } from '../sources/source-of';
 
 export interface PullOptions extends DownloadOptions {
   /** The digest that the manifest must have, 64 hexadecimal digits. @default - that of the manifest which is there */
   readonly manifestSha256?: string;
+  /** Public keys in PEM, of which one must have signed the manifest. @default - nobody has to */
+  readonly verifyKeys?: string;
   /** Reads the manifest, and nothing else; nothing is written. @default false */
   readonly manifestOnly?: boolean;
 }
@@ -39,7 +46,7 @@ const FILES_AT_ONCE = 4;
  * One process at a time may pull a version.
  * @param uri folder of the version, as `slipway model publish` prints it
  * @throws ModelError when the version has no manifest, a file is not what its manifest says, or something else lies where the
- * version belongs; SourceError when the source cannot be read.
+ * version belongs; SigningError when none of the keys has signed it; SourceError when the source cannot be read.
  */
 export async function pullModel(uri: string, repository: string, options: PullOptions): Promise<PulledModel> {
   const source = uri.endsWith('/') ? uri : `${uri}/`;
@@ -53,6 +60,9 @@ export async function pullModel(uri: string, repository: string, options: PullOp
       `${shownUri(source)}${MANIFEST_FILE} has SHA-256 ${manifestSha256}, expected ${options.manifestSha256}`,
     );
   }
+  const signature = await readSignature(childUri(source, SIGNATURE_FILE), options);
+  if (options.verifyKeys !== undefined)
+    verifySignature(bytes, signature, readPublicKeys(options.verifyKeys, '--verify-key'), shownUri(source));
   const manifest = parseManifest(bytes.toString('utf8'), `${shownUri(source)}${MANIFEST_FILE}`);
   const { name, version } = manifest;
   const folder = path.join(repository, versionPrefix(name, version));
@@ -69,12 +79,19 @@ export async function pullModel(uri: string, repository: string, options: PullOp
     const wanted: WantedFile = { ...file, uri: childUri(source, file.path) };
     await downloadFile(wanted, target, path.join(staging, 'parts', file.sha256), { ...options, signal });
   });
+  if (signature !== undefined) await writeFile(path.join(files, SIGNATURE_FILE), signature);
   // Last, as publishing does: a folder with a manifest is whole.
   await writeFile(path.join(files, MANIFEST_FILE), bytes);
   await mkdir(path.dirname(folder), { recursive: true });
   await rename(files, folder);
   await rm(staging, { recursive: true, force: true });
   return { ...pulled, isNew: true };
+}
+
+/** Undefined where there is none: not every version is signed. */
+async function readSignature(uri: string, { signal, onRetry }: DownloadOptions): Promise<string | undefined> {
+  const bytes = await retry(() => readSmallFile(uri, MAX_SIGNATURE_TEXT_BYTES, signal), signal, onRetry);
+  return bytes?.toString('utf8');
 }
 
 /** @throws ModelError for a folder that holds anything else: a version never changes. */
@@ -112,5 +129,5 @@ async function sha256Of(file: string): Promise<string | undefined> {
 
 /** Whether an error is something that the source or the model said; anything else is a defect. */
 export function isPullRefusal(error: unknown): error is Error {
-  return error instanceof ModelError || error instanceof SourceError;
+  return error instanceof ModelError || error instanceof SourceError || SigningError.is(error);
 }
