@@ -32,9 +32,28 @@ export function assertAcceptable(comparison: ModelComparison, acceptance: Accept
   throw new ModelToolError('TOLERANCE_EXCEEDED', where, `${said.join('; ')}: nothing was written`);
 }
 
-/** What the author says counts, and alone: a tolerance that was asked for is not joined by an agreement that was not. */
-export function acceptanceOf({ tolerance, minAgreement }: Acceptance, otherwise: Acceptance): Acceptance {
-  if (tolerance === undefined && minAgreement === undefined) return otherwise;
+/**
+ * What is asked of a changed model. What the author says counts, and alone: a tolerance that was asked for is not joined by an
+ * agreement that was not. Where the author says nothing, outputs that have classes are asked to agree, and others to be close.
+ * @param otherwise what is asked when the author says nothing
+ * @throws ModelToolError OPTION_INVALID when an agreement alone is asked of outputs without classes
+ */
+export function acceptanceOf(
+  { tolerance, minAgreement }: Acceptance,
+  otherwise: Acceptance,
+  { agreement }: Pick<ModelComparison, 'agreement'>,
+): Acceptance {
+  if (tolerance === undefined && minAgreement === undefined) {
+    if (otherwise.tolerance === undefined || otherwise.minAgreement === undefined) return otherwise;
+    return agreement === undefined ? { tolerance: otherwise.tolerance } : { minAgreement: otherwise.minAgreement };
+  }
+  if (tolerance === undefined && agreement === undefined) {
+    throw new ModelToolError(
+      'OPTION_INVALID',
+      '--min-agreement',
+      'asks rows to keep their class, and no output of the model has classes: give --tolerance',
+    );
+  }
   return { ...(tolerance === undefined ? {} : { tolerance }), ...(minAgreement === undefined ? {} : { minAgreement }) };
 }
 

@@ -1,7 +1,7 @@
 import { argMax, numberReader } from '../../onnx/tensor-comparison';
 import type { Tensor } from '../../onnx/tensor-encoding';
 import type { ModelFacts, TensorSignature } from '../../spec/model-facts';
-import { openModelFile } from '../measure/open-model-file';
+import { openModelFile, type ModelFileOptions } from '../measure/open-model-file';
 import { runRows, type RunnableModel } from '../measure/runnable-model';
 
 /** How far one output of a model is from the same of another, over all samples. */
@@ -37,6 +37,7 @@ export interface ModelComparison {
 /**
  * Runs two models on the same samples and says how far their outputs are apart.
  * @param facts signature of the source; the other model must have the same outputs
+ * @param otherOptions how the other one is opened
  * @throws ModelToolError MODEL_RUN_FAILED when one does not run on a sample; PublishError PACKAGE_MISSING or MODEL_NOT_LOADED
  */
 export async function compareModels(
@@ -44,10 +45,12 @@ export async function compareModels(
   other: string,
   facts: Pick<ModelFacts, 'inputs' | 'outputs'>,
   samples: AsyncIterable<readonly Tensor[]>,
+  otherOptions: ModelFileOptions = {},
 ): Promise<ModelComparison> {
   const opened: RunnableModel[] = [];
   try {
-    for (const path of [source, other]) opened.push(await openModelFile(path, facts));
+    opened.push(await openModelFile(source, facts));
+    opened.push(await openModelFile(other, facts, otherOptions));
     const [before, after] = opened as [RunnableModel, RunnableModel];
     const tallies = facts.outputs.map((output) => new Tally(output));
     let count = 0;

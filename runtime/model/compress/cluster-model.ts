@@ -51,7 +51,7 @@ export function clusterModel(options: ClusterOptions): Promise<EditReport<Cluste
     for (const weight of found.weights) {
       if (!isWorthIt(model, weight, clusters)) left.push({ name: weight.name, reason: 'is too small to get smaller' });
       else weights.push(cluster(model, weight, clusters));
-      onProgress(`shared the values of ${weights.length} of ${found.weights.length} weights`);
+      onProgress(`${weights.length + left.length - found.left.length} of ${found.weights.length} weights`);
     }
     if (weights.length > 0) return { clusters, weights, left };
     throw new ModelToolError('NOTHING_TO_CHANGE', options.source, 'has no weight that would get smaller');

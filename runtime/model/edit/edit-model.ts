@@ -1,16 +1,9 @@
-import { statSync } from 'node:fs';
-import path from 'node:path';
 import { readEditableModel, type EditableModel } from '../../onnx/edit/editable-model';
 import { writeModel } from '../../onnx/edit/write-model';
-import { readOnnxModel } from '../../onnx/read-onnx-model';
-import { acceptanceOf, assertAcceptable, type Acceptance } from '../compare/acceptance';
-import { compareModels, type ModelComparison } from '../compare/compare-models';
-import { modelSamples, type SampleOptions } from '../compare/model-samples';
-import { costOf } from '../cost/model-cost';
-import { onnxRuntimeVersion } from '../measure/open-model-file';
-import { writeProvenance } from '../provenance';
-import { writeOutput } from '../write-output';
-import { slipwayVersion } from './slipway-version';
+import type { Acceptance } from '../compare/acceptance';
+import type { ModelComparison } from '../compare/compare-models';
+import type { SampleOptions } from '../compare/model-samples';
+import { rewriteModel } from '../optimize/rewrite-model';
 
 /** What every tool that changes a model's weights is asked. */
 export interface EditOptions extends SampleOptions, Acceptance {
@@ -55,45 +48,19 @@ export type ModelChange<D> = (model: EditableModel) => D;
  * it is as close as it must be. Its history lies beside it.
  * @param command what is in the history, without folders: `slipway model prune --method magnitude`
  * @param accepted what is asked when the options do not say it
- * @throws OnnxFileError for the source; ModelToolError OUTPUT_EXISTS, OUTPUT_UNWRITABLE, TOLERANCE_EXCEEDED, DATA_…,
- * MODEL_RUN_FAILED; PublishError MODEL_NOT_LOADED or PACKAGE_MISSING
+ * @throws OnnxFileError for the source; ModelToolError OUTPUT_EXISTS, OUTPUT_UNWRITABLE, TOLERANCE_EXCEEDED, OPTION_INVALID,
+ * DATA_…, MODEL_RUN_FAILED; PublishError MODEL_NOT_LOADED or PACKAGE_MISSING
  */
-export async function editModel<D extends object>(
+export function editModel<D extends object>(
   options: EditOptions,
   command: string,
   accepted: Acceptance,
   change: ModelChange<D>,
 ): Promise<EditReport<D>> {
-  const { source, output, onProgress = () => {} } = options;
-  const acceptance = acceptanceOf(options, accepted);
-  const { facts } = readOnnxModel(source);
-  return writeOutput(output, options, async (folder) => {
-    const model = readEditableModel(source);
-    const before = sizeOf(model, facts.fileBytes);
-    onProgress(`changing ${path.basename(source)}`);
+  return rewriteModel(options, command, accepted, (file) => {
+    const model = readEditableModel(options.source);
     const detail = change(model);
-    const written = writeModel(model, path.join(folder, path.basename(output)));
-    const after = sizeOf(
-      model,
-      written.reduce((sum, file) => sum + statSync(file).size, 0),
-    );
-    onProgress('comparing it with its source');
-    const comparison = await compareModels(source, written[0]!, facts, modelSamples(facts, options));
-    assertAcceptable(comparison, acceptance, output);
-    const compressionPercent = ((before.bytes - after.bytes) / before.bytes) * 100;
-    await writeProvenance({
-      command,
-      tools: { slipway: slipwayVersion(), onnxruntime: await onnxRuntimeVersion() },
-      inputs: [source],
-      outputs: written,
-      report: { before, after, compressionPercent, comparison: { ...comparison }, accepted: { ...acceptance } },
-    });
-    const files = written.map((file) => path.join(path.dirname(output), path.basename(file)));
-    return { source, files, before, after, compressionPercent, comparison, accepted: acceptance, detail };
+    writeModel(model, file);
+    return Promise.resolve({ detail, tools: {} });
   });
-}
-
-function sizeOf({ proto, path: file }: EditableModel, bytes: number): ModelSize {
-  const { parameters, operations } = costOf(proto, file);
-  return { parameters, operations, bytes };
 }

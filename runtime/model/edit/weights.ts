@@ -69,18 +69,29 @@ export function findWeights(
       weights.push({ name, tensor, nodes, inputAxis: inputAxisOf(uses, tensor.dims.length) });
     }
   }
+  const sparse = new Set(graph.sparseInitializer.map(({ values }) => values?.name));
   for (const node of graph.node) {
     for (const [i, name] of node.input.entries()) {
+      if (!isWeightUse({ node, index: i })) continue;
+      if (sparse.has(name)) left.push({ name, reason: 'is stored sparse: change the model before that' });
       const maker = index.producer(name);
-      if (maker === undefined || !isWeightUse({ node, index: i }) || !COMPUTED.has(maker.opType)) continue;
+      if (maker === undefined || maker.opType === 'Constant' || !isOfConstants(name, index)) continue;
       left.push({ name, reason: `is computed by ${maker.opType}, not stored` });
     }
   }
   return { weights, left };
 }
 
-/** Operators that give weights which are stored in another way; products with other values are no weights. */
-const COMPUTED = new Set(['DequantizeLinear', 'ConstantOfShape', 'Identity', 'Reshape', 'Transpose', 'Cast']);
+/** Longer chains of nodes between what is stored and a weight are not followed. */
+const MAX_CHAIN = 8;
+
+/** Whether a value is the same in every run: a weight that is stored in another way, and no value of the network. */
+function isOfConstants(name: string, index: GraphIndex, depth = 0): boolean {
+  if (name === '' || index.initializer(name) !== undefined) return true;
+  const maker = index.producer(name);
+  if (maker === undefined || depth > MAX_CHAIN) return false;
+  return maker.input.every((input) => isOfConstants(input, index, depth + 1));
+}
 
 /** Initializers, and what `Constant` nodes hold, by the names that layers take them under. */
 export function constantsOf({ proto: { graph } }: EditableModel): readonly { name: string; tensor: TensorProto }[] {

@@ -34,7 +34,6 @@ export async function rewriteModel<D extends object>(
   write: (file: string, facts: ModelFacts) => Promise<Rewritten<D>>,
 ): Promise<EditReport<D>> {
   const { source, output, onProgress = () => {} } = options;
-  const acceptance = acceptanceOf(options, accepted);
   const { facts } = readOnnxModel(source);
   return writeOutput(output, options, async (folder) => {
     const file = path.join(folder, path.basename(output));
@@ -43,6 +42,7 @@ export async function rewriteModel<D extends object>(
     const after = sizeOf(file);
     onProgress('comparing it with its source');
     const comparison = await compareModels(source, file, facts, modelSamples(facts, options));
+    const acceptance = acceptanceOf(options, accepted, comparison);
     assertAcceptable(comparison, acceptance, output);
     const compressionPercent = ((before.bytes - after.bytes) / before.bytes) * 100;
     const written = readOnnxModel(file).files.map(({ localPath }) => localPath);

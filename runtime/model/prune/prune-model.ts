@@ -1,5 +1,10 @@
 import type { Acceptance } from '../compare/acceptance';
-import { editModel, type EditOptions, type EditReport } from '../edit/edit-model';
+import { readEditableModel, type EditableModel } from '../../onnx/edit/editable-model';
+import { writeModel } from '../../onnx/edit/write-model';
+import type { EditOptions, EditReport } from '../edit/edit-model';
+import type { LeftWhole } from '../edit/weights';
+import { rewriteModel } from '../optimize/rewrite-model';
+import { timeBoth, type SpeedGain } from '../optimize/time-both';
 import { ModelToolError } from '../tool-error';
 import type { ChannelNorm } from './channels/choose-channels';
 import { pruneChannels, type ChannelReport } from './channels/prune-channels';
@@ -30,41 +35,55 @@ export interface PruneOptions extends EditOptions {
 }
 
 export type PruneDetail =
-  ({ readonly kind: 'magnitude' | 'n:m' } & ZeroReport) | ({ readonly kind: 'channels' } & ChannelReport);
+  | ({ readonly kind: 'magnitude' | 'n:m' } & ZeroReport)
+  | ({ readonly kind: 'channels'; readonly speed: SpeedGain } & ChannelReport);
 
 /** What is asked of a pruned model when nobody says it: nine of ten rows keep their class. */
-export const PRUNE_ACCEPTANCE: Acceptance = { minAgreement: 0.9 };
+export const PRUNE_ACCEPTANCE: Acceptance = { minAgreement: 0.9, tolerance: 0.1 };
 
 /**
  * Makes a model that has fewer weights, or weights that are zero, and compares it with its source.
- * @throws ModelToolError OPTION_INVALID, LAYER_UNKNOWN, NOTHING_TO_CHANGE when no layer can be pruned; and as `editModel`
+ * @throws ModelToolError OPTION_INVALID, LAYER_UNKNOWN, NOTHING_TO_CHANGE when no layer can be pruned; and as `rewriteModel`
  */
 export async function pruneModel(options: PruneOptions): Promise<EditReport<PruneDetail>> {
-  const { method, exclude } = options;
+  const { method, exclude = [], onProgress = () => {} } = options;
   checkMethod(method);
-  return editModel(options, `slipway model prune ${flagsOf(method)}`, PRUNE_ACCEPTANCE, (model) => {
-    const detail = prune();
-    if (detail.weights.length > 0) return detail;
-    const reasons = detail.left.slice(0, 3).map(({ name, reason }) => `'${name}' ${reason}`);
-    const said =
-      reasons.length === 0 ? 'has no weights of layers' : `has no layer that can be pruned: ${reasons.join('; ')}`;
-    throw new ModelToolError('NOTHING_TO_CHANGE', options.source, said);
-
-    function prune(): PruneDetail {
-      switch (method.kind) {
-        case 'magnitude': {
-          const { sparsity, scope = 'global' } = method;
-          return { kind: method.kind, ...zeroSmallest(model, { sparsity, scope, exclude }) };
-        }
-        case 'n:m':
-          return { kind: method.kind, ...zeroByPattern(model, { keep: method.keep, of: method.of, exclude }) };
-        case 'channels': {
-          const { ratio, scope = 'layer', norm = 'l2', roundTo = 1 } = method;
-          return { kind: method.kind, ...pruneChannels(model, { ratio, scope, norm, roundTo, exclude }) };
-        }
-      }
+  return rewriteModel<PruneDetail>(options, `slipway model prune ${flagsOf(method)}`, PRUNE_ACCEPTANCE, async (file, facts) => {
+    const model = readEditableModel(options.source);
+    if (method.kind !== 'channels') {
+      const detail = { kind: method.kind, ...zero(model, method, exclude) };
+      assertChanged(detail, options.source);
+      writeModel(model, file);
+      return { detail, tools: {} };
     }
+    const { ratio, scope = 'layer', norm = 'l2', roundTo = 1 } = method;
+    const pruned = pruneChannels(model, { ratio, scope, norm, roundTo, exclude });
+    assertChanged(pruned, options.source);
+    writeModel(model, file);
+    onProgress('timing it and its source');
+    const speed = await timeBoth(file, options.source, facts, options);
+    return { detail: { kind: method.kind, ...pruned, speed }, tools: {} };
   });
+}
+
+function zero(
+  model: EditableModel,
+  method: Exclude<PruneMethod, { kind: 'channels' }>,
+  exclude: readonly string[],
+): ZeroReport {
+  if (method.kind === 'n:m') return zeroByPattern(model, { keep: method.keep, of: method.of, exclude });
+  return zeroSmallest(model, { sparsity: method.sparsity, scope: method.scope ?? 'global', exclude });
+}
+
+function assertChanged(
+  { weights, left }: { readonly weights: readonly unknown[]; readonly left: readonly LeftWhole[] },
+  source: string,
+): void {
+  if (weights.length > 0) return;
+  const reasons = left.slice(0, 3).map(({ name, reason }) => `'${name}': ${reason}`);
+  const said =
+    reasons.length === 0 ? 'has no weights of layers' : `has nothing that can be pruned; ${reasons.join('; ')}`;
+  throw new ModelToolError('NOTHING_TO_CHANGE', source, said);
 }
 
 /** As somebody would type them. */

@@ -64,7 +64,9 @@ function sparseOf(model: EditableModel, tensor: TensorProto) {
     if (places.length >= most) return undefined;
     places.push(i);
   }
-  if (most < 1 || places.length === 0) return undefined;
+  if (most < 1) return undefined;
+  // A list of nothing is a shape that not every reader expects.
+  if (places.length === 0) places.push(0);
   const values = new Uint8Array(places.length * size);
   const indices = new BigInt64Array(places.length);
   places.forEach((place, i) => {
