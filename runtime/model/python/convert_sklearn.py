@@ -124,7 +124,9 @@ def answer(model: Any, inputs: list[Input], case: Arrays, names: list[str]) -> l
 
         rows = pandas.DataFrame({name: array.reshape(len(array), -1)[:, 0] for name, array in case.items()})
     if is_classifier(model):
-        outputs = [np.asarray(model.predict(rows))]
+        labels = np.asarray(model.predict(rows))
+        # Classes that are true and false are whole numbers in the graph.
+        outputs = [labels.astype(np.int64) if labels.dtype == np.bool_ else labels]
         if len(names) > 1:
             scores = model.predict_proba if hasattr(model, "predict_proba") else model.decision_function
             outputs.append(np.asarray(scores(rows)))

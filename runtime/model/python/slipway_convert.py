@@ -53,18 +53,20 @@ def datatype_of(array: np.ndarray) -> str:
 def make_cases(inputs: Sequence[Input], sample: Arrays | None) -> list[Arrays]:
     """Inputs of several batch sizes; the first is what a network is traced with."""
     names = {size for one in inputs for size in one["shape"] if isinstance(size, str)}
-    cases = [_case(inputs, sample, case) for case in range(len(BATCHES) if names else 1)]
+    # A dimension that several inputs have is of one size in all of them.
+    sizes = {name: size for one in inputs for name, size in one.get("sizes", {}).items()}
+    cases = [_case(inputs, sizes, sample, case) for case in range(len(BATCHES) if names else 1)]
     rows = min((len(array) for array in (sample or {}).values() if array.ndim > 0), default=0)
     if sample is not None and names and rows > max(BATCHES):
         cases.append({one["name"]: sample[one["name"]][: min(rows, 64)].astype(_numpy(one)) for one in inputs})
     return cases
 
 
-def _case(inputs: Sequence[Input], sample: Arrays | None, case: int) -> Arrays:
+def _case(inputs: Sequence[Input], sizes: dict[str, int], sample: Arrays | None, case: int) -> Arrays:
     made: Arrays = {}
     for i, one in enumerate(inputs):
         name = one["name"]
-        shape = [size if isinstance(size, int) else _size(size, one, case) for size in one["shape"]]
+        shape = [size if isinstance(size, int) else _size(size, sizes, case) for size in one["shape"]]
         if sample is None:
             made[name] = _random(one, shape, 1_000 * case + i)
             continue
@@ -85,10 +87,10 @@ def _case(inputs: Sequence[Input], sample: Arrays | None, case: int) -> Arrays:
     return made
 
 
-def _size(name: str, one: Input, case: int) -> int:
+def _size(name: str, sizes: dict[str, int], case: int) -> int:
     if name == "batch":
         return BATCHES[case]
-    size = int(one.get("sizes", {}).get(name, USUAL_SIZE))
+    size = int(sizes.get(name, USUAL_SIZE))
     return size * 2 if case == 2 else size
 
 
