@@ -1,9 +1,12 @@
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, expect, test, type TestContext, vi } from 'vitest';
+import { afterAll, expect, test, vi, type TestContext } from 'vitest';
 import { modelPython } from '../../support/model-python';
 import { convert, refused, runProgram } from './support';
+
+// Frameworks take seconds to load, and machines are shared.
+vi.setConfig({ testTimeout: 240_000 });
 
 const folder = mkdtempSync(path.join(tmpdir(), 'slipway-convert-sklearn-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -39,9 +42,6 @@ class Evil:
 pickle.dump(Evil(), open('evil.pkl', 'wb'))
 joblib.dump({'weights': rows}, 'dictionary.joblib')
 `;
-
-// Frameworks take seconds to load, and machines are shared.
-vi.setConfig({ testTimeout: 240_000 });
 
 async function needSklearn(context: TestContext): Promise<void> {
   const { python } = await modelPython(context, 'sklearn');

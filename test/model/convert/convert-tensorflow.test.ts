@@ -1,11 +1,14 @@
 import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, expect, test, type TestContext, vi } from 'vitest';
+import { afterAll, expect, test, vi, type TestContext } from 'vitest';
 import { readOnnxModel } from '../../../runtime/onnx/read-onnx-model';
 import { temporaryFolder } from '../../server/harness/model-repository';
 import { modelPython } from '../../support/model-python';
 import { convert, refused, runProgram } from './support';
+
+// Frameworks take seconds to load, and machines are shared.
+vi.setConfig({ testTimeout: 240_000 });
 
 const folder = mkdtempSync(path.join(tmpdir(), 'slipway-convert-tensorflow-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -85,9 +88,6 @@ fit(pruned, tfmot.sparsity.keras.UpdatePruningStep())
 pruned.save('pruned.h5')
 numpy.savez('rows.npz', image=rows)
 `;
-
-// Frameworks take seconds to load, and machines are shared.
-vi.setConfig({ testTimeout: 240_000 });
 
 async function needTensorflow(context: TestContext): Promise<void> {
   const { python } = await modelPython(context, 'tensorflow');

@@ -1,11 +1,14 @@
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { afterAll, expect, test, type TestContext, vi } from 'vitest';
+import { afterAll, expect, test, vi, type TestContext } from 'vitest';
 import { isBatchable } from '../../../runtime/spec/model-facts';
 import { temporaryFolder } from '../../server/harness/model-repository';
 import { modelPython } from '../../support/model-python';
 import { convert, refused, runProgram } from './support';
+
+// Frameworks take seconds to load, and machines are shared.
+vi.setConfig({ testTimeout: 240_000 });
 
 const folder = mkdtempSync(path.join(tmpdir(), 'slipway-convert-torch-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -65,9 +68,6 @@ class Evil:
         return (open, ('evil-was-here', 'w'))
 torch.save({'classes.weight': Evil()}, 'evil.pt')
 `;
-
-// Frameworks take seconds to load, and machines are shared.
-vi.setConfig({ testTimeout: 240_000 });
 
 async function needTorch(context: TestContext): Promise<void> {
   const { python } = await modelPython(context, 'torch');

@@ -1,6 +1,6 @@
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { expect, test, type TestContext, vi } from 'vitest';
+import { expect, test, vi, type TestContext } from 'vitest';
 import { distilModel, type DistilOptions } from '../../../runtime/model/distil/distil-model';
 import { runModel } from '../../../runtime/model/run-model';
 import { readOnnxModel } from '../../../runtime/onnx/read-onnx-model';
