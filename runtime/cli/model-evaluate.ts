@@ -176,8 +176,11 @@ async function evaluate(given: ParsedArguments, terminal: Terminal): Promise<Eva
   const options = await optionsOf(given, terminal);
   const models: EvaluatedModel[] = [];
   try {
-    for (const place of [given.argument('model'), ...given.texts('compare')])
-      models.push(await openModel(place, given));
+    for (const place of [given.argument('model'), ...given.texts('compare')]) {
+      const opened = await openModel(place, given);
+      const isTaken = models.some(({ name }) => name === opened.name);
+      models.push(isTaken ? { ...opened, name: `${opened.name}, ${place}` } : opened);
+    }
     const [subject, ...others] = models as [EvaluatedModel, ...EvaluatedModel[]];
     return await evaluateModels([await withPreprocessing(subject, given), ...others], options);
   } finally {
@@ -264,9 +267,6 @@ function gatesOf(given: ParsedArguments): EvaluationOptions['gates'] {
 async function render(report: EvaluationReport, width: number): Promise<string> {
   const { classTable, mistakeTable, modelTable, speedTable } = await import('../model/evaluate/render-evaluation.js');
   const { dataset, task, gates } = report;
-  const [heading, ...models] = modelTable(report) as [readonly string[], ...(readonly string[])[]];
-  // Turned on its side: a terminal is narrow, and models are fewer than numbers.
-  const turned = heading.map((title, i) => [`  ${title}`, ...models.map((cells) => cells[i]!)]);
   const part = (title: string, rows: readonly (readonly string[])[] | undefined): string[] => {
     if (rows === undefined) return [];
     const rest = rows.length - 1 - MAX_SHOWN;
@@ -278,7 +278,10 @@ async function render(report: EvaluationReport, width: number): Promise<string> 
   };
   return [
     `${task} on ${dataset.name}, ${dataset.rows} rows`,
-    formatTable(turned, width),
+    formatTable(
+      modelTable(report).map(([first, ...cells]) => [`  ${first!}`, ...cells]),
+      width,
+    ),
     ...part('most frequent mistakes', mistakeTable(report)),
     ...part('classes, worst first', classTable(report)),
     ...part('speed', speedTable(report)),

@@ -1,9 +1,9 @@
 // Each entry breaks one promise: `file` with its only `find` replaced by `replace`, and the test that must turn red.
 // `build: 'libraries'` has the libraries compiled again first, which programs load; the server is bundled by its tests.
-// Those of the engines are beside this file, in cdk-<area>.mjs and pulumi-<area>.mjs.
+// Those of the engines and of the model tools are beside this file, in cdk-<area>.mjs, pulumi-<area>.mjs and model-<area>.mjs.
 import { readdirSync } from 'node:fs';
 
-const areas = readdirSync(new URL('.', import.meta.url)).filter((name) => /^(cdk|pulumi)-.*\.mjs$/.test(name));
+const areas = readdirSync(new URL('.', import.meta.url)).filter((name) => /^(cdk|pulumi|model)-.*\.mjs$/.test(name));
 const ofEngines = await Promise.all(areas.sort().map(async (name) => (await import(`./${name}`)).MUTANTS));
 
 export const MUTANTS = [

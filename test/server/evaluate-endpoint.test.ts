@@ -2,6 +2,7 @@ import { createServer, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { expect, onTestFinished, test } from 'vitest';
 import { parseRetryAfter } from '../../runtime/model/evaluate/endpoint/ask-again';
+import { decodeInferResponse, encodeInferRequest } from '../../runtime/model/evaluate/endpoint/grpc-codec';
 import {
   ENDPOINT_PROTOCOLS,
   openEndpoint,
@@ -206,4 +207,12 @@ test('Retry-After is seconds or a date', () => {
   expect(parseRetryAfter('Wed, 31 Dec 2025 00:00:00 GMT', now)).toBe(0);
   expect(parseRetryAfter('soon', now)).toBeUndefined();
   expect(parseRetryAfter(undefined, now)).toBeUndefined();
+});
+
+test('an answer over gRPC that is cut off is refused', () => {
+  const whole = encodeInferRequest('digits', '1', [IMAGE]);
+  // A field that has no end, after one that is whole.
+  expect(() => decodeInferResponse(Buffer.concat([whole, Buffer.from([0x80])]), [])).toThrow(
+    'protobuf ends within a number',
+  );
 });

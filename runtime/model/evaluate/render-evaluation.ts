@@ -44,7 +44,10 @@ function showMs(milliseconds: number | undefined): string {
   return milliseconds === undefined ? '–' : `${Number(milliseconds.toPrecision(3))} ms`;
 }
 
-/** One row for each model: what it gets right, how fast it is, how large, and what that means beside the reference. */
+/**
+ * One column for each model, which are fewer than numbers: what it gets right, how fast it is, how large, and what that means beside
+ * the reference.
+ */
 export function modelTable({ models, mainMetric }: EvaluationReport): TableRows {
   const metrics = SHOWN.filter((name) => models.some(({ result }) => Object.hasOwn(result.metrics, name)));
   const isCompared = models.length > 1;
@@ -56,7 +59,8 @@ export function modelTable({ models, mainMetric }: EvaluationReport): TableRows 
     ['rows/s', ({ speed }) => (speed === undefined ? '–' : String(Math.round(fastest(speed))))],
     [
       `${mainMetric} % ÷ ms`,
-      ({ accuracyPerSpeed }) => (accuracyPerSpeed === undefined ? '–' : accuracyPerSpeed.toPrecision(3)),
+      ({ accuracyPerSpeed }) =>
+        accuracyPerSpeed === undefined ? '–' : String(Number(accuracyPerSpeed.toPrecision(3))),
     ],
     ['size', ({ fileBytes }) => (fileBytes === undefined ? '–' : formatBytes(fileBytes))],
   ];
@@ -70,7 +74,7 @@ export function modelTable({ models, mainMetric }: EvaluationReport): TableRows 
     ['speed-up', ({ against }) => showRatio(against?.speed[0])],
   ];
   const all = isCompared ? [...columns, ...compared] : columns;
-  return [all.map(([title]) => title), ...models.map((model) => all.map(([, cell]) => cell(model)))];
+  return all.map(([title, cell]) => [title, ...models.map(cell)]);
 }
 
 function fastest(speed: readonly BatchSpeed[]): number {

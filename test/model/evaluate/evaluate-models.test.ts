@@ -305,3 +305,15 @@ test('the page holds pictures, needs nothing else, and takes names for text', as
   expect(page).toContain('&lt;script&gt;alert(1)&lt;/script&gt;');
   expect(page).not.toMatch(/NaN|undefined|Infinity/);
 });
+
+test('a version is published with the evidence, and with no other', async () => {
+  const report = await evaluateModels([await open(DIGITS_MODEL)], {
+    ...classify(digitsNpz({ rows: 10 })),
+    gates: [{ metric: 'accuracy', bound: 'min', limit: 0.9 }],
+  });
+  const evaluationFile = writeData('evaluation.json', JSON.stringify(report));
+  const repository = temporaryFolder();
+  await publishModel({ source: DIGITS_MODEL, name: 'digits', repository, evaluationFile });
+  const { evaluation } = JSON.parse(readFileSync(path.join(repository, 'digits', '1', 'manifest.json'), 'utf8'));
+  expect(evaluation).toEqual(JSON.parse(JSON.stringify(evidenceOf(report))));
+});
