@@ -58,6 +58,13 @@ export interface ModelStore {
    * @throws PublishError REPOSITORY_UNREACHABLE
    */
   announce?(version: IndexedVersion): Promise<void>;
+  /**
+   * Signs what holds a version that this store has just written, as tools for images look for it. Absent where the signature of
+   * the manifest says everything.
+   */
+  sign?(model: string, version: number, sign: (bytes: Uint8Array) => Promise<string>): Promise<void>;
+  /** What names a version that this store has just written, where it is no folder. */
+  placeOf?(model: string, version: number): string;
   /** Takes versions out of the index. */
   withdraw?(model: string, versions: readonly number[]): Promise<void>;
   /** Everything below a folder, given by its path in the repository with a closing slash. */

@@ -7,6 +7,7 @@ import type { IndexedVersion } from '../spec/repository-index';
 import { readOnnxModel } from '../onnx/read-onnx-model';
 import { verifySignature } from '../signing/verify-signature';
 import { assertUnpublished, chooseVersion } from './choose-version';
+import { readCompiledFiles } from './compile/compiled-files';
 import { readCompanions, type CompanionOptions } from './companion-files';
 import { makeGoldenProof, type GoldenOptions } from './golden-proof';
 import { readDescriptions, type DescriptionOptions } from './manifest-descriptions';
@@ -22,7 +23,8 @@ export interface PublishOptions extends GoldenOptions, CompanionOptions, Descrip
   /** The model's name: 1 to 128 letters, digits, `.`, `_`, `-`. */
   readonly name: string;
   /**
-   * The model repository: `s3://bucket/prefix`, `gs://`, `oss://`, `cos://`, `az://account/container/prefix`, `file:///path`, or a
+   * The model repository: `s3://bucket/prefix`, `gs://`, `oss://`, `cos://`, `az://account/container/prefix`,
+   * `oci://registry/repository`, `file:///path`, or a
    * directory, which is made when it is missing.
    */
   readonly repository: string;
@@ -44,7 +46,7 @@ export interface PublishedModel {
   readonly manifest: ModelManifest;
   /** SHA-256 of the manifest's bytes, in lower-case hexadecimal. */
   readonly manifestSha256: string;
-  /** The folder of the version, with a closing slash. */
+  /** The folder of the version, with a closing slash; in a registry, the image: `registry/repository:digits-1@sha256:…`. */
   readonly uri: string;
   /**
    * Why the version could not be entered in the repository's index: it is published all the same, and servers with hot
@@ -58,7 +60,7 @@ export interface PublishedModel {
 
 /**
  * Publishes one model version: the ONNX file and its external data, its configuration, hooks and labels, what its
- * preprocessing needs, the golden proof, and last the manifest, whose presence makes the version complete. A version that is
+ * preprocessing needs, what was compiled of it, the golden proof, and last the manifest, whose presence makes the version complete. A version that is
  * there is never changed.
  * What an interrupted publish of the same files has left in a bucket is not sent again.
  * @throws OnnxFileError for the file, SpecError for name, version and configuration, SigningError for the key, PublishError for
@@ -78,7 +80,8 @@ export async function publishModel(options: PublishOptions): Promise<PublishedMo
       ? undefined
       : await makeGoldenProof(options.source, model.facts, options, descriptions.preprocessing);
 
-  const contents: StoredFile[] = [...model.files, ...companions.files, ...descriptions.files, ...(proof?.files ?? [])];
+  const compiled = await readCompiledFiles(options.source, model);
+  const contents = [...model.files, ...companions.files, ...descriptions.files, ...(proof?.files ?? []), ...compiled];
   const version = await chooseVersion(store, options.name, options.version, contents);
   const described = {
     name: options.name,
@@ -95,7 +98,8 @@ export async function publishModel(options: PublishOptions): Promise<PublishedMo
   const { content, sha256: manifestSha256 } = manifestFile;
   const signature = signer === undefined ? [] : [await sign(signer, content)];
   await store.write(options.name, version, [...files, ...signature], manifestFile, options.onBytes);
-  const uri = store.uri + versionPrefix(options.name, version);
+  if (signer !== undefined) await store.sign?.(options.name, version, signer.sign);
+  const uri = store.placeOf?.(options.name, version) ?? store.uri + versionPrefix(options.name, version);
   const indexFailure = await announce(store, { name: options.name, version, manifestSha256 });
   if (options.manifestFile !== undefined) await leaveManifest(options.manifestFile, content, uri);
   return {

@@ -154,7 +154,7 @@ describe('what cannot be published', () => {
       const error = await refusal(publishModel({ source: DIGITS, name: 'digits', repository }));
       const scheme = repository.slice(0, repository.indexOf(':'));
       expect(error.message).toBe(
-        `REPOSITORY_INVALID ${repository}: must be a directory, file://, s3://, gs://, az://, oss:// or cos://, got the scheme '${scheme}'`,
+        `REPOSITORY_INVALID ${repository}: must be a directory, file://, s3://, gs://, az://, oss://, cos:// or oci://, got the scheme '${scheme}'`,
       );
     },
   );

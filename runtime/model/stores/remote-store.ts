@@ -6,15 +6,17 @@ import { azureObjectStore } from './azure-object-store';
 import { gcsObjectStore } from './gcs-object-store';
 import { objectModelStore } from './object-model-store';
 import type { ObjectStore } from './object-store';
+import { ociModelStore } from './oci-model-store';
 import { s3ObjectStore } from './s3-object-store';
 
 /**
- * The model repository in a bucket: `s3://`, `gs://`, `az://`, `oss://` or `cos://`, or a container by its own address.
+ * The model repository in a bucket: `s3://`, `gs://`, `az://`, `oss://` or `cos://`, a
+ * container by its own address; or in a registry, `oci://`.
  * @throws PublishError REPOSITORY_INVALID, REPOSITORY_UNREACHABLE
  */
 export async function openRemoteStore(uri: string): Promise<ModelStore> {
   try {
-    return objectModelStore(await openObjects(uri));
+    return uri.startsWith('oci://') ? ociModelStore(uri) : objectModelStore(await openObjects(uri));
   } catch (error) {
     if (PublishError.is(error)) throw error;
     const code =
@@ -40,7 +42,7 @@ function openObjects(uri: string): Promise<ObjectStore> | ObjectStore {
       throw new PublishError(
         'REPOSITORY_INVALID',
         uri,
-        `must be a directory, file://, s3://, gs://, az://, oss:// or cos://, got the scheme '${scheme}'`,
+        `must be a directory, file://, s3://, gs://, az://, oss://, cos:// or oci://, got the scheme '${scheme}'`,
       );
   }
 }
