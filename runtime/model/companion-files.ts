@@ -83,8 +83,7 @@ export function readCompanions(
       ? undefined
       : { [labelledOutput(model.facts, labelsFile, labelsOutput)]: { file: path.basename(labelsFile) } };
   assertNoReservedNames(model, source, [...names, ...otherNames]);
-  const isTaken = (data: string): boolean =>
-    [...CONFIGURATION_FILES, HOOKS_FILE, SIGNATURE_FILE, SBOM_FILE].includes(data);
+  const isTaken = (data: string): boolean => [...CONFIGURATION_FILES, HOOKS_FILE].includes(data);
   const taken = [...(labelsFile === undefined ? [] : [path.basename(labelsFile)]), ...otherNames].find(isTaken);
   if (taken !== undefined)
     throw new PublishError(

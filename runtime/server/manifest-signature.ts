@@ -6,12 +6,12 @@ import { MAX_SIGNATURE_TEXT_BYTES, verifySignature } from '../signing/verify-sig
 import { ENVIRONMENT, type ServerSettings } from '../spec/environment';
 import type { ModelReference } from '../spec/model-reference';
 import { MANIFEST_FILE, SIGNATURE_FILE } from '../spec/model-repository';
-import { SourceError } from '../sources/model-source';
-import { childUri, sourceOf } from '../sources/source-of';
+import { childUri } from '../sources/source-of';
 import { retry } from './retry';
 import type { DownloadOptions } from './download-file';
 import { StartupError } from './errors';
 import { ModelError } from './model-error';
+import { readSmallFile } from './repository/read-small-file';
 
 /**
  * The keys whose signatures this server believes; undefined where it asks for none.
@@ -65,24 +65,8 @@ function signatureUri({ folder, files = [] }: ModelReference): string | undefine
     : undefined;
 }
 
-async function readSignature(uri: string, { signal, onRetry }: DownloadOptions): Promise<string | undefined> {
-  try {
-    return await retry(
-      async () => {
-        const chunks: Uint8Array[] = [];
-        let bytes = 0;
-        for await (const chunk of await sourceOf(uri).open(uri, signal)) {
-          chunks.push(chunk as Uint8Array);
-          bytes += (chunk as Uint8Array).byteLength;
-          if (bytes > MAX_SIGNATURE_TEXT_BYTES) throw new ModelError(`${SIGNATURE_FILE} is larger than any signature`);
-        }
-        return Buffer.concat(chunks).toString('utf8');
-      },
-      signal,
-      onRetry,
-    );
-  } catch (error) {
-    if (error instanceof SourceError && error.failure === 'missing') return undefined;
-    throw error;
-  }
+/** The text of a signature, or undefined where there is none: not every version is signed. @throws SourceError */
+export async function readSignature(uri: string, { signal, onRetry }: DownloadOptions): Promise<string | undefined> {
+  const bytes = await retry(() => readSmallFile(uri, MAX_SIGNATURE_TEXT_BYTES, signal), signal, onRetry);
+  return bytes?.toString('utf8');
 }

@@ -6,14 +6,13 @@ import { pipeline } from 'node:stream/promises';
 import { parseManifest, type ModelManifest } from '../spec/model-manifest';
 import { readPublicKeys } from '../signing/public-keys';
 import { SigningError } from '../signing/signing-error';
-import { MAX_SIGNATURE_TEXT_BYTES, verifySignature } from '../signing/verify-signature';
+import { verifySignature } from '../signing/verify-signature';
 import { MANIFEST_FILE, SIGNATURE_FILE, versionPrefix } from '../spec/model-repository';
 import { downloadFile, type DownloadOptions, type WantedFile } from './download-file';
 import { readManifestBytes } from './fetch-model';
+import { readSignature } from './manifest-signature';
 import { forEachTogether } from './for-each-limited';
 import { ModelError } from './model-error';
-import { readSmallFile } from './repository/read-small-file';
-import { retry } from './retry';
 import { shownUri, SourceError } from '../sources/model-source';
 import { childUri } from '../sources/source-of';
 
@@ -86,12 +85,6 @@ export async function pullModel(uri: string, repository: string, options: PullOp
   await rename(files, folder);
   await rm(staging, { recursive: true, force: true });
   return { ...pulled, isNew: true };
-}
-
-/** Undefined where there is none: not every version is signed. */
-async function readSignature(uri: string, { signal, onRetry }: DownloadOptions): Promise<string | undefined> {
-  const bytes = await retry(() => readSmallFile(uri, MAX_SIGNATURE_TEXT_BYTES, signal), signal, onRetry);
-  return bytes?.toString('utf8');
 }
 
 /** @throws ModelError for a folder that holds anything else: a version never changes. */
