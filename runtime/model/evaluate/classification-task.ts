@@ -1,3 +1,4 @@
+import { argMax, numberReader } from '../../onnx/tensor-comparison';
 import type { Tensor } from '../../onnx/tensor-encoding';
 import type { TensorSignature } from '../../spec/model-facts';
 import { ModelToolError } from '../tool-error';
@@ -67,6 +68,7 @@ export class ClassificationTask implements TaskEvaluator<number> {
     const isSingle = rows[0]!.length === 1;
     this.#kind ??= this.options.scores ?? (isSingle ? kindOfSingleScores(rows) : kindOfScores(rows));
     rows.forEach((scores, row) => {
+      assertClass(labels[row]!, isSingle ? 2 : scores.length);
       const probabilities = this.#probabilities(scores);
       this.#count(labels[row]!, largestAt(isSingle ? probabilities : scores), probabilities);
     });
@@ -137,14 +139,7 @@ export class MultilabelTask implements TaskEvaluator<readonly number[]> {
       scores.forEach((score, k) => {
         if ((isLogit ? sigmoid(score) : score) >= this.#threshold) said.push(k);
       });
-      const stranger = labels[row]!.find((each) => each >= width);
-      if (stranger !== undefined) {
-        throw new ModelToolError(
-          'LABEL_INVALID',
-          'labels',
-          `must be below ${width}, the model's classes, got ${stranger}`,
-        );
-      }
+      for (const each of labels[row]!) assertClass(each, width);
       this.answers.push(said.join());
       this.#tally!.add(labels[row]!, said);
     });
@@ -157,10 +152,13 @@ export class MultilabelTask implements TaskEvaluator<readonly number[]> {
   }
 }
 
+/** The signature may leave the number of classes open; then only an answer tells it. */
+function assertClass(label: number, classes: number): void {
+  if (label < classes) return;
+  throw new ModelToolError('LABEL_INVALID', 'labels', `must be below ${classes}, the model's classes, got ${label}`);
+}
+
 /** -1 where no score is a number. */
 function largestAt(scores: Float64Array): number {
-  let best = -1;
-  for (let k = 0; k < scores.length; k++)
-    if (scores[k]! > (best < 0 ? -Infinity : scores[best]!) || (best < 0 && scores[k] === -Infinity)) best = k;
-  return best;
+  return argMax(scores, 0, scores.length, numberReader('FP64'));
 }

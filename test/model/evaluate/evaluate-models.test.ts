@@ -317,3 +317,12 @@ test('a version is published with the evidence, and with no other', async () => 
   const { evaluation } = JSON.parse(readFileSync(path.join(repository, 'digits', '1', 'manifest.json'), 'utf8'));
   expect(evaluation).toEqual(JSON.parse(JSON.stringify(evidenceOf(report))));
 });
+
+test('a label beyond the classes is refused, also where only an answer tells how many there are', async () => {
+  const file = writeNpz({ input: floats([1, 2], [0.5, 0.5]), y: integers([1], [2]) });
+  const message = async (model: EvaluatedModel) => (await toolError(evaluateModels([model], classify(file)))).message;
+  expect(await message(await openBytes(scores(2)))).toContain('the label must be a whole number from 0 to 1');
+  expect(await message(await openBytes(identityModel({ shape: ['batch', 'classes'] })))).toBe(
+    "LABEL_INVALID labels: must be below 2, the model's classes, got 2",
+  );
+});
