@@ -37,6 +37,7 @@ const KIND_OF = {
   CALIBRATION_MISSING: 'input',
   QUANTIZATION_FAILED: 'input',
   OPTIMIZATION_FAILED: 'input',
+  TARGET_UNKNOWN: 'input',
   PYTHON_MISSING: 'missing',
   PYTHON_UNFIT: 'missing',
   PYTHON_SETUP_FAILED: 'outside',

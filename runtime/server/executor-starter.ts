@@ -82,16 +82,32 @@ export class ExecutorStarter {
     return this.options.plan.some(({ executionProvider }) => executionProvider === 'tensorrt');
   }
 
+  /** A session of what was compiled for this machine, or else of the portable model. */
+  private async openSession(planned: ExecutorPlan[number]): Promise<{ executor: Executor; compiled: boolean }> {
+    const { model, startExecutor, log } = this.options;
+    const { compiledPath } = model;
+    if (compiledPath !== undefined && takesCompiled(planned)) {
+      const tuning = { ...planned.tuning, graphOptimization: 'disabled' as const };
+      try {
+        return { executor: await startExecutor({ ...planned, tuning, modelPath: compiledPath }), compiled: true };
+      } catch (error) {
+        log.warn({ reason: (error as Error).message }, 'what was compiled cannot be opened; taking the portable model');
+      }
+    }
+    return { executor: await startExecutor({ ...planned, modelPath: model.modelPath }), compiled: false };
+  }
+
   private async startProven(planned: ExecutorPlan[number]): Promise<ProvenExecutor> {
-    const { model, startExecutor, check, log } = this.options;
+    const { model, check, log } = this.options;
     const opening = performance.now();
-    const executor = await startExecutor({ ...planned, modelPath: model.modelPath });
+    const { executor, compiled } = await this.openSession(planned);
     log.info(
       {
         seconds: secondsSince(opening),
         executor: executor.kind,
         intraOpThreads: planned.intraOpThreads,
         onnxRuntime: executor.onnxRuntimeVersion,
+        compiled,
       },
       'session opened',
     );
@@ -112,6 +128,12 @@ export class ExecutorStarter {
       throw error;
     }
   }
+}
+
+/** What was compiled was compiled with all optimisations and packed weights: a configuration that wants otherwise gets the portable model. */
+function takesCompiled({ executionProvider, tuning = {} }: ExecutorPlan[number]): boolean {
+  const { graphOptimization = 'all', disablePrepacking = false } = tuning;
+  return executionProvider === 'cpu' && graphOptimization === 'all' && !disablePrepacking;
 }
 
 function secondsSince(start: number): number {

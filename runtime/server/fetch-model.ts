@@ -7,6 +7,7 @@ import type { ModelReference } from '../spec/model-reference';
 import type { PublicKey } from '../signing/public-keys';
 import { MANIFEST_FILE, MODEL_FILE, SIGNATURE_FILE } from '../spec/model-repository';
 import { ModelCache, type CachedFiles } from './cache/model-cache';
+import { chooseCompiled } from './compiled-model';
 import { assertDigest, chunksOf, statFile, wrongSize, type DownloadOptions, type WantedFile } from './download-file';
 import { StartupError } from './errors';
 import { forEachTogether } from './for-each-limited';
@@ -20,6 +21,8 @@ import { childUri, sourceOf } from '../sources/source-of';
 export interface FetchedModel {
   readonly folder: string;
   readonly modelPath: string;
+  /** The same model, compiled for this machine. @default - nothing was, for a machine like this */
+  readonly compiledPath?: string;
   readonly manifest?: ModelManifest;
   /** Says that the model is served no more: until then the cache keeps its files, whatever its bound. */
   readonly release: () => Promise<void>;
@@ -67,7 +70,8 @@ export async function fetchModel(reference: ModelReference, options: FetchOption
 async function fetchOnce(reference: ModelReference, options: FetchOptions): Promise<FetchedModel> {
   try {
     const { modelFile = MODEL_FILE } = options;
-    const wanted = reference.files ?? (await filesOfFolder(reference, options));
+    const listed = reference.files ?? (await filesOfFolder(reference, options));
+    const { files: wanted, compiled } = chooseCompiled<WantedFile>(listed, modelFile);
     if (!wanted.some((file) => file.path === modelFile)) throw new ModelError(`${modelFile} is not among its files`);
     const { folder, release } =
       options.copiesLocal === true
@@ -75,7 +79,8 @@ async function fetchOnce(reference: ModelReference, options: FetchOptions): Prom
         : ((await takeLocal(wanted, options)) ?? (await takeCached(reference, wanted, options)));
     try {
       const modelPath = path.join(folder, modelFile);
-      const fetched = { folder, modelPath, release };
+      const compiledPath = compiled === undefined ? {} : { compiledPath: path.join(folder, compiled) };
+      const fetched = { folder, modelPath, ...compiledPath, release };
       if (!wanted.some((file) => file.path === MANIFEST_FILE)) {
         if (options.signingKeys !== undefined) throw new ModelError(`has no ${MANIFEST_FILE} that could be signed`);
         return fetched;

@@ -9,6 +9,8 @@ import type { RunnableModel } from './runnable-model';
 export interface ModelFileOptions {
   /** Threads of one run. @default - as many as the processor has cores, as ONNX Runtime decides it */
   readonly threads?: number;
+  /** `disabled` for a model that was optimised before. @default 'all' */
+  readonly graphOptimizationLevel?: 'disabled' | 'all';
 }
 
 /**
@@ -19,10 +21,13 @@ export interface ModelFileOptions {
 export async function openModelFile(
   path: string,
   { inputs, outputs }: Pick<ModelFacts, 'inputs' | 'outputs'>,
-  { threads }: ModelFileOptions = {},
+  { threads, graphOptimizationLevel = 'all' }: ModelFileOptions = {},
 ): Promise<RunnableModel> {
   const ort = await loadRuntime();
-  const session = await loadModel(ort, path, threads === undefined ? {} : { intraOpNumThreads: threads });
+  const session = await loadModel(ort, path, {
+    graphOptimizationLevel,
+    ...(threads === undefined ? {} : { intraOpNumThreads: threads }),
+  });
   // The constructor is overloaded by literal type and array; the pairs in our table are the ones it knows.
   const RuntimeClass = ort.Tensor as new (type: string, data: TensorData, dims: readonly number[]) => Ort.Tensor;
   return {
