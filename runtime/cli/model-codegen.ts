@@ -9,8 +9,9 @@ type Language = keyof typeof LANGUAGES;
 export const modelCodegen: Command = {
   arguments: [{ name: 'file', description: 'an ONNX file, or a manifest.json, which knows labels, too' }],
   options: {
-    out: {
+    output: {
       type: 'string',
+      short: 'o',
       value: 'file',
       required: true,
       description: 'where to write the client: client.ts or client.py',
@@ -24,7 +25,7 @@ export const modelCodegen: Command = {
     overwrite: { type: 'boolean', description: 'replace what is there' },
   },
   run: async (given, terminal) => {
-    const out = given.text('out')!;
+    const out = given.text('output')!;
     const language = languageOf(given.text('language'), out);
     const { readClientModel } = await import('../model/codegen/describe-client.js');
     const { writeOutput } = await import('../model/write-output.js');
@@ -47,7 +48,7 @@ function languageOf(text: string | undefined, out: string): Language {
   if (language !== undefined) return language;
   throw new UsageError(
     text === undefined
-      ? `slipway model codegen: --out must end in .ts or .py, or --language says what it is, got '${out}'`
+      ? `slipway model codegen: --output must end in .ts or .py, or --language says what it is, got '${out}'`
       : `slipway model codegen: --language must be typescript or python, got '${text}'`,
   );
 }

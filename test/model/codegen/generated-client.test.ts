@@ -63,7 +63,7 @@ async function publishDigits(name: string): Promise<{ repository: string; manife
 test('a TypeScript client passes the strict compiler, knows names, types and labels, and asks a real server', async () => {
   const { repository, manifestFile } = await publishDigits('typed');
   const client = path.join(folder, 'digits-client.ts');
-  expect(await slipway('model', 'codegen', manifestFile, '--out', client)).toMatchObject({ status: 0 });
+  expect(await slipway('model', 'codegen', manifestFile, '-o', client)).toMatchObject({ status: 0 });
   const uses = {
     'good.ts': `export async function ask(): Promise<DigitsLabel<'probabilities'>> {
       const outputs = await new DigitsClient('http://127.0.0.1').infer({ image: new Float32Array(64) });
@@ -107,7 +107,7 @@ test('every datatype arrives as it was sent, by both clients', async () => {
   const model = path.join(repository, 'every', '1', 'model.onnx');
   const { url } = await startServer({ modelRepository: repository });
   const client = path.join(folder, 'every-client.ts');
-  await slipway('model', 'codegen', model, '--name', 'every', '--out', client);
+  await slipway('model', 'codegen', model, '--name', 'every', '-o', client);
   expect(complaints([client])).toEqual({});
   const outputs = await (await load(client, 'EveryClient'))(url).infer(INPUTS_OF_EVERY_DATATYPE);
   for (const datatype of DATATYPES_CARRIED) {
@@ -117,7 +117,7 @@ test('every datatype arrives as it was sent, by both clients', async () => {
   const python = toolOnPath('python3');
   if (python === undefined) return;
   const module = path.join(folder, 'every_client.py');
-  await slipway('model', 'codegen', model, '--name', 'every', '--out', module);
+  await slipway('model', 'codegen', model, '--name', 'every', '-o', module);
   const inputs = Object.fromEntries(
     Object.entries(INPUTS_OF_EVERY_DATATYPE).map(([name, data]) => [
       name,
@@ -176,7 +176,7 @@ test('a busy server is asked again when it says so, a refusal is not repeated, a
   const { repository, manifestFile } = await publishDigits('busy');
   const { url } = await startServer({ modelRepository: repository });
   const client = path.join(folder, 'busy-client.ts');
-  await slipway('model', 'codegen', manifestFile, '--out', client);
+  await slipway('model', 'codegen', manifestFile, '-o', client);
   const open = await load(client, 'DigitsClient');
   const image = new Float32Array(64);
 
@@ -208,7 +208,7 @@ test('the Python client asks a real server, also with rows that are lists, and r
   if (python === undefined) return context.skip('python3 is not on the PATH');
   const { repository, manifestFile } = await publishDigits('python');
   const { url } = await startServer({ modelRepository: repository });
-  await slipway('model', 'codegen', manifestFile, '--out', path.join(folder, 'digits_client.py'));
+  await slipway('model', 'codegen', manifestFile, '-o', path.join(folder, 'digits_client.py'));
   const busy = await busyFirst(url, [{ status: 503, headers: { 'Retry-After': '1' } }]);
   const program = `import sys; from digits_client import DigitsClient, InferenceError
 client = DigitsClient(sys.argv[1])
@@ -237,26 +237,26 @@ test('names of models and tensors are text: nothing of them runs', async () => {
   manifest.facts.inputs[0]!.name = '*/ globalThis.hit = 1; /* """ + `${globalThis.hit = 1}`';
   writeFileSync(evil, JSON.stringify(manifest));
   const client = path.join(folder, 'evil-client.ts');
-  await slipway('model', 'codegen', evil, '--out', client);
+  await slipway('model', 'codegen', evil, '-o', client);
   expect(complaints([client])).toEqual({});
   await load(client, 'DigitsClient');
   expect('hit' in globalThis).toBe(false);
   const python = toolOnPath('python3');
   if (python === undefined) return;
-  await slipway('model', 'codegen', evil, '--out', path.join(folder, 'evil_client.py'));
+  await slipway('model', 'codegen', evil, '-o', path.join(folder, 'evil_client.py'));
   execFileSync(python, ['-c', 'import evil_client'], { cwd: folder });
 });
 
 test('a client is not written over another, and its language must be known', async () => {
   const file = path.join(folder, 'once.ts');
   copyFileSync(DIGITS, path.join(folder, 'model.onnx'));
-  expect(await slipway('model', 'codegen', DIGITS, '--out', file)).toMatchObject({ status: 0 });
-  expect(await slipway('model', 'codegen', DIGITS, '--out', file)).toMatchObject({
+  expect(await slipway('model', 'codegen', DIGITS, '-o', file)).toMatchObject({ status: 0 });
+  expect(await slipway('model', 'codegen', DIGITS, '-o', file)).toMatchObject({
     status: 3,
     stderr: expect.stringContaining('OUTPUT_EXISTS') as string,
   });
-  expect(await slipway('model', 'codegen', DIGITS, '--out', file, '--overwrite')).toMatchObject({ status: 0 });
-  expect(await slipway('model', 'codegen', DIGITS, '--out', path.join(folder, 'client.rb'))).toMatchObject({
+  expect(await slipway('model', 'codegen', DIGITS, '-o', file, '--overwrite')).toMatchObject({ status: 0 });
+  expect(await slipway('model', 'codegen', DIGITS, '-o', path.join(folder, 'client.rb'))).toMatchObject({
     status: 2,
   });
 });
