@@ -29,7 +29,9 @@ const reshape: ChannelRule = (graph, node) => {
   const followed = graph.followed(node.input[0]);
   if (followed === undefined) return undefined;
   const target = graph.computedShape(node.input[1]);
-  if (target === undefined || new Attributes(node).int('allowzero', 0) !== 0) {
+  // PyTorch sets it always; it means something only where a size is 0.
+  const makesEmpty = new Attributes(node).int('allowzero', 0) !== 0 && target?.includes(0) === true;
+  if (target === undefined || makesEmpty) {
     return `${describe(node)} has a shape that only a run tells`;
   }
   const regrouped = regroupChannels(graph, node, followed);
