@@ -1,6 +1,8 @@
-import { readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import sharp from 'sharp';
 import { expect, onTestFinished, test } from 'vitest';
+import { readHeldOutDigits } from '../../../runtime/cli/quickstart/held-out-digits';
 import {
   evaluateModels,
   type EvaluatedModel,
@@ -325,4 +327,36 @@ test('a label beyond the classes is refused, also where only an answer tells how
   expect(await message(await openBytes(identityModel({ shape: ['batch', 'classes'] })))).toBe(
     "LABEL_INVALID labels: must be below 2, the model's classes, got 2",
   );
+});
+
+test('a folder of pictures is read as the preprocessing says, and named by its folders', async () => {
+  const root = temporaryFolder();
+  for (const { index, label, pixels } of readHeldOutDigits('models/digits/heldout.json').slice(0, 60)) {
+    mkdirSync(path.join(root, String(label)), { recursive: true });
+    const grey = Uint8Array.from(pixels, (value) => value * 15);
+    await sharp(grey, { raw: { width: 8, height: 8, channels: 1 } })
+      .png()
+      .toFile(path.join(root, String(label), `${index}.png`));
+  }
+  const image = {
+    kind: 'image',
+    width: 8,
+    height: 8,
+    resize: 'stretch',
+    channels: 'grey',
+    layout: 'NCHW',
+    scale: 1 / 15,
+    mean: [0],
+    deviation: [1],
+  } as const;
+  const digits = await open(DIGITS_MODEL);
+  const report = await evaluateModels([{ ...digits, preprocessing: { image } }], classify(root));
+  expect(report).toMatchObject({
+    metrics: { accuracy: 1 },
+    dataset: { rows: 60 },
+    classNames: ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9'],
+  });
+  // Without preprocessing the model sees values from 0 to 1 where it was trained on 0 to 16.
+  const unscaled = await evaluateModels([digits], classify(root));
+  expect(unscaled.metrics['accuracy']).toBeLessThan(0.9);
 });
