@@ -4,7 +4,7 @@ import { expect, test } from 'vitest';
 import { framePicture, imageValues, valueTables } from '../../runtime/preprocess/image-input';
 import { decodePicture, MAX_PIXELS, type Size } from '../../runtime/preprocess/picture';
 import { PreprocessError } from '../../runtime/preprocess/preprocess-error';
-import type { Filter } from '../../runtime/preprocess/resample';
+import { resample, type Filter } from '../../runtime/preprocess/resample';
 import type { ImagePreprocessing } from '../../runtime/spec/preprocessing';
 
 /** The same whole numbers in any language: red 7x + 13y, green x² + 3y, blue xy + 31, modulo 256. */
@@ -135,7 +135,6 @@ test('a large picture is within three levels of the exact result', async () => {
   const png = await sharp(smooth, { raw: { width, height, channels: 3 } })
     .png({ compressionLevel: 1 })
     .toBuffer();
-  const { resample } = await import('../../runtime/preprocess/resample');
   const exact = resample({ pixels: smooth, width, height }, { width: 96, height: 96 }, 'bilinear');
   const fast = await decodePicture(png, () => ({ width: 96, height: 96 }));
   const most = exact.pixels.reduce((max, byte, i) => Math.max(max, Math.abs(byte - fast.pixels[i]!)), 0);

@@ -38,6 +38,115 @@ const refusal = (change: (copy: any) => void): string => {
   return 'accepted';
 };
 
+const described: ModelManifest = {
+  ...manifest,
+  labels: { probabilities: ['cat', 'dog'] },
+  preprocessing: {
+    image: {
+      kind: 'image',
+      width: 224,
+      height: 224,
+      resize: 'crop',
+      shorterSide: 256,
+      channels: 'rgb',
+      layout: 'NCHW',
+      scale: 1 / 255,
+      mean: [0.485, 0.456, 0.406],
+      deviation: [0.229, 0.224, 0.225],
+    },
+  },
+  evaluation: {
+    model: [{ path: 'model.onnx', sha256: 'a'.repeat(64) }],
+    dataset: { name: 'rows', sha256: 'd'.repeat(64), rows: 10 },
+    task: 'classification',
+    metrics: { accuracy: 0.9 },
+    gates: [{ metric: 'accuracy', bound: 'min', limit: 0.8, value: 0.9, passed: true }],
+    passed: true,
+    evaluatedAt: '2026-01-02T03:04:05Z',
+    tools: { slipway: '0.1.0' },
+  },
+  provenance: { source: [{ path: 'net.pt', sha256: 'e'.repeat(64) }], steps: [] },
+  licence: 'Apache-2.0',
+};
+
+describe('what a manifest says beyond digests', () => {
+  const refused = (change: (copy: any) => void): string => {
+    const copy = structuredClone(described);
+    change(copy);
+    try {
+      parseManifest(JSON.stringify(copy), 'manifest.json');
+    } catch (error) {
+      return (error as Error).message;
+    }
+    return 'accepted';
+  };
+
+  test('survives being written and read', () => {
+    expect(parseManifest(serializeManifest(described), 'manifest.json')).toEqual(described);
+  });
+
+  test.each<[string, (copy: any) => void, string]>([
+    [
+      'labels of no output',
+      (m) => (m.labels = { image: ['a'] }),
+      'labels.image must be named like an output of the model',
+    ],
+    [
+      'labels in a file that is not here',
+      (m) => (m.labels.probabilities = { file: 'l.txt' }),
+      'labels.probabilities must be',
+    ],
+    [
+      'preprocessing of another size',
+      (m) => (m.preprocessing.image.width = 225),
+      'preprocessing.image must be such that',
+    ],
+    [
+      'a shorter side that is too short',
+      (m) => (m.preprocessing.image.shorterSide = 200),
+      'shorterSide must be left out, or with crop',
+    ],
+    [
+      'four means',
+      (m) => m.preprocessing.image.mean.push(0),
+      'preprocessing.image.mean must be a list of one or three numbers',
+    ],
+    ['a number that is none', (m) => (m.preprocessing.image.scale = 'half'), 'preprocessing.image.scale'],
+    ['an input that nothing makes', (m) => (m.preprocessing = {}), 'none for image'],
+    [
+      'preprocessing of what every object has',
+      (m) => (m.preprocessing = JSON.parse('{"__proto__": {}}')),
+      'named like an input',
+    ],
+    [
+      'an evaluation of other bytes',
+      (m) => (m.evaluation.model[0].sha256 = 'f'.repeat(64)),
+      'evaluation.model must be of the files',
+    ],
+    [
+      'an evaluation of no model',
+      (m) => (m.evaluation.model[0] = { path: 'golden/input-0.bin', sha256: 'b'.repeat(64) }),
+      'of model.onnx too',
+    ],
+    [
+      'a gate that contradicts itself',
+      (m) => (m.evaluation.gates[0].value = 0.7),
+      'gates[0].passed must be false, as its numbers say',
+    ],
+    ['no rows', (m) => (m.evaluation.dataset.rows = 0), 'evaluation.dataset.rows must be a whole number from 1 up'],
+    [
+      'a day for a time',
+      (m) => (m.evaluation.evaluatedAt = 'yesterday'),
+      'evaluation.evaluatedAt must be a time in UTC',
+    ],
+    ['a history without a source', (m) => (m.provenance.source = []), 'provenance.source must be a list of files'],
+    ['a step without a command', (m) => (m.provenance.steps = [{}]), 'provenance.steps[0].command must be a command'],
+    ['a licence that is none', (m) => (m.licence = ''), 'licence must be an SPDX licence expression'],
+  ])('is refused, by field: %s', (_name, change, message) => {
+    expect(refused(change)).toContain(message);
+  });
+});
+
 test('a manifest survives being written and read', () => {
   expect(parseManifest(serializeManifest(manifest), 'manifest.json')).toEqual(manifest);
 });
