@@ -48,22 +48,27 @@ export const PRUNE_ACCEPTANCE: Acceptance = { minAgreement: 0.9, tolerance: 0.1 
 export async function pruneModel(options: PruneOptions): Promise<EditReport<PruneDetail>> {
   const { method, exclude = [], onProgress = () => {} } = options;
   checkMethod(method);
-  return rewriteModel<PruneDetail>(options, `slipway model prune ${flagsOf(method)}`, PRUNE_ACCEPTANCE, async (file, facts) => {
-    const model = readEditableModel(options.source);
-    if (method.kind !== 'channels') {
-      const detail = { kind: method.kind, ...zero(model, method, exclude) };
-      assertChanged(detail, options.source);
+  return rewriteModel<PruneDetail>(
+    options,
+    `slipway model prune ${flagsOf(method)}`,
+    PRUNE_ACCEPTANCE,
+    async (file, facts) => {
+      const model = readEditableModel(options.source);
+      if (method.kind !== 'channels') {
+        const detail = { kind: method.kind, ...zero(model, method, exclude) };
+        assertChanged(detail, options.source);
+        writeModel(model, file);
+        return { detail, tools: {} };
+      }
+      const { ratio, scope = 'layer', norm = 'l2', roundTo = 1 } = method;
+      const pruned = pruneChannels(model, { ratio, scope, norm, roundTo, exclude });
+      assertChanged(pruned, options.source);
       writeModel(model, file);
-      return { detail, tools: {} };
-    }
-    const { ratio, scope = 'layer', norm = 'l2', roundTo = 1 } = method;
-    const pruned = pruneChannels(model, { ratio, scope, norm, roundTo, exclude });
-    assertChanged(pruned, options.source);
-    writeModel(model, file);
-    onProgress('timing it and its source');
-    const speed = await timeBoth(file, options.source, facts, options);
-    return { detail: { kind: method.kind, ...pruned, speed }, tools: {} };
-  });
+      onProgress('timing it and its source');
+      const speed = await timeBoth(file, options.source, facts, options);
+      return { detail: { kind: method.kind, ...pruned, speed }, tools: {} };
+    },
+  );
 }
 
 function zero(

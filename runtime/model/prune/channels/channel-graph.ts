@@ -78,9 +78,7 @@ export class ChannelGraph {
     for (const name of node.input) {
       const followed = this.#followed.get(name);
       if (followed !== undefined) this.sets.keep(followed.channels, reason);
-      for (const element of this.#computedShapes.get(name) ?? []) {
-        if (typeof element === 'object') this.sets.keep(element.channels, reason);
-      }
+      this.keepSizes(name, reason);
     }
   }
 
@@ -130,6 +128,14 @@ export class ChannelGraph {
     return name === undefined ? undefined : (this.#computedShapes.get(name) ?? this.constants.integers(name));
   }
 
+  /** Keeps the channels that a computed shape counts, all but those at one place of it. */
+  keepSizes(name: string | undefined, reason: string, except?: number): void {
+    const elements = name === undefined ? undefined : this.#computedShapes.get(name);
+    elements?.forEach((element, i) => {
+      if (typeof element === 'object' && i !== except) this.sets.keep(element.channels, reason);
+    });
+  }
+
   /** Whether a value is a shape that nodes compute of others, and no constant. */
   isComputedShape(name: string | undefined): boolean {
     return name !== undefined && this.#computedShapes.has(name);
@@ -139,9 +145,7 @@ export class ChannelGraph {
     if (name === undefined || name === '') return;
     this.#computedShapes.set(name, elements);
     if (!this.index.outputs.has(name) && !this.index.captured.has(name)) return;
-    for (const element of elements) {
-      if (typeof element === 'object') this.sets.keep(element.channels, `'${name}' is taken as a shape from outside`);
-    }
+    this.keepSizes(name, `'${name}' is taken as a shape from outside`);
   }
 
   /** All axes with channels, once whoever takes them in a way that is not followed has been asked. */

@@ -27,7 +27,10 @@ const flatten: ChannelRule = (graph, node) => {
 
 const reshape: ChannelRule = (graph, node) => {
   const followed = graph.followed(node.input[0]);
-  if (followed === undefined) return undefined;
+  if (followed === undefined) {
+    graph.keepSizes(node.input[1], `${describe(node)} takes it as the size of another value`);
+    return undefined;
+  }
   const target = graph.computedShape(node.input[1]);
   // PyTorch sets it always; it means something only where a size is 0.
   const makesEmpty = new Attributes(node).int('allowzero', 0) !== 0 && target?.includes(0) === true;
@@ -39,6 +42,7 @@ const reshape: ChannelRule = (graph, node) => {
   const { axis, channels } = regrouped;
   const refusal = fitElement(graph, node, 1, axis, target[axis], channels, followed);
   if (refusal !== undefined) return refusal;
+  graph.keepSizes(node.input[1], `${describe(node)} takes it as the size of another axis`, axis);
   graph.follow(node.output[0], regrouped);
   return undefined;
 };
@@ -68,8 +72,9 @@ const squeeze: ChannelRule = (graph, node) => {
   const shape = graph.shapeOf(node.input[0]);
   if (followed === undefined) return undefined;
   if (shape === undefined) return unknownShape(node);
-  const given = axesOf(graph, node, 1)?.map((axis) => fromFront(axis, shape.length));
-  const axes = given ?? shape.flatMap((size, axis) => (size === 1 ? [axis] : []));
+  const axes = axesOf(graph, node, 1)?.map((axis) => fromFront(axis, shape.length));
+  // Without axes it would take that of the channels away when one of them is left.
+  if (axes === undefined) return `${describe(node)} takes away whatever has size 1`;
   if (axes.includes(followed.axis)) return `${describe(node)} takes the axis of channels away`;
   graph.follow(node.output[0], {
     ...followed,
@@ -221,18 +226,25 @@ const pad: ChannelRule = (graph, node) => {
 /** By scales, which leave channels alone where theirs is 1, or to sizes, of which one may be the count of channels. */
 const resize: ChannelRule = (graph, node) => {
   const followed = graph.followed(node.input[0]);
-  if (followed === undefined) return undefined;
+  if (followed === undefined) {
+    graph.keepSizes(node.input[3], `${describe(node)} takes it as the size of another value`);
+    return undefined;
+  }
   const attributes = new Attributes(node);
-  const axes = attributes.ints('axes');
+  const rank = graph.rankOf(node.input[0]);
+  if (rank === undefined) return unknownShape(node);
+  const axes = attributes.ints('axes')?.map((axis) => fromFront(axis, rank));
   const at = axes === undefined ? followed.axis : axes.indexOf(followed.axis);
   const isUpsample = node.opType === 'Upsample' || graph.opset < 11;
   const scales =
     isUpsample && graph.opset < 9 ? attributes.floats('scales') : scalesOf(graph, node.input[isUpsample ? 1 : 2]);
   const sizes = node.input[3];
+  if (at < 0) graph.keepSizes(sizes, `${describe(node)} takes it as the size of another axis`);
   if (at >= 0 && sizes !== undefined && sizes !== '') {
     const element = graph.computedShape(sizes)?.[at];
     const refusal = fitElement(graph, node, 3, at, element, followed.channels, followed);
     if (refusal !== undefined) return refusal;
+    graph.keepSizes(sizes, `${describe(node)} takes it as the size of another axis`, at);
   } else if (at >= 0 && scales?.[at] !== 1) {
     return `${describe(node)} changes the number of channels`;
   }
@@ -251,7 +263,7 @@ const reduce: ChannelRule = (graph, node) => {
     return graph.isComputedShape(node.input[0]) ? `${describe(node)} computes with it` : undefined;
   const rank = graph.rankOf(node.input[0]);
   const axes = axesOf(graph, node, 1);
-  if (rank === undefined || axes === undefined) return `${describe(node)} sums channels up`;
+  if (rank === undefined || axes === undefined || axes.length === 0) return `${describe(node)} sums channels up`;
   const reduced = axes.map((axis) => fromFront(axis, rank));
   if (reduced.includes(followed.axis)) return `${describe(node)} sums channels up`;
   const isKept = new Attributes(node).int('keepdims', 1) !== 0;
