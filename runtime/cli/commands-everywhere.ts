@@ -64,3 +64,9 @@ export const MODEL_PULL_ENTRY: Omit<CommandEntry, 'load'> = {
   name: 'model pull',
   summary: 'copy one published model version to a disk, every file by its digest',
 };
+
+/** It runs the commands that there are: fewer in the image. */
+export const MODEL_PIPELINE_ENTRY: Omit<CommandEntry, 'load'> = {
+  name: 'model pipeline',
+  summary: 'run commands after each other, from a trained model to a published one',
+};

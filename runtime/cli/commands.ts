@@ -1,5 +1,5 @@
 import type { CommandEntry } from './command';
-import { COMMANDS_EVERYWHERE, MODEL_PULL_ENTRY } from './commands-everywhere';
+import { COMMANDS_EVERYWHERE, MODEL_PIPELINE_ENTRY, MODEL_PULL_ENTRY } from './commands-everywhere';
 
 /** Every command of `slipway`. Names and flags are public API. */
 export const COMMANDS: readonly CommandEntry[] = [
@@ -49,6 +49,10 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./model-codegen.js')).modelCodegen,
   },
   { ...MODEL_PULL_ENTRY, load: async () => (await import('./model-pull.js')).modelPull },
+  {
+    ...MODEL_PIPELINE_ENTRY,
+    load: async () => (await import('./model-pipeline.js')).modelPipelineOf(() => COMMANDS),
+  },
   {
     name: 'model compile',
     summary: 'pack the weights of a model for the processor of this machine',

@@ -2,7 +2,8 @@
 // /tmp/source before the command begins, for a task has no disk that another could fill.
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { COMMANDS_EVERYWHERE, MODEL_PULL_ENTRY } from './commands-everywhere.js';
+import type { CommandEntry } from './command.js';
+import { COMMANDS_EVERYWHERE, MODEL_PIPELINE_ENTRY, MODEL_PULL_ENTRY } from './commands-everywhere.js';
 import { runSlipway } from './run.js';
 import { takeRemoteStoresFrom } from '../model/open-model-store.js';
 import { SOURCE_FOLDER } from '../spec/endpoints.js';
@@ -15,11 +16,15 @@ const terminal = {
 };
 
 // What reads every source lies in the bundle; the package loads it from its own one.
-const commands = [
+const commands: readonly CommandEntry[] = [
   ...COMMANDS_EVERYWHERE,
   {
     ...MODEL_PULL_ENTRY,
     load: async () => (await import('./model-pull.js')).modelPullBy(() => import('../server/pull-model.js')),
+  },
+  {
+    ...MODEL_PIPELINE_ENTRY,
+    load: async () => (await import('./model-pipeline.js')).modelPipelineOf(() => commands),
   },
 ];
 

@@ -1,0 +1,83 @@
+import { createHash } from 'node:crypto';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { digestPath } from '../../model/digest-path';
+import { slipwayVersion } from '../../model/edit/slipway-version';
+import { readOnnxModel } from '../../onnx/read-onnx-model';
+import type { StepCommand } from './step-command';
+
+interface StepRecord {
+  /** Of the command line and every file that it names. */
+  readonly key: string;
+  /** Of what it left. */
+  readonly outputs: string;
+}
+
+const RECORD_FILE = 'step.json';
+
+/** What would change if the step were run again: command line, version of Slipway, and bytes of each file that it names. */
+export async function keyOfStep(step: StepCommand, argv: readonly string[], folder: string): Promise<string> {
+  const inputs: [string, string][] = [];
+  for (const place of argv.filter((word) => word !== step.repository).flatMap(placesIn)) {
+    const file = path.resolve(folder, place);
+    // What it leaves is named, too, and is there from the second time on.
+    const isOwn = file === step.manifest || file.startsWith(`${step.folder}${path.sep}`);
+    if (place !== '' && !isOwn && existsSync(file)) inputs.push([place, await digestOf(file)]);
+  }
+  return digestText(JSON.stringify([slipwayVersion(), argv, inputs]));
+}
+
+/** Whether a step was passed with this key, and what it left is as it was. */
+export async function isRecorded(step: StepCommand, key: string): Promise<boolean> {
+  const record = readRecord(step);
+  return record?.key === key && record.outputs === (await outputsOf(step));
+}
+
+export async function recordStep(step: StepCommand, key: string): Promise<void> {
+  const record: StepRecord = { key, outputs: await outputsOf(step) };
+  writeFileSync(path.join(step.folder, RECORD_FILE), `${JSON.stringify(record, undefined, 2)}\n`);
+}
+
+function readRecord({ folder }: StepCommand): Partial<StepRecord> | undefined {
+  try {
+    return JSON.parse(readFileSync(path.join(folder, RECORD_FILE), 'utf8')) as Partial<StepRecord>;
+  } catch {
+    // Never run, or ended while it was written: then the step is run.
+    return undefined;
+  }
+}
+
+async function outputsOf({ folder, model, manifest }: StepCommand): Promise<string> {
+  const report = path.join(folder, 'report.json');
+  const places = [...(model === undefined ? [] : [path.dirname(model)]), manifest, report];
+  const digests: string[] = [];
+  for (const place of places) {
+    if (place !== undefined) digests.push(existsSync(place) ? await digestPath(place) : 'missing');
+  }
+  return digestText(digests.join());
+}
+
+/** A value may be a place, `output=place`, or `place:function`. */
+function placesIn(text: string): readonly string[] {
+  const value = text.startsWith('--') ? text.slice(text.indexOf('=') + 1) : text;
+  if (/^[a-z0-9]+:\/\//i.test(value)) return [];
+  const [, afterSign = ''] = /=(.+)$/.exec(value) ?? [];
+  const [, beforeColon = ''] = /^(.+):[^:]+$/.exec(value) ?? [];
+  return [value, afterSign, beforeColon];
+}
+
+/** Weights beside a model are a part of it. */
+function digestOf(file: string): Promise<string> {
+  if (!file.endsWith('.onnx')) return digestPath(file);
+  try {
+    const { files } = readOnnxModel(file);
+    return Promise.resolve(digestText(files.map(({ path: name, sha256 }) => `${sha256}  ${name}`).join('\n')));
+  } catch {
+    // Whoever runs the step says what is wrong with it.
+    return digestPath(file);
+  }
+}
+
+function digestText(text: string): string {
+  return createHash('sha256').update(text).digest('hex');
+}
