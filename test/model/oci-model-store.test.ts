@@ -102,6 +102,18 @@ test('a signed image has the signature that cosign looks for, over its digest', 
   expect(verifySignature(payload, signature, keys, 'image').fingerprint).toBe(keys[0]!.fingerprint);
 });
 
+test('a tag that is there is refused, and leads where it did', async (ctx) => {
+  const host = await startRegistry(ctx);
+  const store = ociModelStore(`oci://${host}/models`);
+  const manifest = stored('manifest.json', Buffer.from('{}'));
+  await store.write('m', 1, [stored('model.onnx', Buffer.from('first'))], manifest);
+  const place = store.placeOf!('m', 1);
+  const again = ociModelStore(`oci://${host}/models`);
+  const error = await refusal(again.write('m', 1, [stored('model.onnx', Buffer.from('second'))], manifest));
+  expect(error.code).toBe('VERSION_EXISTS');
+  expect(place).toBe(`${host}/models:m-1@${(await again.read('m/1/manifest.json'))!.tag}`);
+});
+
 test('an interrupted push goes on where it stopped, and a layer that is there is not sent', async (ctx) => {
   const host = await startRegistry(ctx);
   const files = [stored(`deep/${'name/'.repeat(30)}weights.bin`, randomBytes(4 * MIB + 77))];
