@@ -267,16 +267,6 @@ export const MUTANTS = [
 
   // Publishing
   {
-    name: 'two publishers may write one version',
-    file: 'runtime/model/s3-model-store.ts',
-    find: "      IfNoneMatch: '*',\n",
-    replace: '',
-    test: {
-      file: 'test/model/s3-model-store.test.ts',
-      name: 'a version whose manifest somebody else put first is refused',
-    },
-  },
-  {
     name: 'external data may be read from outside the model’s folder',
     file: 'runtime/onnx/external-data.ts',
     find: 'if (!isRelativePath(path)) {',
