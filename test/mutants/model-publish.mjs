@@ -27,7 +27,7 @@ export const MUTANTS = [
     test: { file: BUCKETS, name: 'of publishers of one version to gs:// one wins' },
   },
   {
-    name: 'Azure commits blocks over what is there',
+    name: 'Azure writes over what is there',
     file: 'runtime/model/stores/azure-object-store.ts',
     find: "      conditions: { ifNoneMatch: '*' },\n      metadata: metadataOf(file, progress),\n      blobHTTPHeaders: { blobContentType: contentTypeOf(key), blobContentMD5",
     replace:
