@@ -483,3 +483,26 @@ describe('what users have', () => {
     expect((await read(file, options))[0]!.data).toEqual([[0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]]);
   });
 });
+
+test('text and numbers of any length are read in pieces, and a line without end is refused', async () => {
+  // A line longer than what is read from the disk at once.
+  const long = 'é'.repeat(300_000);
+  const file = writeData('a.jsonl', `{"inputs":{"text":"${long}"},"label":0}\n{"inputs":{"text":"b"},"label":1}`);
+  const text = { name: 'text', datatype: 'BYTES', shape: ['batch'] } as const;
+  expect((await read(file, { inputs: [text], labels: 'class' }))[0]).toMatchObject({
+    data: [[long, 'b']],
+    labels: [0, 1],
+  });
+  const endless = writeData('b.jsonl', Buffer.alloc(65 * 2 ** 20, 'x'));
+  const error = await toolError(read(endless, { inputs: [text], labels: 'class' }));
+  expect(error.message).toMatch(/^DATA_TOO_LARGE line 1 of .*b\.jsonl: must have at most 67108864 bytes$/);
+});
+
+test('a model without rows takes no data set', async () => {
+  const file = writeData('a.csv', 'a,label\n1,0\n');
+  const scalar = { name: 'x', datatype: 'FP32', shape: [] } as const;
+  expect((await toolError(openDataset(file, { inputs: [scalar], labels: 'class' }))).message).toContain(
+    "input 'x' is a single value",
+  );
+  expect((await toolError(openDataset(file, { inputs: [], labels: 'class' }))).message).toContain('this one has none');
+});
