@@ -124,7 +124,7 @@ print(json.dumps(out))`;
 
 describe('columns', () => {
   const make = async (entry: object, input: Partial<TensorSignature>, rows: readonly object[]): Promise<unknown[]> => {
-    const inputs = [{ name: 'x', datatype: 'FP32', shape: ['n', 'width'], ...input }];
+    const inputs: readonly TensorSignature[] = [{ name: 'x', datatype: 'FP32', shape: ['n', 'width'], ...input }];
     const preprocessing = { x: { kind: 'columns', ...entry } } as unknown as Preprocessing;
     const preprocessor = await Preprocessor.open({
       preprocessing,
