@@ -18,6 +18,9 @@ import threading
 import traceback
 from typing import Any, NoReturn
 
+# Nothing is written into the package.
+sys.dont_write_bytecode = True
+
 
 class ToolError(Exception):
     """A reason to stop that the caller shows as it is: a code that Slipway knows, where, and one sentence."""
