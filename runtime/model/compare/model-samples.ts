@@ -7,11 +7,12 @@ import { fixedRows } from '../measure/runnable-model';
 export interface SampleOptions {
   /** Rows to run on, as `openDataset` reads them; labels are not looked at. @default - made from the signature */
   readonly samples?: string;
-  /** Most rows of a file; so many inputs are made without one, of two rows each where the model takes batches. @default 64 */
+  /** Most rows of a file, 256; or how many inputs are made without one, of two rows each where the model takes batches, 64. */
   readonly count?: number;
 }
 
-const DEFAULT_COUNT = 64;
+const FILE_ROWS = 256;
+const MADE_INPUTS = 64;
 const ROWS_OF_A_RUN = 16;
 
 /**
@@ -20,13 +21,13 @@ const ROWS_OF_A_RUN = 16;
  */
 export async function* modelSamples(
   facts: Pick<ModelFacts, 'inputs' | 'outputs'>,
-  { samples, count = DEFAULT_COUNT }: SampleOptions = {},
+  { samples, count }: SampleOptions = {},
 ): AsyncGenerator<readonly Tensor[], void, void> {
   if (samples === undefined) {
-    for (let seed = 1; seed <= count; seed++) yield generateInput(facts, seed);
+    for (let seed = 1; seed <= (count ?? MADE_INPUTS); seed++) yield generateInput(facts, seed);
     return;
   }
-  const dataset = await openDataset(samples, { inputs: facts.inputs, labels: 'none', maxRows: count });
+  const dataset = await openDataset(samples, { inputs: facts.inputs, labels: 'none', maxRows: count ?? FILE_ROWS });
   const size = isBatchable(facts) ? ROWS_OF_A_RUN : (fixedRows(facts) ?? 1);
   for await (const { inputs } of dataset.batches(size)) yield inputs;
 }

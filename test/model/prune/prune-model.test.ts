@@ -60,7 +60,7 @@ describe('a trained network', () => {
     const method: PruneMethod = { kind: 'channels', ratio: 0.9 };
     const error = await refusal(pruneModel({ source: DIGITS, output, method, samples: digitRows() }));
     expect(error.message).toMatch(
-      /^TOLERANCE_EXCEEDED .*: agrees with its source on [\d.]+ % of 64 rows, and --min-agreement 0.9 asks for 90 %: nothing was written$/,
+      /^TOLERANCE_EXCEEDED .*: agrees with its source on [\d.]+ % of 256 rows, and --min-agreement 0.9 asks for 90 %: nothing was written$/,
     );
     expect(error.kind).toBe('verdict');
     expect(readdirSync(join(output, '..'))).toEqual([]);
