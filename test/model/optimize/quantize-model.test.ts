@@ -9,7 +9,7 @@ import { readProvenance } from '../../../runtime/model/provenance';
 import { readOnnxModel } from '../../../runtime/onnx/read-onnx-model';
 import { slipway } from '../../cli/terminal';
 import { buildModel, floatTensor, node, value } from '../../support/onnx-models';
-import { needsPythonSet } from '../python/set-here';
+import { modelPython } from '../../support/model-python';
 
 const DIGITS = path.join(__dirname, '../../../models/digits/model.onnx');
 let folder: string;
@@ -30,7 +30,7 @@ function shaped(image: readonly number[]): unknown {
   return [Array.from({ length: 8 }, (_, row) => flat.slice(row * 8, row * 8 + 8))];
 }
 
-beforeEach((context) => needsPythonSet(context, 'onnx'));
+beforeEach(async (context) => void (await modelPython(context, 'onnx')));
 
 const out = (name: string): string => path.join(folder, name);
 
