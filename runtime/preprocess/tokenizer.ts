@@ -29,6 +29,7 @@ interface TokenizerFile {
   readonly truncation?: { readonly direction?: string } | null;
   readonly padding?: { readonly direction?: string; readonly pad_id?: number } | null;
   readonly added_tokens?: readonly { readonly id: number; readonly content: string }[];
+  readonly model?: { readonly unk_token?: unknown } | null;
 }
 
 interface Processed {
@@ -76,9 +77,13 @@ export class TextTokenizer {
     }
     const { Tokenizer } = (await import('@huggingface/tokenizers')) as unknown as { readonly Tokenizer: OpenTokenizer };
     try {
-      const file = JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8')) as object;
-      // The library takes names of classes from a second file; without it, it does what this file says.
-      const opened = new TextTokenizer(new Tokenizer(file, {}), file, maxLength);
+      const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
+      const file = JSON.parse(text) as TokenizerFile;
+      // The library takes names of classes from a second file; without it, it does what this file says. Only for a vocabulary
+      // of whole words it looks for the name of what is unknown there.
+      const unknown = file.model?.unk_token;
+      const second = typeof unknown === 'string' ? { unk_token: unknown } : {};
+      const opened = new TextTokenizer(new Tokenizer(file, second), file, maxLength);
       const least = opened.encodeWhole('').ids.length;
       if (least >= maxLength) throw new Error(`its special tokens leave nothing of maxLength ${maxLength}`);
       return opened;
