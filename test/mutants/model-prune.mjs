@@ -68,7 +68,7 @@ export const MUTANTS = [
     file: 'runtime/model/prune/channels/follow-channels.ts',
     find: "if (node.opType !== 'Concat' && !looked.includes(i)) graph",
     replace: 'if (i < 0) graph',
-    test: { file: KEPT, name: 'where their number' },
+    test: { file: KEPT, name: 'where their number says how much' },
   },
   {
     name: 'channels that are added to each other go one by one',

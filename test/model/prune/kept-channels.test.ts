@@ -29,6 +29,7 @@ function around(nodes: readonly NodeInit[], ir = 8n, exclude: readonly string[] 
         floatTensor('second', [3, 4, 1, 1], numbers(12)),
         floatTensor('four', [4, 1, 1], numbers(4)),
         int64Tensor('one', [1], [1n]),
+        int64Tensor('two', [1], [2n]),
         int64Tensor('flat', [3], [0n, 4n, -1n]),
         int64Tensor('square', [4], [0n, 4n, 4n, 4n]),
         floatTensor('condition', [], [1]),
@@ -102,6 +103,16 @@ describe('a layer keeps its channels', () => {
         node('Reshape', ['four', 'sizes'], ['side']),
       ],
       "Reshape of 'side' takes it as the size of another value",
+    ],
+    [
+      'where their number says how much of another axis is taken',
+      [
+        node('Relu', ['made'], ['taken']),
+        node('Shape', ['made'], ['sizes']),
+        node('Gather', ['sizes', 'one'], ['count']),
+        node('Slice', ['made', 'one', 'count', 'two'], ['side']),
+      ],
+      "Slice of 'side' computes with it",
     ],
     [
       'where what has size 1 is taken away, which one of them would be',
