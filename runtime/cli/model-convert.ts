@@ -1,5 +1,5 @@
 import type { Conversion } from '../model/convert/convert-model';
-import { UsageError } from './cli-error';
+import { CliError, UsageError } from './cli-error';
 import type { Command, ParsedArguments } from './command';
 import { formatTable } from './text-table';
 
@@ -87,10 +87,19 @@ export const modelConvert: Command = {
     });
     const json = JSON.stringify(conversion, undefined, 2);
     const report = given.text('report');
-    if (report !== undefined) await (await import('node:fs/promises')).writeFile(report, `${json}\n`);
+    if (report !== undefined) await writeReport(report, json);
     terminal.out(given.flag('json') ? json : render(conversion, terminal.width));
   },
 };
+
+async function writeReport(file: string, json: string): Promise<void> {
+  const { writeFile } = await import('node:fs/promises');
+  try {
+    await writeFile(file, `${json}\n`);
+  } catch (error) {
+    throw new CliError(`--report ${file}: ${(error as Error).message}`);
+  }
+}
 
 function textOptions<Name extends string>(given: ParsedArguments, names: readonly Name[]): { [name in Name]?: string } {
   const pairs = names.flatMap((name) => {

@@ -71,13 +71,12 @@ async function withArchive<T>(file: string, use: (zip: ZipFile, bytes: number) =
   const { openPromise } = await import('yauzl');
   let zip: ZipFile | undefined;
   try {
-    // With these the library refuses names that lead out of the archive: absolute ones, `..`, backslashes.
+    // Names that it decodes the library refuses where they lead out of the archive: absolute ones and `..`.
     zip = await openPromise(file, {
       lazyEntries: true,
       autoClose: false,
       validateEntrySizes: true,
       decodeStrings: true,
-      strictFileNames: true,
     });
     if (zip.entryCount > MAX_ENTRIES) {
       throw new ModelToolError(

@@ -1,5 +1,4 @@
 import { mkdtemp, rm, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { readOnnxModel } from '../../onnx/read-onnx-model';
 import { isBatchable, type ModelFacts } from '../../spec/model-facts';
@@ -87,7 +86,8 @@ export async function convertModel(options: ConvertOptions): Promise<Conversion>
   await checkOptions(source, options);
   return writeOutput(options.output, { overwrite: options.overwrite ?? false }, async (folder) => {
     const unfinished = path.join(folder, path.basename(options.output));
-    const exchange = await mkdtemp(path.join(tmpdir(), 'slipway-convert-'));
+    // In the folder that a signal clears away, too.
+    const exchange = await mkdtemp(path.join(folder, 'exchange-'));
     try {
       return await convertInto(unfinished, exchange, source, options);
     } finally {

@@ -1,6 +1,5 @@
 import { createHash } from 'node:crypto';
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { readOnnxModel } from '../../onnx/read-onnx-model';
 import type { Datatype } from '../../spec/datatypes';
@@ -134,7 +133,8 @@ export async function distilModel(options: DistilOptions): Promise<Distillation>
     options.output,
     { overwrite: options.overwrite ?? false },
     async (folder) => {
-      const exchange = await mkdtemp(path.join(tmpdir(), 'slipway-distil-'));
+      // In the folder that a signal clears away, too.
+      const exchange = await mkdtemp(path.join(folder, 'exchange-'));
       try {
         options.progress?.('reading the data');
         const train = await exportInto(exchange, 'train', options.data, teacher.inputs, options.maxRows);

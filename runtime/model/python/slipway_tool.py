@@ -9,6 +9,7 @@ A tool is a file with `run(request) -> result`.
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import json
 import os
@@ -47,6 +48,7 @@ def one_line(error: BaseException) -> str:
 _answers = os.fdopen(os.dup(1), "w", encoding="utf-8", newline="\n")
 os.dup2(2, 1)
 _sending = threading.Lock()
+_directory = os.getcwd()
 
 
 def _send(message: dict[str, Any]) -> None:
@@ -58,6 +60,9 @@ def _send(message: dict[str, Any]) -> None:
 def _end_with_caller() -> None:
     while os.read(0, 65_536):
         pass
+    # The caller would have deleted the folder that it made for this process; if it is not empty it is not ours to judge.
+    with contextlib.suppress(OSError):
+        os.rmdir(_directory)
     if hasattr(os, "killpg") and os.getpgrp() == os.getpid():
         os.killpg(0, signal.SIGKILL)
     os._exit(1)
