@@ -12,6 +12,7 @@ export {
   type ModelArgs,
   type ModelVolumeArgs,
 } from './model';
+export { ModelJob, type ModelJobArgs } from './model-job';
 export { ModelStore, type ModelStoreArgs, type StoredModelSource } from './model-store';
 export {
   PlatformAddons,

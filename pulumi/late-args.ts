@@ -17,6 +17,13 @@ export const LATE_ARGS: Readonly<Record<string, readonly string[]>> = {
     ...servedModels('shadow.models'),
   ],
   'slipway:index:ImagePrewarm': ['namespace', 'serverImages.*', 'modelImages.*', 'pauseImage'],
+  'slipway:index:ModelJob': [
+    'namespace',
+    'image',
+    'dataClaim',
+    'identity.serviceAccountAnnotations.*',
+    'identity.environment.*',
+  ],
   'slipway:index:ModelStore': [
     'namespace',
     'image',

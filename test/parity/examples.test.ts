@@ -51,6 +51,7 @@ const PULUMI_ALONE: Readonly<Record<string, string>> = {
   'gateway-service': 'a Gateway of Kubernetes; the services are like that of kubernetes-cpu',
   'image-in-ci': 'CDK builds its image as an asset',
   kserve: 'an engine of Kubernetes',
+  'model-job': 'what a model becomes before it is served; on AWS a state machine does it',
   'policy-pack': 'rules without a service',
   'scale-to-zero': 'requests wake it; on ECS only a schedule does',
   'tencent-gpu': 'CDK knows AWS alone',

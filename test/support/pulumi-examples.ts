@@ -39,6 +39,7 @@ export const EXAMPLES: Readonly<Record<string, Record<string, string>>> = {
   'image-in-ci': { modelRepository: 's3://team-models' },
   'kubernetes-cpu': { image, modelRepository: 's3://team-models' },
   kserve: { image, modelRepository: 's3://team-models' },
+  'model-job': { image, modelRepository: 's3://team-models', dataClaim: 'training' },
   'scale-to-zero': { image, modelRepository: 's3://team-models' },
   'spot-burst': {
     clusterName: 'platform',

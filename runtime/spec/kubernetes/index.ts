@@ -1,6 +1,7 @@
 export { decideService, type DecidedService, type EngineChoices } from './decide-service';
 export { planGpuPool, type GpuPool } from './gpu-pool';
 export { NO_IDENTITY, type EgressRule, type IdentityBinding } from './identity-binding';
+export { renderModelJob, type ModelJobObjects, type ModelJobRefs, type ModelJobSpec } from './model-job';
 export { mountedFolder, type CsiVolume, type ModelMount, type ModelVolume } from './model-mounts';
 export type * from './objects';
 export {

@@ -6,7 +6,7 @@ import { KUBERNETES_DEFAULTS, type KubernetesRefs } from './refs';
 import { interceptorNamespace } from './wake';
 
 /** Where NodeLocal DNSCache listens on every node, by its own default. */
-const NODE_LOCAL_DNS = '169.254.20.10/32';
+export const NODE_LOCAL_DNS = '169.254.20.10/32';
 
 const HTTPS = 443;
 

@@ -96,6 +96,12 @@ function argsBeside([first, ...rest]: readonly string[], module: string, kind: s
     }
     case 'ImagePrewarm':
       return { namespace: 'inference', serverImages: [`registry.example.com/slipway@${digest}`] };
+    case 'ModelJob':
+      return {
+        namespace: 'inference',
+        image: `registry.example.com/slipway@${digest}`,
+        pipeline: 'model: digits\nsteps: [inspect]\n',
+      };
     case 'ModelStore':
       return {
         namespace: 'inference',
