@@ -1,0 +1,20 @@
+"""Networks that learn from the one in network.py: a narrow one, and that of which half the channels were pruned."""
+
+import sys
+from pathlib import Path
+
+from torch import nn
+
+sys.path.insert(0, str(Path(__file__).parent))
+from network import WIDTHS, Classifier  # noqa: E402
+
+
+def build() -> nn.Module:
+    """A third of the width: what is distilled."""
+    return Classifier((12, 24, 40))
+
+
+def build_pruned() -> nn.Module:
+    """What `slipway model prune --method channels --ratio 0.5` leaves; it is fine-tuned from the weights that were left."""
+    first, second, third = (width // 2 for width in WIDTHS)
+    return Classifier((first, second, third))
