@@ -26,8 +26,8 @@ export class ModelBucketGrants {
   }
 
   /**
-   * What `slipway model publish` needs for one model: write under its prefix, see which versions are there, and enter the
-   * new one in the index of the repository. Nothing may be deleted: what a publish that broke off leaves behind has no
+   * What `slipway model publish` needs for one model: write under its prefix, see and read what is there, so that a publish
+   * which broke off is finished, and enter the new version in the index of the repository. Nothing may be deleted: what a publish that broke off leaves behind has no
    * manifest, and nobody serves it. The first entry of the very first index takes the right to list the whole bucket, for
    * without it S3 does not say that an object is missing; the version is published all the same.
    */
@@ -37,14 +37,14 @@ export class ModelBucketGrants {
     const index = bucket.arnForObjects(REPOSITORY_INDEX_FILE);
     const write = iam.Grant.addToPrincipal({
       grantee,
-      actions: ['s3:AbortMultipartUpload', 's3:PutObject'],
+      actions: ['s3:AbortMultipartUpload', 's3:GetObject', 's3:PutObject'],
       resourceArns: [bucket.arnForObjects(`${prefix}*`)],
     });
     const list = iam.Grant.addToPrincipal({
       grantee,
       actions: ['s3:ListBucket'],
       resourceArns: [bucket.bucketArn],
-      conditions: { StringEquals: { 's3:prefix': prefix } },
+      conditions: { StringLike: { 's3:prefix': `${prefix}*` } },
     });
     const announce = iam.Grant.addToPrincipal({
       grantee,

@@ -33,8 +33,8 @@ describeWithAndWithoutFlags('Rights on models', (newStack) => {
 
   test('a publisher writes one model and the index, lists that model, and deletes nothing', () => {
     expect(statementsAfter((grants, role) => grants.publishModel(role, 'digits'))).toEqual([
-      { Action: ['s3:AbortMultipartUpload', 's3:PutObject'], Resource: `${MODELS}/digits/*` },
-      { Action: 's3:ListBucket', Resource: MODELS, Condition: { StringEquals: { 's3:prefix': 'digits/' } } },
+      { Action: ['s3:AbortMultipartUpload', 's3:GetObject', 's3:PutObject'], Resource: `${MODELS}/digits/*` },
+      { Action: 's3:ListBucket', Resource: MODELS, Condition: { StringLike: { 's3:prefix': 'digits/*' } } },
       { Action: ['s3:GetObject', 's3:PutObject'], Resource: `${MODELS}/slipway-index.json` },
     ]);
   });

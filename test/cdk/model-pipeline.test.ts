@@ -58,11 +58,11 @@ describeWithAndWithoutFlags('ModelPipeline', (newStack) => {
     });
     expect(statements.map(({ Action, Resource }) => [[Action].flat(), Resource])).toEqual([
       [['s3:GetObject', 's3:GetObjectVersion'], objects('Candidates', '/incoming/digits/*')],
-      [['s3:AbortMultipartUpload', 's3:PutObject'], objects('Models', '/digits/*')],
+      [['s3:AbortMultipartUpload', 's3:GetObject', 's3:PutObject'], objects('Models', '/digits/*')],
       [['s3:ListBucket'], { 'Fn::GetAtt': [expect.stringMatching(/^Models/), 'Arn'] }],
       [['s3:GetObject', 's3:PutObject'], expect.anything()],
     ]);
-    expect(statements[2].Condition).toEqual({ StringEquals: { 's3:prefix': 'digits/' } });
+    expect(statements[2].Condition).toEqual({ StringLike: { 's3:prefix': 'digits/*' } });
     expect(JSON.stringify(statements)).not.toContain('Delete');
   });
 

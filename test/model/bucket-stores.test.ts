@@ -159,6 +159,19 @@ test.for(STORE_KINDS)('a small file of %s:// is replaced only by who knows what 
   expect(await store.files('m/')).toEqual([]);
 });
 
+test.for(['s3', 'gs'] as const)(
+  'a publisher to %s:// who may not list the whole bucket is told nothing of what is missing, and publishes all the same',
+  async (kind, ctx) => {
+    const { uri, proxy } = await startBucket(kind, ctx);
+    const store = await openRemoteStore(uri);
+    proxy.hideMissing();
+    await store.write('m', 1, [inMemory('model.onnx', 'graph')], manifest);
+    expect((await contentOf(`${uri}m/1/model.onnx`)).toString()).toBe('graph');
+    const error = await refusal(store.write('m', 1, [inMemory('model.onnx', 'another')], manifest));
+    expect(error.code).toBe('VERSION_EXISTS');
+  },
+);
+
 test.for(STORE_KINDS)(
   'a network that is lost on the way to %s:// is one sentence, and nothing is published',
   async (kind, ctx) => {

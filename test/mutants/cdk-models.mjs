@@ -66,7 +66,7 @@ export const MUTANTS = [
   {
     name: 'a publisher of one model lists the bucket',
     file: 'cdk/model-bucket-grants.ts',
-    find: "      conditions: { StringEquals: { 's3:prefix': prefix } },\n",
+    find: "      conditions: { StringLike: { 's3:prefix': `${prefix}*` } },\n",
     replace: '',
     test: { file: 'test/cdk/model-bucket-grants.test.ts', name: 'a publisher writes one model and the index' },
   },

@@ -11,6 +11,8 @@ export interface StoreProxy {
   readonly takeSentBytes: () => number;
   /** Ends every connection before its answer, as a network does that is lost; until it is called with false. */
   readonly loseNetwork: (isLost: boolean) => void;
+  /** Says 403 instead of 404, as stores do to those who may read objects and not list them. */
+  readonly hideMissing: () => void;
   readonly stop: () => Promise<void>;
 }
 
@@ -29,6 +31,7 @@ export async function startStoreProxy(kind: StoreKind, target: { readonly port: 
   const arrived = new Map<string, string>();
   let sentBytes = 0;
   let isLost = false;
+  let hidesMissing = false;
 
   async function answer(incoming: IncomingMessage, outgoing: ServerResponse): Promise<void> {
     const chunks: Buffer[] = [];
@@ -62,6 +65,10 @@ export async function startStoreProxy(kind: StoreKind, target: { readonly port: 
       const text = '<?xml version="1.0"?><Error><Code>FileAlreadyExists</Code><Message>exists</Message></Error>';
       return void outgoing.writeHead(409, { 'Content-Type': 'application/xml' }).end(text);
     }
+    if (hidesMissing && statusCode === 404) {
+      response.resume();
+      return void outgoing.writeHead(403, { 'Content-Type': 'application/json' }).end();
+    }
     if (kind === 'gs' && uploadId !== '' && statusCode === 308) arrived.set(uploadId, response.headers['range'] ?? '');
     outgoing.writeHead(statusCode, response.headers);
     response.pipe(outgoing);
@@ -82,6 +89,7 @@ export async function startStoreProxy(kind: StoreKind, target: { readonly port: 
       return bytes;
     },
     loseNetwork: (lost) => void (isLost = lost),
+    hideMissing: () => void (hidesMissing = true),
     stop: async () => {
       server.closeAllConnections();
       server.close();

@@ -1,7 +1,6 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { readOnnxModel } from '../../onnx/read-onnx-model';
 import type { EditOptions, EditReport } from '../edit/edit-model';
 import { runPython } from '../python/run-python';
 import { ModelToolError } from '../tool-error';
@@ -77,7 +76,7 @@ const SENSITIVITY_BATCHES = 2;
 /** With `auto`, after none. */
 const TRIED_EXCLUSIONS = [0, 1, 2, 4, 8, 16];
 /** A classifier keeps its class on nearly all rows; another model its largest element within a tenth. */
-const ACCEPTED = { classes: { minAgreement: 0.98 }, numbers: { tolerance: 0.1 } };
+const ACCEPTED = { minAgreement: 0.98, tolerance: 0.1 };
 
 /**
  * Quantizes a model to 8 bits with ONNX Runtime's own quantizer (QDQ; signed values and weights, which its guide recommends
@@ -88,8 +87,6 @@ export async function quantizeModel(options: QuantizeOptions): Promise<EditRepor
   assertOptions(options);
   const { mode = 'static', calibration, onProgress = () => {} } = options;
   const scratch = await mkdtemp(path.join(tmpdir(), 'slipway-quantize-'));
-  const { outputs } = readOnnxModel(options.source).facts;
-  const accepted = outputs.some(({ shape }) => (shape.at(-1) ?? 1) !== 1) ? ACCEPTED.classes : ACCEPTED.numbers;
   // What it is judged on is what it was calibrated on, unless somebody gives other rows.
   const judged = { ...(calibration === undefined ? {} : { samples: calibration }), ...options };
   const most = options.excludeMost ?? 0;
@@ -97,7 +94,7 @@ export async function quantizeModel(options: QuantizeOptions): Promise<EditRepor
   try {
     for (const [i, excluded] of tries.entries()) {
       try {
-        const report = await rewriteModel(judged, commandOf(options), accepted, async (file, facts) => {
+        const report = await rewriteModel(judged, commandOf(options), ACCEPTED, async (file, facts) => {
           const data =
             calibration === undefined || mode === 'dynamic'
               ? { batches: 0, rows: 0 }

@@ -56,7 +56,7 @@ export function gcsObjectStore(uri: string, { chunkBytes = CHUNK_BYTES } = {}): 
     listAll: async (below) => (await list(below)).objects,
 
     head: (key) =>
-      unlessMissing(async () => {
+      unlessHidden(async () => {
         const { size, metadata } = await json<Resource>(await ask(pathOf(key), { fields: 'size,metadata' }));
         return factsOf(Number(size), metadata);
       }),
@@ -101,6 +101,16 @@ async function unlessConflict(send: () => Promise<boolean>): Promise<boolean> {
     return await send();
   } catch (error) {
     if (error instanceof GcsError && error.status === 412) return false;
+    throw error;
+  }
+}
+
+/** Whoever may not list gets 403 for what is missing. If it is there and may not be read, creating it says so. */
+async function unlessHidden<T>(ask: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await unlessMissing(ask);
+  } catch (error) {
+    if (error instanceof GcsError && error.status === 403) return undefined;
     throw error;
   }
 }

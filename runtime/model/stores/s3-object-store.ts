@@ -107,7 +107,7 @@ export async function s3ObjectStore(
     },
 
     head: (key) =>
-      unlessMissing(async () => {
+      unlessHidden(async () => {
         const { ContentLength = 0, Metadata } = await client.send(new sdk.HeadObjectCommand(objectAt(key)));
         return factsOf(ContentLength, Metadata);
       }),
@@ -268,6 +268,19 @@ async function unlessConflict(send: () => Promise<unknown>): Promise<boolean> {
   } catch (error) {
     const { name, $metadata } = error as Error & { $metadata?: { httpStatusCode?: number } };
     if (CONFLICTS.has(name) || $metadata?.httpStatusCode === 412) return false;
+    throw error;
+  }
+}
+
+/**
+ * Whoever may not list the whole bucket gets 403 for what is missing. If it is there and may not be read, creating it says so.
+ * @see https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadObject.html
+ */
+async function unlessHidden<T>(ask: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await unlessMissing(ask);
+  } catch (error) {
+    if ((error as { $metadata?: { httpStatusCode?: number } }).$metadata?.httpStatusCode === 403) return undefined;
     throw error;
   }
 }
