@@ -4,7 +4,6 @@ import { UsageError } from './cli-error';
 import type { Command, CommandEntry, ParsedArguments } from './command';
 import { formatTable } from './text-table';
 import type { PipelineRun } from './pipeline/run-pipeline';
-import type { StepCommand } from './pipeline/step-command';
 
 /**
  * `slipway model pipeline`: several commands after each other, as a file lists them.
@@ -41,17 +40,20 @@ export function modelPipelineOf(commands: () => readonly CommandEntry[]): Comman
       const { readPipeline } = await import('./pipeline/read-pipeline.js');
       const { stepCommands } = await import('./pipeline/step-command.js');
       const { commandLine, runPipeline } = await import('./pipeline/run-pipeline.js');
-      const pipeline = await readPipeline(given.argument('file'), commands());
+      const whole = await readPipeline(given.argument('file'), commands());
+      const names = whole.steps.map(({ name }) => name);
+      const from = stepOption(given, 'from', names);
+      const until = stepOption(given, 'until', names);
+      const end = until === undefined ? names.length : names.indexOf(until) + 1;
+      if (from !== undefined && names.indexOf(from) >= end) {
+        throw new UsageError(`slipway model pipeline: --from ${from} comes after --until ${until!}`);
+      }
+      // A branch that only evaluates needs no repository.
+      const pipeline = { ...whole, steps: whole.steps.slice(0, end) };
       const work = path.resolve(
         given.text('work') ?? path.join(pipeline.folder, '.slipway', 'pipelines', pipeline.model),
       );
-      const all = stepCommands(pipeline, work, given.text('repository'));
-      const from = stepOption(given, 'from', all);
-      const until = stepOption(given, 'until', all);
-      const steps = until === undefined ? all : all.slice(0, all.findIndex(({ step }) => step.name === until) + 1);
-      if (from !== undefined && !steps.some(({ step }) => step.name === from)) {
-        throw new UsageError(`slipway model pipeline: --from ${from} comes after --until ${until!}`);
-      }
+      const steps = stepCommands(pipeline, work, given.text('repository'));
       if (given.flag('dry-run')) {
         terminal.out([`cd ${pipeline.folder}`, ...steps.map(({ argv }) => commandLine(argv))].join('\n'));
         return;
@@ -71,9 +73,8 @@ export function modelPipelineOf(commands: () => readonly CommandEntry[]): Comman
   };
 }
 
-function stepOption(given: ParsedArguments, option: string, steps: readonly StepCommand[]): string | undefined {
+function stepOption(given: ParsedArguments, option: string, names: readonly string[]): string | undefined {
   const text = given.text(option);
-  const names = steps.map(({ step }) => step.name);
   if (text === undefined || names.includes(text)) return text;
   throw new UsageError(
     `slipway model pipeline: --${option}: no step '${text}', the nearest one is ${nearest(text, names)}`,

@@ -174,6 +174,22 @@ describe('the commands', () => {
     expect(line).toBe('slipway model promote gs://other digits 3 canary');
   });
 
+  test('end where somebody says, without what later steps need', async () => {
+    const steps = '  - inspect\n  - publish\n';
+    expect(await dryRun(steps, 'source: a.onnx\n', '--until', 'inspect')).toEqual(['slipway model inspect a.onnx']);
+    const asked = (...flags: string[]) => {
+      const folder = folderWith(steps);
+      return slipway('model', 'pipeline', path.join(folder, 'pipeline.yaml'), ...flags);
+    };
+    expect(await asked('--until', 'inspekt')).toMatchObject({
+      status: 2,
+      stderr: "error: slipway model pipeline: --until: no step 'inspekt', the nearest one is inspect\n",
+    });
+    expect((await asked('--from', 'publish', '--until', 'inspect')).stderr).toContain(
+      '--from publish comes after --until inspect',
+    );
+  });
+
   test('are those that the package has, with arguments of the same names', async () => {
     for (const [verb, rule] of Object.entries(STEP_RULES)) {
       const command = await COMMANDS.find(({ name }) => name === `model ${verb}`)!.load();
@@ -248,6 +264,18 @@ describe('a file', () => {
     expect(await refusal(steps('  - quantize: { mode: dynamic }\n'), COMMANDS_EVERYWHERE)).toBe(
       'pipeline.yaml:4: step quantize needs Python, which the server image does not have: run it where the package is installed, and its result here',
     );
+  });
+
+  test('as the page shows it can be read, and what the page links to is there', async () => {
+    const page = (name: string) => readFileSync(path.join(root, 'docs/model', name), 'utf8');
+    const [, shown] = /```yaml\n([\s\S]*?)```/.exec(page('pipeline.md'))!;
+    expect(await refusal(shown!)).toBe('nothing was refused');
+    for (const name of ['pipeline.md', 'ci.md']) {
+      for (const [, target] of page(name).matchAll(/\]\((?!https?:)([^)#]+)/g)) {
+        expect(existsSync(path.join(root, 'docs/model', target!)), target).toBe(true);
+      }
+      for (const verb of Object.keys(STEP_RULES)) expect(page('pipeline.md')).toContain(`\`${verb}\``);
+    }
   });
 
   test('that is not there is refused', async () => {
