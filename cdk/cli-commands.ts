@@ -1,2 +1,5 @@
-/** Commands of `slipway` that a step of a pipeline may run. A test holds them to the command's own table. */
-export const STEP_COMMANDS = ['model inspect', 'model publish'] as const;
+/**
+ * Commands of `slipway` that a step of a pipeline may run: those that judge a candidate, and the one that publishes it. A test
+ * holds them to the command's own table.
+ */
+export const STEP_COMMANDS = ['model inspect', 'model evaluate', 'model pipeline', 'model publish'] as const;

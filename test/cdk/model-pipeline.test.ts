@@ -6,7 +6,7 @@ import * as s3 from 'aws-cdk-lib/aws-s3';
 import * as sns from 'aws-cdk-lib/aws-sns';
 import { ModelPipeline, PipelineStep, type ModelPipelineProps } from 'slipway/cdk';
 import { beforeAll, describe, expect, test } from 'vitest';
-import { COMMANDS_EVERYWHERE } from '../../runtime/cli/commands-everywhere';
+import { COMMANDS_EVERYWHERE, MODEL_PIPELINE_ENTRY } from '../../runtime/cli/commands-everywhere';
 import { parseArguments } from '../../runtime/cli/arguments';
 import { modelPublish } from '../../runtime/cli/model-publish';
 import { STEP_COMMANDS } from '../../cdk/cli-commands';
@@ -22,9 +22,20 @@ beforeAll(async () => {
 
 const INSPECT = ['model', 'inspect', '/tmp/source/model.onnx'];
 
-test('steps run the commands for models that the image has, and no other', () => {
-  const ours = COMMANDS_EVERYWHERE.map(({ name }) => name).filter((name) => name.startsWith('model '));
-  expect([...STEP_COMMANDS]).toEqual(ours);
+test('steps run commands that the image has', () => {
+  const image = [...COMMANDS_EVERYWHERE, MODEL_PIPELINE_ENTRY].map(({ name }) => name);
+  expect(image).toEqual(expect.arrayContaining([...STEP_COMMANDS]));
+});
+
+test('what a step may say, the command takes', async () => {
+  const evaluate = ['model', 'evaluate', PipelineStep.source(), '--data', PipelineStep.source('rows.jsonl')];
+  const gate = PipelineStep.gate('Evaluate', [...evaluate, '--task', 'classification', '--min-accuracy', '95%']);
+  const command = await COMMANDS_EVERYWHERE.find(({ name }) => name === 'model evaluate')!.load();
+  expect(parseArguments('model evaluate', command, gate.facts.args.slice(2)).text('min-accuracy')).toBe('95%');
+  // Labels are not a step's: it may not read them, and what serves is the rollout's to say.
+  expect(() => PipelineStep.command('Promote', ['model', 'promote', 's3://models', 'digits', '1', 'stable'])).toThrow(
+    'PIPELINE_STEP_UNKNOWN Promote: no step runs',
+  );
 });
 
 describeWithAndWithoutFlags('ModelPipeline', (newStack) => {
