@@ -249,7 +249,7 @@ function describe(
       ...(isCompared
         ? {
             against: {
-              ...(before === undefined || value === undefined ? {} : { drop: before - value }),
+              ...(before === undefined || value === undefined ? {} : { drop: difference(before, value) }),
               ...agreementOf(evaluators[i]!, evaluators[reference]!),
               ...(original === undefined || fileBytes === undefined
                 ? {}
@@ -290,4 +290,9 @@ function numbersOf({ result, fileBytes, speed, accuracyPerSpeed, against }: Mode
   const fastest = Math.max(...speed!.map(({ rowsPerSecond }) => rowsPerSecond));
   const { batchSize, p50Ms, p90Ms, p99Ms } = first;
   return { metrics, speed: { batchSize, p50Ms, p90Ms, p99Ms, rowsPerSecond: fastest } };
+}
+
+/** Without what binary fractions leave behind: 0.92 − 0.28 is 0.64 for people, and at a gate. */
+function difference(one: number, other: number): number {
+  return Number((one - other).toFixed(12));
 }
