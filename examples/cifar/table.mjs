@@ -7,10 +7,11 @@ export const MODELS = [
   ['keras', 'Keras'],
   ['optimized', 'PyTorch, simplified'],
   ['int8', 'PyTorch, static INT8'],
+  ['compiled', 'the same, as `compile` lays it out'],
   ['zeros', 'PyTorch, 70 % of weights zero, stored sparse'],
   ['pruned', 'PyTorch, half of its channels pruned'],
   ['tuned', 'the same, fine-tuned'],
-  ['student', 'distilled into a third of the width'],
+  ['student', 'distilled into a sixth of the weights'],
   ['student-int8', 'the student, static INT8'],
 ];
 
@@ -18,7 +19,7 @@ export const MODELS = [
 export function rowsOf(report, files) {
   const byName = new Map(report.models.map((model) => [model.name, model]));
   return MODELS.filter(([name]) => files[name] !== undefined).map(([name, description]) => {
-    const { result, speed, accuracyPerSpeed, fileBytes, against } = byName.get(files[name]);
+    const { result, speed, accuracyPerSpeed, fileBytes, against } = byName.get(nameOf(files[name]));
     return {
       name,
       description,
@@ -31,6 +32,11 @@ export function rowsOf(report, files) {
       compressionPercent: against === undefined ? 0 : rounded(against.compressionPercent, 2),
     };
   });
+}
+
+/** A file called model.onnx goes by the name of its folder. */
+function nameOf(file) {
+  return file.endsWith('/model.onnx') ? file.split('/').at(-2) : file;
 }
 
 export function markdownTable(rows) {
