@@ -8,6 +8,26 @@ export const COMMANDS_EVERYWHERE: readonly CommandEntry[] = [
     load: async () => (await import('./model-inspect.js')).modelInspect,
   },
   {
+    name: 'model compile',
+    summary: 'pack the weights of a model for the processor of this machine',
+    load: async () => (await import('./model-compile.js')).modelCompile,
+  },
+  {
+    name: 'model prune',
+    summary: 'take channels out of a model, or set weights of it to zero',
+    load: async () => (await import('./model-prune.js')).modelPrune,
+  },
+  {
+    name: 'model sparsify',
+    summary: 'store weights that are mostly zeros without them',
+    load: async () => (await import('./model-sparsify.js')).modelSparsify,
+  },
+  {
+    name: 'model cluster',
+    summary: 'store weights as few values and the place of each element in them',
+    load: async () => (await import('./model-cluster.js')).modelCluster,
+  },
+  {
     name: 'model publish',
     summary: 'put one model version into a model repository, proven',
     load: async () => (await import('./model-publish.js')).modelPublish,

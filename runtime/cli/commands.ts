@@ -54,11 +54,6 @@ export const COMMANDS: readonly CommandEntry[] = [
     load: async () => (await import('./model-pipeline.js')).modelPipelineOf(() => COMMANDS),
   },
   {
-    name: 'model compile',
-    summary: 'pack the weights of a model for the processor of this machine',
-    load: async () => (await import('./model-compile.js')).modelCompile,
-  },
-  {
     name: 'model convert',
     summary: 'make an ONNX file of a network of PyTorch, TensorFlow, Keras or scikit-learn',
     load: async () => (await import('./model-convert.js')).modelConvert,
@@ -72,21 +67,6 @@ export const COMMANDS: readonly CommandEntry[] = [
     name: 'model optimize',
     summary: 'simplify the graph of a model, or make its numbers half as wide',
     load: async () => (await import('./model-optimize.js')).modelOptimize,
-  },
-  {
-    name: 'model prune',
-    summary: 'take channels out of a model, or set weights of it to zero',
-    load: async () => (await import('./model-prune.js')).modelPrune,
-  },
-  {
-    name: 'model sparsify',
-    summary: 'store weights that are mostly zeros without them',
-    load: async () => (await import('./model-sparsify.js')).modelSparsify,
-  },
-  {
-    name: 'model cluster',
-    summary: 'store weights as few values and the place of each element in them',
-    load: async () => (await import('./model-cluster.js')).modelCluster,
   },
   {
     name: 'model quantize',

@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ListObjectsV2Command } from '@aws-sdk/client-s3';
@@ -7,6 +7,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseSourceFiles } from '../../runtime/cli/source-files';
 import { temporaryFolder } from '../server/harness/model-repository';
 import { bundleServer } from '../server/harness/server-bundle';
+import { writeDigitsRows } from '../support/digits-rows';
 import { startPrometheusDouble } from '../support/prometheus';
 import { toolOnPath } from '../support/tools';
 import { Cloud } from '../worker/support/cloud';
@@ -55,6 +56,32 @@ test('the bundle runs slipway model inspect and publish', async () => {
   // The golden proof was made, by the onnxruntime beside the bundle.
   expect(existsSync(path.join(repository, 'digits/7/golden'))).toBe(true);
 });
+
+test('the bundle runs a pipeline, whose steps are the bundle again, and refuses steps that need Python before any', async () => {
+  const folder = temporaryFolder();
+  writeDigitsRows(path.join(folder, 'rows.jsonl'));
+  const pipeline = (first: string) => {
+    const file = path.join(folder, 'pipeline.yaml');
+    const steps = [
+      first,
+      'evaluate: { data: rows.jsonl, task: classification, min-accuracy: 95%, no-speed: true }',
+      'publish',
+    ];
+    writeFileSync(file, `model: digits\nsource: ${DIGITS}\nrepository: models\nsteps:\n  - ${steps.join('\n  - ')}\n`);
+    return runImageCommand(['model', 'pipeline', file, '--work', path.join(folder, 'work')]);
+  };
+  const refused = await pipeline('quantize: { mode: dynamic }');
+  expect(refused.status).toBe(3);
+  expect(refused.stderr).toMatch(/^error: .*pipeline.yaml:5: step quantize needs Python, .*\n$/);
+
+  const ran = await pipeline('prune: { method: magnitude, sparsity: 0.3, samples: rows.jsonl }');
+  expect(ran.status, ran.stderr).toBe(0);
+  const manifest = readFileSync(path.join(folder, 'models/digits/1/manifest.json'), 'utf8');
+  expect(JSON.parse(manifest)).toMatchObject({
+    evaluation: { passed: true },
+    provenance: { steps: [{ command: expect.stringContaining('slipway model prune') }] },
+  });
+}, 60_000);
 
 test('the bundle judges a canary: what it says, and by which status, is what a Job ends with', async () => {
   const asked = ['--namespace=models', '--stable=digits', '--canary=digits-canary', '--bake-seconds=1'];
