@@ -1,0 +1,66 @@
+// What pipelines of model steps promise, on a laptop, in the image and as Jobs.
+export const MUTANTS = [
+  {
+    name: 'what comes after a closed gate is run',
+    file: 'runtime/cli/pipeline/run-pipeline.ts',
+    find: 'if (failure !== undefined) {',
+    replace: 'if (failure !== undefined && version !== undefined) {',
+    test: { file: 'test/cli/model-pipeline.test.ts', name: 'ends at a closed gate with status 4' },
+  },
+  {
+    name: 'a step is not run again although its files changed',
+    file: 'runtime/cli/pipeline/step-record.ts',
+    find: 'JSON.stringify([slipwayVersion(), argv, inputs])',
+    replace: 'JSON.stringify([slipwayVersion(), argv])',
+    test: { file: 'test/cli/model-pipeline.test.ts', name: 'leads from a model to a version' },
+  },
+  {
+    name: 'a step is not run again although what it left changed',
+    file: 'runtime/cli/pipeline/step-record.ts',
+    find: 'record?.key === key && record.outputs === (await outputsOf(step))',
+    replace: 'record?.key === key',
+    test: { file: 'test/cli/model-pipeline.test.ts', name: 'leads from a model to a version' },
+  },
+  {
+    name: 'two runs use one folder',
+    file: 'runtime/cli/pipeline/run-pipeline.ts',
+    find: 'if (attempt > 0 || isAlive(owner)) {',
+    replace: 'if (attempt > 0) {',
+    test: { file: 'test/cli/model-pipeline.test.ts', name: 'is refused where another one uses its folder' },
+  },
+  {
+    name: 'the evidence of a gate is not published',
+    file: 'runtime/cli/pipeline/step-command.ts',
+    find: 'evaluations.get(subject!)',
+    replace: "evaluations.get('')",
+    test: { file: 'test/cli/model-pipeline.test.ts', name: 'hand each model to the next' },
+  },
+  {
+    name: 'a file gives what the pipeline decides',
+    file: 'runtime/cli/pipeline/read-pipeline.ts',
+    find: 'if (rule.own.includes(name)) {',
+    replace: 'if (rule.own.includes(name) && name === '') {',
+    test: { file: 'test/cli/model-pipeline.test.ts', name: 'an option that the pipeline gives' },
+  },
+  {
+    name: 'a Job tries a closed gate again',
+    file: 'runtime/spec/kubernetes/model-job.ts',
+    find: 'const FINAL_STATUSES = [2, 3, 4, 5];',
+    replace: 'const FINAL_STATUSES = [2, 3, 5];',
+    test: { file: 'test/pulumi/model-job.test.ts', name: 'a closed gate is not tried again' },
+  },
+  {
+    name: 'another content is the same Job',
+    file: 'runtime/spec/kubernetes/model-job.ts',
+    find: 'shortHash(JSON.stringify([data, refs.command ?? []]))',
+    replace: 'shortHash(name)',
+    test: { file: 'test/pulumi/model-job.test.ts', name: 'another content is another Job' },
+  },
+  {
+    name: 'a recipe that fails takes the others with it',
+    file: 'runtime/spec/kubernetes/model-job.ts',
+    find: '...(isIndexed ? { backoffLimitPerIndex: retries } : { backoffLimit: retries }),',
+    replace: 'backoffLimit: retries,',
+    test: { file: 'test/pulumi/model-job.test.ts', name: 'one that fails leaves the others alone' },
+  },
+];
