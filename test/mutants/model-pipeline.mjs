@@ -39,7 +39,7 @@ export const MUTANTS = [
     name: 'a file gives what the pipeline decides',
     file: 'runtime/cli/pipeline/read-pipeline.ts',
     find: 'if (rule.own.includes(name)) {',
-    replace: 'if (rule.own.includes(name) && name === '') {',
+    replace: 'if (rule.own.length > 99) {',
     test: { file: 'test/cli/model-pipeline.test.ts', name: 'an option that the pipeline gives' },
   },
   {
