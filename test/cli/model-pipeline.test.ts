@@ -1,4 +1,5 @@
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { appendFileSync, copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
@@ -138,6 +139,26 @@ describe('a run', () => {
     expect(run(folder).status).toBe(0);
   });
 });
+
+test('SIGTERM ends the step that runs, and the run; nothing is left in the way of the next', async () => {
+  const folder = folderWith(
+    `  - evaluate: { data: rows.jsonl, task: classification, speed-seconds: 100 }\n  - publish\n`,
+  );
+  const argv = ['--import', tsx, path.join(root, 'runtime/cli/bin.ts'), 'model', 'pipeline', 'pipeline.yaml'];
+  const child = spawn(process.execPath, argv, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'], timeout: 60_000 });
+  let said = '';
+  child.stderr.on('data', (text: Buffer) => {
+    const isMeasuring = said.includes('round 1 of');
+    said += String(text);
+    if (!isMeasuring && said.includes('round 1 of')) child.kill('SIGTERM');
+  });
+  const [status] = (await once(child, 'close')) as [number | null];
+  expect(status).toBe(1);
+  expect(said).toContain('ended by SIGTERM');
+  expect(said).toContain('step evaluate ended with exit status 1; nothing was published');
+  expect(existsSync(path.join(folder, '.slipway/pipelines/digits/running'))).toBe(false);
+  expect(existsSync(path.join(folder, '.slipway/pipelines/digits/evaluate/step.json'))).toBe(false);
+}, 60_000);
 
 describe('the commands', () => {
   const dryRun = async (steps: string, head?: string, ...flags: string[]) => {
