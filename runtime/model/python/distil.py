@@ -189,8 +189,8 @@ def learn(
     steps = math.ceil(rows / size)
     optimizer = torch.optim.AdamW(student.parameters(), lr=settings["learningRate"], weight_decay=settings["weightDecay"])
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=max(1, epochs * steps))
-    # Whether the student ends in a softmax is asked once: while it learns its answers may look like anything.
-    gives_probabilities = ends_in_softmax(student, train, device)
+    # Whether the student ends in a softmax is asked of what it gives while it learns, where many leave it out.
+    gives_probabilities: bool | None = None
     epoch, step, loss_sum = 0, 0, 0.0
     history: dict[str, Any] = {"epochs": [], "before": None, "resumedAt": None}
     if state is not None:
@@ -230,6 +230,8 @@ def learn(
             chosen = np.sort(order[step * size : (step + 1) * size])
             batch = {name: np.ascontiguousarray(train[name][chosen]) for name in names_of(train)}
             answers = forward(student, batch, device).float()
+            if gives_probabilities is None:
+                gives_probabilities = is_probability(answers.detach().cpu().numpy())
             if gives_probabilities:
                 answers = torch.log(answers.clamp_min(SMALLEST_PROBABILITY))
             teacher = torch.from_numpy(taught[chosen]).to(device)
@@ -252,15 +254,6 @@ def learn(
         checkpoint()
         saved = time.monotonic()
     return history
-
-
-def ends_in_softmax(student: Any, train: Rows, device: str) -> bool:
-    import torch
-
-    student.eval()
-    first = {name: np.ascontiguousarray(train[name][:ANSWER_ROWS]) for name in names_of(train)}
-    with torch.no_grad():
-        return is_probability(forward(student, first, device).float().cpu().numpy())
 
 
 def distillation_loss(answers: Any, teacher: Any, labels: Any, settings: dict[str, Any]) -> Any:

@@ -24,6 +24,9 @@ from torch import nn
 def build():
     return nn.Sequential(nn.Conv2d(1, 8, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Dropout(0.1), nn.Linear(128, 10))
 def soft(): return nn.Sequential(build(), nn.Softmax(1))
+class Asked(nn.Softmax):
+    def forward(self, x): return x if self.training else super().forward(x)
+def soft_when_asked(): return nn.Sequential(build(), Asked(1))
 def few(): return nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
 def wide(): return nn.Linear(7, 10)
 `;
@@ -164,6 +167,17 @@ test('a student may end in a softmax, and a teacher may be a network', async (co
   expect(report.teacher.bytes).toBeUndefined();
   expect(report.compression).toBeUndefined();
   expect(report.epochs[0]!.loss).toBeGreaterThan(0);
+});
+
+test('a student that leaves its softmax out while it learns does so like one that has none', async (context) => {
+  await modelPython(context, 'torch');
+  const losses = async (factory: string): Promise<readonly number[]> => {
+    const options = project();
+    const student = options.student.replace(':build', `:${factory}`);
+    const { epochs } = await distilModel({ ...options, student, epochs: 2 });
+    return epochs.map(({ loss }) => loss);
+  };
+  expect(await losses('soft_when_asked')).toEqual(await losses('build'));
 });
 
 test.for([
