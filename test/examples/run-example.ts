@@ -1,15 +1,15 @@
 import { execFile } from 'node:child_process';
-import { mkdtempSync, readFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { temporaryFolder } from '../server/harness/model-repository';
 
 const ROOT = path.join(__dirname, '../..');
 const TIMEOUT_MS = 280_000;
 
 /** Runs the script of an example with smaller sizes, in a folder of its own. @throws Error with all that it printed */
 export async function runExample(name: string, ...flags: readonly string[]): Promise<{ folder: string; report: any }> {
-  const folder = path.join(mkdtempSync(path.join(tmpdir(), 'slipway-example-')), name);
+  const folder = path.join(temporaryFolder(), name);
   const script = path.join(ROOT, 'examples', name, 'run.mjs');
   const options = { cwd: ROOT, env: environment(), timeout: TIMEOUT_MS, maxBuffer: 64 * 2 ** 20 };
   await promisify(execFile)(process.execPath, [script, '--work', folder, ...flags], options);
