@@ -23,7 +23,7 @@ function keyFile(pem: string): string {
 function newKey(encoding: Record<string, string> = {}): { readonly file: string; readonly publicPem: string } {
   const { privateKey, publicKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
   const pem = privateKey.export({ type: 'pkcs8', format: 'pem', ...encoding } as { type: 'pkcs8'; format: 'pem' });
-  return { file: keyFile(pem), publicPem: publicKey.export({ type: 'spki', format: 'pem' }) };
+  return { file: keyFile(pem.toString()), publicPem: publicKey.export({ type: 'spki', format: 'pem' }).toString() };
 }
 
 async function refusalOf(act: Promise<unknown>): Promise<SigningError> {

@@ -156,14 +156,14 @@ test('the API server takes every object, Pod Security restricted every pod, and 
   const live = assertSucceeded(
     await run({
       config: { namespace: 'models' },
-      onResource: applyToCluster({ kubeconfig: cluster!.kubeconfig }),
+      onResource: applyToCluster({ kubeconfig: cluster.kubeconfig }),
     }),
   );
   for (const { type, name, inputs, state } of live.resources.filter((one) => one.type.startsWith('kubernetes:'))) {
     expect(state, `${type} ${name}`).toMatchObject(inputs);
   }
   const events = JSON.parse(
-    await cluster!.kubectl('get', 'events', '-n', 'models', '--field-selector', 'reason=FailedCreate', '-o', 'json'),
+    await cluster.kubectl('get', 'events', '-n', 'models', '--field-selector', 'reason=FailedCreate', '-o', 'json'),
   ) as { items: { message: string }[] };
   expect(events.items.map(({ message }) => message)).toEqual([]);
   const { state } = findResource(live, JOB, 'one');
