@@ -30,9 +30,7 @@ test.each(EXECUTORS)(
       const left = events.filter(({ outcome }) => outcome === 'left').length;
       return [total({ ok, events }), refused, left];
     };
-    await until('many are answered, refused and gone', async () =>
-      (await outcomes()).every((count) => count > 150),
-    );
+    await until('many are answered, refused and gone', async () => (await outcomes()).every((count) => count > 150));
     expect(await statusOf(running, '/livez')).toBe(200);
     expect(await statusOf(running, '/readyz')).toBe(200);
     const report = await clients.stop();

@@ -360,7 +360,13 @@ export const SHAPE_RULES: Readonly<Record<string, ShapeRule>> = {
   ...Object.fromEntries(COMPARING.split(' ').map((operator) => [operator, elementwise(undefined, Type.BOOL)])),
   ...Object.fromEntries(REDUCING.split(' ').map((name) => [`Reduce${name}`, reduce])),
   Dropout: ([data]) => [ofShape(data?.shape, data?.type ?? 0), ofShape(data?.shape, Type.BOOL)],
-  Neg: ([data]) => [ofShape(data?.shape, data?.type ?? 0, data?.values?.map((value) => -value))],
+  Neg: ([data]) => [
+    ofShape(
+      data?.shape,
+      data?.type ?? 0,
+      data?.values?.map((value) => -value),
+    ),
+  ],
   Identity: same,
   Not: first,
   IsNaN: ([data]) => [ofShape(data?.shape, Type.BOOL)],
