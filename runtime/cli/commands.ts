@@ -73,6 +73,11 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'make the weights of a model 8-bit numbers, and what it computes with them',
     load: async () => (await import('./model-quantize.js')).modelQuantize,
   },
+  {
+    name: 'model search',
+    summary: 'try recipes on a model, and show what accuracy, latency and size each comes to',
+    load: async () => (await import('./model-search.js')).modelSearch,
+  },
   ...COMMANDS_EVERYWHERE,
   {
     name: 'image build',

@@ -38,6 +38,8 @@ const KIND_OF = {
   QUANTIZATION_FAILED: 'input',
   OPTIMIZATION_FAILED: 'input',
   TARGET_UNKNOWN: 'input',
+  RECIPES_INVALID: 'input',
+  NO_CANDIDATE: 'verdict',
   PYTHON_MISSING: 'missing',
   PYTHON_UNFIT: 'missing',
   PYTHON_SETUP_FAILED: 'outside',
