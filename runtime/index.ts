@@ -47,3 +47,15 @@ export { clusterModel, type ClusterDetail, type ClusterOptions } from './model/c
 export { compareModels, type ModelComparison, type OutputDifference } from './model/compare/compare-models';
 export type { Acceptance } from './model/compare/acceptance';
 export type { EditOptions, EditReport, ModelSize } from './model/edit/edit-model';
+export { inspectModel, type InspectedModel, type InspectOptions } from './model/inspect-model';
+export { costOfModel, type CostOptions, type ModelCost, type NodeCost } from './model/cost/model-cost';
+export { renderCostPage } from './model/cost/cost-page';
+export { optimizeModel, type OptimizeDetail, type OptimizeOptions } from './model/optimize/optimize-model';
+export { quantizeModel, type QuantizeDetail, type QuantizeOptions } from './model/optimize/quantize-model';
+export { compileModel, type CompileOptions, type CompileReport } from './model/compile/compile-model';
+export { searchModels, type SearchOptions } from './model/search/search-models';
+export type { SearchReport } from './model/search/search-report';
+export { readClientModel, type ClientModel } from './model/codegen/describe-client';
+export { renderPythonClient } from './model/codegen/python-client';
+export { renderTypescriptClient } from './model/codegen/typescript-client';
+export { examineModel, type Finding } from './model/doctor';

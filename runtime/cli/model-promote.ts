@@ -3,8 +3,9 @@ import type { Command } from './command';
 import { REPOSITORY_ARGUMENT, versionArgument } from './version-arguments';
 
 const WHO_FOLLOWS =
-  'Servers that were started by hand with hot reload follow at their next look. A deployment serves the versions that its plan ' +
-  'names: change the version there, and deploy.';
+  'Requests that name the label follow; those that name neither label nor version go by the weights in version-labels.json, else to ' +
+  'the newest version. Servers that were started by hand with hot reload follow at their next look. A deployment serves the ' +
+  'versions that its plan names: change the version there, and deploy.';
 
 /** `slipway model promote`: one label to one version. */
 export const modelPromote: Command = {
