@@ -1,7 +1,9 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { parseArguments } from '../../runtime/cli/arguments';
+import { COMMANDS } from '../../runtime/cli/commands';
 import { describeFinding, examineModel, type Finding, type FindingCode } from '../../runtime/model/doctor';
 import { readModelOutline } from '../../runtime/onnx/read-model-outline';
 import { MAX_OPSETS } from '../../runtime/spec/defaults';
@@ -56,7 +58,7 @@ test('an output that is a sequence of maps is an error that says how to export i
   const [worst] = examine(bytes);
   expect(worst).toMatchObject({ code: 'non-tensor', severity: 'error' });
   expect(describeFinding(worst!)).toBe(
-    "output 'probabilities' is a sequence, and a request carries tensors only; for a scikit-learn classifier export with zipmap=False",
+    "output 'probabilities' is a sequence, and a request carries tensors only; for a scikit-learn classifier export with zipmap=False: slipway model convert MODEL.skops -o MODEL.onnx",
   );
 });
 
@@ -174,4 +176,18 @@ test('a tensor without a shape is a warning', () => {
     output: [{ name: 'output', type: { value: { case: 'tensorType', value: { elemType: 1 } } } }],
   });
   expect(find(examine(bytes), 'rank-unknown')).toContain("how many dimensions 'output' has");
+});
+
+test('the commands that findings name are ones that there are, with flags that they have', async () => {
+  const folder = join(__dirname, '../../runtime/model/doctor');
+  const sources = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'utf8'));
+  const commands = sources.flatMap((text) => [...text.matchAll(/command: '([^']+)'/g)].map(([, command]) => command!));
+  expect(commands.length).toBeGreaterThan(2);
+  for (const text of commands) {
+    const [, ...words] = text.split(' ');
+    const entry = COMMANDS.find(({ name }) => text.startsWith(`slipway ${name} `))!;
+    expect(entry, text).toBeDefined();
+    const command = await entry.load();
+    expect(() => void parseArguments(entry.name, command, words.slice(2)), text).not.toThrow();
+  }
 });

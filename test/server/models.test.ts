@@ -129,7 +129,7 @@ test('a model whose output is no tensor is refused with the reason', async () =>
     ],
   });
   expect(await reasonOf(await startServer({ modelRepository: plainRepository({ sequence }) }))).toBe(
-    "output 'output' is a sequence, and a request carries tensors only; for a scikit-learn classifier export with zipmap=False",
+    "output 'output' is a sequence, and a request carries tensors only; for a scikit-learn classifier export with zipmap=False: slipway model convert MODEL.skops -o MODEL.onnx",
   );
 });
 

@@ -24,6 +24,7 @@ function examineType(side: 'input' | 'output', { name, kind, element, datatype }
         suggestion: isZipMap
           ? 'for a scikit-learn classifier export with zipmap=False'
           : `export the model with a tensor as ${side}`,
+        ...(isZipMap ? { command: 'slipway model convert MODEL.skops -o MODEL.onnx' } : {}),
       },
     ];
   }

@@ -7,6 +7,8 @@ export interface Finding {
   readonly message: string;
   /** What would work, where there is something. */
   readonly suggestion?: string;
+  /** The command that does it, with names in capitals to fill in. @default - no command of ours does */
+  readonly command?: string;
 }
 
 export type FindingCode =
@@ -26,7 +28,8 @@ export type FindingCode =
   | 'string-tensor'
   | 'memory';
 
-/** One sentence and what would work. */
-export function describeFinding({ message, suggestion }: Finding): string {
-  return suggestion === undefined ? message : `${message}; ${suggestion}`;
+/** One sentence, what would work, and the command that does it. */
+export function describeFinding({ message, suggestion, command }: Finding): string {
+  const said = suggestion === undefined ? message : `${message}; ${suggestion}`;
+  return command === undefined ? said : `${said}: ${command}`;
 }
