@@ -151,10 +151,10 @@ describe('a Pulumi program', () => {
       import * as k8s from '@pulumi/kubernetes';
       import * as aws from '@pulumi/aws';
       const config = new pulumi.Config();
-      const region = aws.getRegionOutput();
+      const region = aws.ssm.getParameterOutput({ name: 'region' });
       const bucket = new aws.s3.Bucket('models');
       new k8s.core.v1.ConfigMap(config.require('name'), {
-        data: { region: region.region, arn: bucket.arn, key: config.requireSecret('key').apply((key) => key.toUpperCase()) },
+        data: { region: region.value, arn: bucket.arn, key: config.requireSecret('key').apply((key) => key.toUpperCase()) },
       });
     `);
     writeFileSync(
@@ -164,12 +164,12 @@ describe('a Pulumi program', () => {
     const answers = path.join(folder, 'answers.yaml');
     writeFileSync(
       answers,
-      'functions:\n  aws:index/getRegion:getRegion: { region: eu-west-1 }\nresources:\n  aws:s3/bucket:Bucket: { arn: "arn:aws:s3:::models" }\n',
+      'functions:\n  aws:ssm/getParameter:getParameter: { value: eu-west-1 }\nresources:\n  aws:s3/bucket:Bucket: { arn: "arn:aws:s3:::models" }\n',
     );
     const only = ['--only', 'program', '--stack', 'test'];
     const alone = await slipway('verify', folder, ...only);
     expect(alone.status).toBe(1);
-    expect(alone.stdout).toContain('aws:index/getRegion:getRegion');
+    expect(alone.stdout).toContain('aws:ssm/getParameter:getParameter');
     const answered = await slipway('verify', folder, ...only, '--answers', answers);
     expect(answered.stdout).toBe('program     passed   preview and up declare the same 2 resources\n');
   });

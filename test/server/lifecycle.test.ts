@@ -42,7 +42,7 @@ test('says which ports it took, and is live and not ready while it loads', async
   const line = await server.waitFor('listening');
   expect(line['httpPort']).toBeGreaterThan(0);
   expect(line['metricsPort']).toBeGreaterThan(0);
-  expect(line['contract']).toBe(2);
+  expect(line['contract']).toBe(3);
   const url = await server.url();
   expect(await request(`${url}/livez`)).toMatchObject({ status: 200, json: { live: true } });
   await server.waitFor('ready');
