@@ -12,7 +12,8 @@ export const modelPublish: Command = {
     { name: 'file', description: 'an ONNX file, its external data beside it' },
     {
       name: 'model repository',
-      description: 'a directory, s3://bucket/prefix, gs://, oss://, cos:// or az://account/container/prefix',
+      description:
+        'a directory, s3://bucket/prefix, gs://, oss://, cos://, az://account/container/prefix or oci://registry/repository',
     },
   ],
   options: {

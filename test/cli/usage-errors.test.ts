@@ -44,7 +44,7 @@ test('a required argument that is missing is named with what it is for', async (
   const { status, stderr } = await slipway('model', 'publish', 'model.onnx');
   expect(status).toBe(2);
   expect(stderr).toBe(
-    'error: slipway model publish: <model repository> is missing: a directory, file:///path or s3://bucket/prefix\n',
+    'error: slipway model publish: <model repository> is missing: a directory, s3://bucket/prefix, gs://, oss://, cos://, az://account/container/prefix or oci://registry/repository\n',
   );
 });
 

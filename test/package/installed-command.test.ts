@@ -66,7 +66,7 @@ test('without koffi and sharp, whoever asks for what needs them is told, and all
   const answer = await fetch(`${server.url}/predict/digits`, await pngRequest());
   expect([answer.status, await answer.text()]).toEqual([
     501,
-    expect.stringContaining('pictures need the package sharp, which is not installed beside this server'),
+    expect.stringContaining('pictures need the package sharp, which is not installed here'),
   ]);
   expect(await server.stop(), server.log()).toBe(0);
   expect(server.log()).toMatch(/koffi.*native executors cannot run here, workers take their place/);

@@ -15,7 +15,7 @@ test('the tarball holds what is published and nothing else', () => {
     `tarball: ${packed.files.length} files, ${kib(packed.packedBytes)}, unpacked ${kib(packed.unpackedBytes)}`,
   );
   const allowed =
-    /^(package\.json|README\.md|LICENSE|NOTICE|docs\/spec\.schema\.json|dist\/((server|worker|cli|model-pull|smoke-test\/index)\.mjs|server-chunks\/[^/]+\.mjs|THIRD-PARTY-NOTICES\.md|image\/.+|pulumi\/plugin\/schema\.json|(cdk|pulumi|runtime)\/.+\.(js|d\.ts)))$/;
+    /^(package\.json|README\.md|LICENSE|NOTICE|docs\/(spec|pipeline)\.schema\.json|ci-templates\/(github\.yml|gitlab-ci\.yml|Jenkinsfile)|dist\/((server|worker|cli|model-pull|model-stores|smoke-test\/index)\.mjs|python\/\w+\.py|python\/requirements\/[\w-]+(\.without-dependencies)?\.txt|server-chunks\/[^/]+\.mjs|THIRD-PARTY-NOTICES\.md|image\/.+|pulumi\/plugin\/schema\.json|(cdk|pulumi|runtime)\/.+\.(js|d\.ts)))$/;
   expect(packed.files.filter((file) => !allowed.test(file))).toEqual([]);
 });
 
@@ -60,10 +60,10 @@ test('publint finds no error and no warning', () => {
 });
 
 test('the types of every sub-path resolve for node10, node16 from CommonJS and from ESM, and bundlers', () => {
-  // The schema is data, which nobody imports by its types.
+  // Schemas are data, which nobody imports by their types.
   const { status, stdout } = run(
     binary(ROOT, 'attw'),
-    [packed.tarball, '--format', 'json', '--exclude-entrypoints', './spec.schema.json'],
+    [packed.tarball, '--format', 'json', '--exclude-entrypoints', './spec.schema.json', './pipeline.schema.json'],
     ROOT,
   );
   const { analysis } = JSON.parse(stdout);
