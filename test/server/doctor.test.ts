@@ -61,7 +61,7 @@ test('a model with an output that no answer can carry is refused with the way ou
   );
   const { get, infer } = await startServer({ modelRepository: plainRepository({ zipmap, fine: matmulModel() }) });
   const reason =
-    "output 'probabilities' is a sequence, and a request carries tensors only; for a scikit-learn classifier export with zipmap=False";
+    "output 'probabilities' is a sequence, and a request carries tensors only; for a scikit-learn classifier export with zipmap=False: slipway model convert MODEL.skops -o MODEL.onnx";
   const { status, json } = await get('/v2/models/zipmap/ready');
   expect([status, json.reason]).toEqual([503, reason]);
   const answer = await infer('zipmap', {});
