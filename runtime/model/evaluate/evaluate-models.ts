@@ -30,6 +30,8 @@ export interface EvaluatedModel {
   /** For people. */
   readonly name: string;
   readonly model: RunnableModel;
+  /** Where the ONNX file itself lies. @default - it runs elsewhere */
+  readonly file?: string;
   /** Its files. @default - it runs elsewhere */
   readonly files?: readonly FileDigest[];
   readonly fileBytes?: number;

@@ -22,6 +22,7 @@ export async function openEvaluatedFile(place: string, options: ModelFileOptions
   return {
     name: nameOf(file, manifest),
     model: await openModelFile(file, facts, options),
+    file,
     files: files.map((each) => ({ path: each.path, sha256: each.sha256 })),
     fileBytes: facts.fileBytes,
     folder,

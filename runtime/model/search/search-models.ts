@@ -140,7 +140,7 @@ async function prepare(options: SearchOptions, source: EvaluatedModel): Promise<
     options.maxRows,
   ]);
   const contextOf = (stop: AbortSignal | undefined): CandidateContext => ({
-    source: source.folder === undefined ? options.source : path.join(source.folder, source.files![0]!.path),
+    source: source.file!,
     folder: path.join(output, CANDIDATES_FOLDER),
     description,
     threads,

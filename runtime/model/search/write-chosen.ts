@@ -32,7 +32,6 @@ export async function writeChosen(
   { output, data, constraints, at }: ChosenOptions,
 ): Promise<readonly string[]> {
   const { files } = readOnnxModel(file);
-  const own = path.basename(file);
   await writeOutputFolder(path.join(output, CHOSEN_FOLDER), { overwrite: true }, async (folder) => {
     for (const { localPath, path: relative } of files) {
       await mkdir(path.dirname(path.join(folder, relative)), { recursive: true });
@@ -50,12 +49,9 @@ export async function writeChosen(
     const evidence = evidenceFor(evaluation, numbers, constraints);
     await writeFile(path.join(folder, EVALUATION_FILE), `${JSON.stringify(evidence, undefined, 2)}\n`);
   });
-  return [
-    own,
-    ...files.slice(1).map(({ path: relative }) => relative),
-    path.basename(provenanceFile(own)),
-    EVALUATION_FILE,
-  ].map((each) => `${CHOSEN_FOLDER}/${each}`);
+  return [...files.map(({ path: relative }) => relative), provenanceFile(files[0]!.path), EVALUATION_FILE].map(
+    (each) => `${CHOSEN_FOLDER}/${each}`,
+  );
 }
 
 /** A search that finds nothing leaves no model of the one before it. */

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { readProvenance } from '../../../runtime/model/provenance';
@@ -55,6 +55,24 @@ test('recipes become a table, a picture and the model that is what it must be, w
   expect(again.stderr).not.toContain('comparing it with its source');
   expect(existsSync(chosen)).toBe(false);
 }, 120_000);
+
+test('the source itself is chosen where nothing that was tried is better, under the name that its report says', async () => {
+  const folder = temporaryFolder();
+  const source = path.join(folder, 'trained.onnx');
+  copyFileSync(DIGITS_MODEL, source);
+  const { chosen, chosenFiles } = await searchModels({
+    source,
+    output: path.join(folder, 'search'),
+    data: digitsNpz({ rows: 50 }),
+    task: 'classification',
+    recipes: [],
+    constraints: { maxDrop: 0 },
+    speed: { seconds: 0.05 },
+  });
+  expect(chosen).toBe('source');
+  expect(chosenFiles).toEqual(['chosen/model.onnx', 'chosen/model.onnx.provenance.json', 'chosen/evaluation.json']);
+  for (const file of chosenFiles!) expect(existsSync(path.join(folder, 'search', file)), file).toBe(true);
+});
 
 test('the recipes that come with it quantize, prune and share weights', async (context) => {
   await modelPython(context, 'onnx');
