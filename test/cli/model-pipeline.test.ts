@@ -11,7 +11,8 @@ import { COMMANDS_EVERYWHERE } from '../../runtime/cli/commands-everywhere';
 import { STEP_RULES } from '../../runtime/cli/pipeline/pipeline-rules';
 import { pipelineSchema } from '../../runtime/cli/pipeline/pipeline-schema';
 import { knownFields, readPipeline } from '../../runtime/cli/pipeline/read-pipeline';
-import { stepCommands } from '../../runtime/cli/pipeline/step-command';
+import { stepCommands, type StepCommand } from '../../runtime/cli/pipeline/step-command';
+import { makeRoom, recordStep } from '../../runtime/cli/pipeline/step-record';
 import { temporaryFolder } from '../server/harness/model-repository';
 import { writeDigitsRows } from '../support/digits-rows';
 import { slipway } from './terminal';
@@ -53,7 +54,7 @@ function run(folder: string, ...flags: string[]): Printed {
 const manifestOf = (folder: string, version: number) =>
   JSON.parse(readFileSync(path.join(folder, `models/digits/${version}/manifest.json`), 'utf8')) as {
     evaluation: { passed: boolean; gates: { metric: string }[] };
-    provenance: { source: { path: string }[]; steps: { command: string }[] };
+    provenance: { source: { path: string }[]; steps: { command: string; outputs: { sha256: string }[] }[] };
     files: { path: string; sha256: string }[];
   };
 
@@ -138,6 +139,71 @@ describe('a run', () => {
     writeFileSync(path.join(work, 'running'), '999999999');
     expect(run(folder).status).toBe(0);
   });
+});
+
+test('a search hands on the model that it chose, with its evaluation, and goes on where it ended', () => {
+  const search = 'data: rows.jsonl, recipes: recipes.yaml, speed-seconds: 0.05, prefer: size';
+  const folder = folderWith(`  - search: { ${search}, max-accuracy-drop: 5% }\n  - inspect\n  - publish\n`);
+  const recipe = (name: string, step: string) => `  - { name: ${name}, steps: [{ ${step} }] }\n`;
+  const recipes = `recipes:\n${recipe('shared', 'do: cluster, clusters: 16')}`;
+  writeFileSync(path.join(folder, 'recipes.yaml'), recipes);
+  const { status, steps, stderr } = run(folder);
+  expect(status, stderr).toBe(0);
+  expect(steps).toEqual({ search: 'passed', inspect: 'passed', publish: 'passed' });
+  const { evaluation, provenance, files } = manifestOf(folder, 1);
+  expect(evaluation).toMatchObject({ passed: true, gates: [{ metric: 'drop' }] });
+  expect(provenance.steps.map(({ command }) => command)).toEqual([
+    'slipway model cluster --clusters 16',
+    'slipway model search --data rows.jsonl, which chose shared',
+  ]);
+  const left = path.join(folder, '.slipway/pipelines/digits/search/model');
+  const { rows, chosenFiles } = JSON.parse(readFileSync(path.join(left, 'search.json'), 'utf8')) as {
+    rows: { name: string }[];
+    chosenFiles: string[];
+  };
+  expect(rows.map(({ name }) => name)).toEqual(['source', 'shared']);
+  expect(chosenFiles.filter((each) => !existsSync(path.join(left, each)))).toEqual([]);
+  expect(files[0]).toMatchObject({ path: 'model.onnx', sha256: provenance.steps.at(-1)!.outputs[0]!.sha256 });
+
+  expect(run(folder).steps).toEqual({ search: 'unchanged', inspect: 'unchanged', publish: 'unchanged' });
+  writeFileSync(
+    path.join(folder, 'recipes.yaml'),
+    recipes + recipe('thinner', 'do: prune, method: magnitude, sparsity: 0.5'),
+  );
+  const again = run(folder, '--until', 'search');
+  expect(again.steps).toEqual({ search: 'passed' });
+  // What the first run tried is only timed again.
+  expect(again.stderr).toContain('recipe 2 of 2: thinner');
+  expect(again.stderr.match(/comparing it with its source/g)).toHaveLength(1);
+  writeFileSync(
+    path.join(folder, 'pipeline.yaml'),
+    `model: digits\nsource: model.onnx\nrepository: models\nsteps:\n  - search: { ${search}, max-size: 1KiB }\n  - publish\n`,
+  );
+  const closed = run(folder);
+  expect(closed.status).toBe(4);
+  expect(closed.steps).toEqual({ search: 'closed', publish: 'skipped' });
+  expect(closed.stderr).toContain('pipeline.yaml:5: step search closed the gate; nothing was published');
+});
+
+test('a training that was ended is gone on with by the same options and files, and with others it begins anew', async () => {
+  const folder = folderWith('  - distil: { student: s.py:build, data: rows.jsonl, validation: rows.jsonl }\n');
+  const pipeline = await readPipeline(path.join(folder, 'pipeline.yaml'), COMMANDS);
+  const [step] = stepCommands(pipeline, path.join(folder, 'work')) as [StepCommand];
+  // Where distil keeps its state unless told: <output>.checkpoint.
+  const output = step.argv.find((word) => word.startsWith('--output='))!.slice('--output='.length);
+  const state = path.join(`${output}.checkpoint`, 'checkpoint.pt');
+  makeRoom(step, 'one');
+  mkdirSync(path.dirname(state));
+  writeFileSync(state, 'weights');
+  makeRoom(step, 'one');
+  expect(existsSync(state)).toBe(true);
+  makeRoom(step, 'other');
+  expect(existsSync(state)).toBe(false);
+  mkdirSync(output);
+  await recordStep(step, 'other');
+  makeRoom(step, 'other');
+  // Done is not ended: what it left would be in the way.
+  expect(existsSync(output)).toBe(false);
 });
 
 test('SIGTERM ends the step that runs, and the run; nothing is left in the way of the next', async () => {
@@ -260,6 +326,11 @@ describe('a file', () => {
       '5: --output of quantize is what the pipeline itself decides',
     ],
     ['an option that must be there', steps('  - evaluate: { data: x.npz }\n'), "4: evaluate needs 'task'"],
+    [
+      'a search that would choose nothing',
+      steps('  - search: { data: x }\n'),
+      '4: search needs one of max-accuracy-drop, max-latency, max-size, by which it chooses a model',
+    ],
     ['an argument that must be there', steps('  - distil: { data: x, validation: y }\n'), "4: distil needs 'student'"],
     [
       'a list where one value is meant',
@@ -324,7 +395,15 @@ describe('the schema of pipeline files', () => {
     for (const step of ['inspect', 'publish:', 'quantize: { mode: dynamic, exclude: [a] }', 'promote: { label: x }']) {
       expect(validate(document(step)), step).toBe(true);
     }
-    for (const step of ['quantise: {}', 'evaluate', 'quantize: { mod: a }', 'promote: {}', 'quantize: { output: a }']) {
+    expect(validate(document('search: { data: x, max-size: 1MiB }'))).toBe(true);
+    for (const step of [
+      'search: { data: x }',
+      'quantise: {}',
+      'evaluate',
+      'quantize: { mod: a }',
+      'promote: {}',
+      'quantize: { output: a }',
+    ]) {
       expect(validate(document(step)), step).toBe(false);
     }
   });

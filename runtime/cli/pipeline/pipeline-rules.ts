@@ -9,6 +9,12 @@ export interface StepRule {
   readonly makes?: string;
   /** Whether `--output` names a folder, in which the model lies. @default false */
   readonly makesFolder?: true;
+  /** File beside the model that it makes, which `publish` takes as evidence of it. @default - it leaves none */
+  readonly evidence?: string;
+  /** Flags of which the file must give one or more: without them the step leaves no model. @default - none */
+  readonly oneOf?: readonly string[];
+  /** Whose ended run it goes on with: one of the same options and files, or any. @default - it begins anew */
+  readonly resumes?: 'same' | 'any';
   /** Flags that only the pipeline gives. */
   readonly own: readonly string[];
   /** Whether Python does the work, which the server image does not have. @default false */
@@ -26,9 +32,26 @@ const CHANGE = { fills: { file: 'model' }, makes: 'model.onnx', own: MADE } as c
  */
 export const STEP_RULES: Readonly<Record<string, StepRule>> = {
   convert: { ...CHANGE, fills: { source: 'model' }, python: true },
-  distil: { ...CHANGE, fills: { teacher: 'model' }, makes: 'student.onnx', makesFolder: true, python: true },
+  distil: {
+    ...CHANGE,
+    fills: { teacher: 'model' },
+    makes: 'student.onnx',
+    makesFolder: true,
+    resumes: 'same',
+    python: true,
+  },
   optimize: { ...CHANGE, python: true },
   quantize: { ...CHANGE, python: true },
+  search: {
+    fills: { model: 'model' },
+    makes: 'chosen/model.onnx',
+    makesFolder: true,
+    evidence: 'evaluation.json',
+    oneOf: ['max-accuracy-drop', 'max-latency', 'max-size'],
+    resumes: 'any',
+    own: ['output', 'json'],
+    python: true,
+  },
   prune: CHANGE,
   sparsify: CHANGE,
   cluster: CHANGE,

@@ -15,6 +15,7 @@ export async function pipelineSchema(commands: readonly CommandEntry[]): Promise
       properties: Object.fromEntries([...fields].map(([name, field]) => [name, schemaOf(field)])),
       additionalProperties: false,
       ...(required.length === 0 ? {} : { required }),
+      ...(rule.oneOf === undefined ? {} : { anyOf: rule.oneOf.map((name) => ({ required: [name] })) }),
     };
     steps.push({ type: 'object', properties: { [verb]: options }, required: [verb], additionalProperties: false });
     if (required.length === 0) steps.push({ const: verb });

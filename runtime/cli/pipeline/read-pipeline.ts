@@ -172,6 +172,9 @@ class Reader {
     for (const [name, { required }] of known) {
       if (required && !fields.has(name)) throw this.refuseAt(line, `${verb} needs '${name}'`);
     }
+    if (rule.oneOf !== undefined && !rule.oneOf.some((name) => fields.has(name))) {
+      throw this.refuseAt(line, `${verb} needs one of ${rule.oneOf.join(', ')}, by which it chooses a model`);
+    }
     return fields;
   }
 

@@ -6,7 +6,7 @@ import { CliError } from '../cli-error';
 import { EXIT_STATUS } from '../exit-status';
 import type { PipelineFile } from './read-pipeline';
 import { VERSION, type StepCommand } from './step-command';
-import { isRecorded, keyOfStep, recordStep } from './step-record';
+import { isRecorded, keyOfStep, makeRoom, recordStep } from './step-record';
 
 /** `closed`: a gate said no. `unchanged`: run before with the same bytes and options. `skipped`: not run, for one before it failed. */
 export type StepStatus = 'passed' | 'unchanged' | 'failed' | 'closed' | 'skipped';
@@ -95,6 +95,7 @@ async function runSteps({ pipeline, steps, from, program, onLine }: RunPipelineO
       done('failed');
     } else {
       onLine(`${name}: ${command}`);
+      makeRoom(step, key);
       const status = await runStep(step, [...program, ...argv], pipeline.folder, onLine);
       if (status === 0) await recordStep(step, key);
       else if (status === EXIT_STATUS.verdict) failure = new StepFailure(`${where} closed the gate`, status);
@@ -117,14 +118,11 @@ function explained(failure: CliError, version: number | undefined): CliError {
 
 /** Runs one command, its output told line by line and kept beside what it leaves. @returns its exit status */
 async function runStep(
-  { folder, model, step: { rule } }: StepCommand,
+  { folder }: StepCommand,
   [program, ...args]: readonly string[],
   cwd: string,
   onLine: (line: string) => void,
 ): Promise<number> {
-  // What an earlier run left is in the way of the command, which overwrites nothing.
-  rmSync(folder, { recursive: true, force: true });
-  mkdirSync(model === undefined || rule.makesFolder === true ? folder : path.dirname(model), { recursive: true });
   const log = createWriteStream(path.join(folder, 'output.txt'));
   const { SLIPWAY_SOURCE: _fetched, ...env } = process.env;
   const child = spawn(program!, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });

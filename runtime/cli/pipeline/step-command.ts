@@ -73,8 +73,9 @@ export function stepCommands(
       if (kind === 'text') argv.push(...texts.map((text) => `--${name}=${resolve(text)}`));
     }
 
-    const made = rule.makes === undefined ? undefined : path.join(folder, 'model', rule.makes);
-    if (made !== undefined) argv.push(`--output=${rule.makesFolder === true ? path.dirname(made) : made}`);
+    const output = path.join(folder, 'model');
+    const made = rule.makes === undefined ? undefined : path.join(output, rule.makes);
+    if (made !== undefined) argv.push(`--output=${rule.makesFolder === true ? output : made}`);
     if (rule.own.includes('report') && Object.hasOwn(command.options, 'report')) {
       argv.push(`--report=${path.join(folder, 'report.json')}`);
     }
@@ -88,6 +89,7 @@ export function stepCommands(
       argv.push(`--name=${pipeline.model}`);
     }
     if (made !== undefined) {
+      if (rule.evidence !== undefined) evaluations.set(made, path.join(path.dirname(made), rule.evidence));
       model = made;
       models.set(step.name, made);
     }

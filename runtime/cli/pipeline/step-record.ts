@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { digestPath } from '../../model/digest-path';
 import { slipwayVersion } from '../../model/edit/slipway-version';
@@ -14,6 +14,8 @@ interface StepRecord {
 }
 
 const RECORD_FILE = 'step.json';
+/** Has the key of a step that goes on where it ended, until it has ended well. */
+const UNFINISHED_FILE = 'unfinished';
 
 /** What would change if the step were run again: command line, version of Slipway, and bytes of each file that it names. */
 export async function keyOfStep(step: StepCommand, argv: readonly string[], folder: string): Promise<string> {
@@ -33,7 +35,19 @@ export async function isRecorded(step: StepCommand, key: string): Promise<boolea
   return record?.key === key && record.outputs === (await outputsOf(step));
 }
 
+/** Clears the folder of a step: what an earlier run left is in the way of a command that overwrites nothing, unless it goes on with it. */
+export function makeRoom({ folder, model, step: { rule } }: StepCommand, key: string): void {
+  const unfinished = path.join(folder, UNFINISHED_FILE);
+  const goesOn =
+    rule.resumes === 'any' ||
+    (rule.resumes === 'same' && existsSync(unfinished) && readFileSync(unfinished, 'utf8') === key);
+  rmSync(goesOn ? path.join(folder, RECORD_FILE) : folder, { recursive: true, force: true });
+  mkdirSync(model === undefined || rule.makesFolder === true ? folder : path.dirname(model), { recursive: true });
+  if (rule.resumes === 'same') writeFileSync(unfinished, key);
+}
+
 export async function recordStep(step: StepCommand, key: string): Promise<void> {
+  rmSync(path.join(step.folder, UNFINISHED_FILE), { force: true });
   const record: StepRecord = { key, outputs: await outputsOf(step) };
   writeFileSync(path.join(step.folder, RECORD_FILE), `${JSON.stringify(record, undefined, 2)}\n`);
 }
