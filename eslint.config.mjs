@@ -120,6 +120,7 @@ export default tseslint.config(
       // Projects of their own, type-checked as users would have them, by the tests that run them.
       'pulumi/examples/',
       'test/package/projects/',
+      'docs/examples/',
     ],
   },
   {

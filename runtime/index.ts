@@ -55,6 +55,9 @@ export { quantizeModel, type QuantizeDetail, type QuantizeOptions } from './mode
 export { compileModel, type CompileOptions, type CompileReport } from './model/compile/compile-model';
 export { searchModels, type SearchOptions } from './model/search/search-models';
 export type { SearchReport } from './model/search/search-report';
+export { pullVersion, type PullVersionOptions } from './cli/pull-version';
+export { runPipeline, type PipelineOptions } from './cli/pipeline/run-pipeline';
+export type { PipelineRun, StepOutcome, StepStatus } from './cli/pipeline/run-steps';
 export { readClientModel, type ClientModel } from './model/codegen/describe-client';
 export { renderPythonClient } from './model/codegen/python-client';
 export { renderTypescriptClient } from './model/codegen/typescript-client';

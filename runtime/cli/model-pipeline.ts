@@ -1,9 +1,7 @@
-import path from 'node:path';
-import { nearest } from '../spec/nearest';
-import { UsageError } from './cli-error';
 import type { Command, CommandEntry, ParsedArguments } from './command';
 import { formatTable } from './text-table';
-import type { PipelineRun } from './pipeline/run-pipeline';
+import type { PipelineSelection } from './pipeline/plan-pipeline';
+import type { PipelineRun } from './pipeline/run-steps';
 
 /**
  * `slipway model pipeline`: several commands after each other, as a file lists them.
@@ -37,35 +35,20 @@ export function modelPipelineOf(commands: () => readonly CommandEntry[]): Comman
       'A step is the command of the same name with the same options, run in the folder of the file; each hands its model to the next. ' +
       'A step whose files and options are as they were is not run again. Exit status that of the step that failed; 4 for a closed gate, and nothing after it is run.',
     run: async (given, terminal) => {
-      const { readPipeline } = await import('./pipeline/read-pipeline.js');
-      const { stepCommands } = await import('./pipeline/step-command.js');
-      const { commandLine, runPipeline } = await import('./pipeline/run-pipeline.js');
-      const whole = await readPipeline(given.argument('file'), commands());
-      const names = whole.steps.map(({ name }) => name);
-      const from = stepOption(given, 'from', names);
-      const until = stepOption(given, 'until', names);
-      const end = until === undefined ? names.length : names.indexOf(until) + 1;
-      if (from !== undefined && names.indexOf(from) >= end) {
-        throw new UsageError(`slipway model pipeline: --from ${from} comes after --until ${until!}`);
-      }
-      // A branch that only evaluates needs no repository.
-      const pipeline = { ...whole, steps: whole.steps.slice(0, end) };
-      const work = path.resolve(
-        given.text('work') ?? path.join(pipeline.folder, '.slipway', 'pipelines', pipeline.model),
-      );
-      const steps = stepCommands(pipeline, work, given.text('repository'));
+      const { planPipeline } = await import('./pipeline/plan-pipeline.js');
+      const { commandLine, runSteps } = await import('./pipeline/run-steps.js');
+      const planned = await planPipeline(selectionOf(given), commands());
+      const { pipeline, steps } = planned;
       if (given.flag('dry-run')) {
         terminal.out([`cd ${pipeline.folder}`, ...steps.map(({ argv }) => commandLine(argv))].join('\n'));
         return;
       }
-      const run = await runPipeline({
-        pipeline,
-        steps,
-        work,
+      const signal = signalOfProcess();
+      const run = await runSteps(planned, {
         // This very program, as it was started: the image's, the package's or a checkout's.
         program: [process.execPath, ...process.execArgv, process.argv[1]!],
         onLine: (line) => terminal.err(line),
-        ...(from === undefined ? {} : { from }),
+        signal,
       });
       terminal.out(given.flag('json') ? asJson(pipeline.model, run) : render(run, terminal.width));
       if (run.failure !== undefined) throw run.failure;
@@ -73,12 +56,22 @@ export function modelPipelineOf(commands: () => readonly CommandEntry[]): Comman
   };
 }
 
-function stepOption(given: ParsedArguments, option: string, names: readonly string[]): string | undefined {
-  const text = given.text(option);
-  if (text === undefined || names.includes(text)) return text;
-  throw new UsageError(
-    `slipway model pipeline: --${option}: no step '${text}', the nearest one is ${nearest(text, names)}`,
-  );
+function selectionOf(given: ParsedArguments): PipelineSelection {
+  const [repository, work, from, until] = ['repository', 'work', 'from', 'until'].map((option) => given.text(option));
+  return {
+    file: given.argument('file'),
+    ...(repository === undefined ? {} : { repository }),
+    ...(work === undefined ? {} : { work }),
+    ...(from === undefined ? {} : { from }),
+    ...(until === undefined ? {} : { until }),
+  };
+}
+
+/** Ends steps when this process is told to end. Told twice, it ends at once. */
+function signalOfProcess(): AbortSignal {
+  const controller = new AbortController();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => controller.abort());
+  return controller.signal;
 }
 
 function asJson(model: string, { outcomes, version, failure }: PipelineRun): string {

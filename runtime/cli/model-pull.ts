@@ -1,7 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
-import path from 'node:path';
-import { pathToFileURL } from 'node:url';
-import { packageRoot } from '../image/image-context';
+import { readFileSync } from 'node:fs';
 import { SigningError } from '../signing/signing-error';
 import { isSha256 } from '../spec/manifest-fields';
 import { CliError, UsageError } from './cli-error';
@@ -33,11 +30,7 @@ export interface PulledVersion {
 }
 
 /** `slipway model pull` of the installed package. */
-export const modelPull: Command = modelPullBy(async () => {
-  const bundle = path.join(packageRoot(), 'dist', 'model-pull.mjs');
-  if (!existsSync(bundle)) throw new CliError(`${bundle} is not there; run 'npm run build' in ${packageRoot()}`);
-  return (await import(pathToFileURL(bundle).href)) as PullModule;
-});
+export const modelPull: Command = modelPullBy(async () => (await import('./pull-version.js')).loadPull());
 
 /** `slipway model pull`: what the Job of a `ModelStore` runs, as `node /app/cli.mjs model pull`, and people by hand. */
 export function modelPullBy(load: () => Promise<PullModule>): Command {

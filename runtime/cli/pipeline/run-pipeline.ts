@@ -1,192 +1,31 @@
-import { spawn } from 'node:child_process';
-import { closeSync, createWriteStream, mkdirSync, openSync, readFileSync, rmSync, writeSync } from 'node:fs';
 import path from 'node:path';
-import { createInterface } from 'node:readline';
-import { CliError } from '../cli-error';
-import { EXIT_STATUS } from '../exit-status';
-import type { PipelineFile } from './read-pipeline';
-import { VERSION, type StepCommand } from './step-command';
-import { isRecorded, keyOfStep, makeRoom, recordStep } from './step-record';
+import { COMMANDS } from '../commands';
+import type { PipelineSelection } from './plan-pipeline';
+import type { PipelineRun, SlipwayProgram } from './run-steps';
 
-/** `closed`: a gate said no. `unchanged`: run before with the same bytes and options. `skipped`: not run, for one before it failed. */
-export type StepStatus = 'passed' | 'unchanged' | 'failed' | 'closed' | 'skipped';
-
-export interface StepOutcome {
-  readonly name: string;
-  readonly status: StepStatus;
-  readonly seconds: number;
-  /** The command line as somebody would type it in the folder of the file. */
-  readonly command: string;
-  /** Of what was run. */
-  readonly exitStatus?: number;
-}
-
-export interface PipelineRun {
-  readonly outcomes: readonly StepOutcome[];
-  /** The version that was published. */
-  readonly version?: number;
-  /** Why it ended before its last step. */
-  readonly failure?: CliError;
-}
-
-export interface RunPipelineOptions {
-  readonly pipeline: PipelineFile;
-  readonly steps: readonly StepCommand[];
-  /** Folder for what steps leave, absolute. */
-  readonly work: string;
-  /** Run from this step on whatever is recorded; what comes before must be. @default - what is recorded is not run again */
-  readonly from?: string;
-  /** What runs `slipway`: program and first arguments. */
-  readonly program: readonly [string, ...string[]];
-  /** Told each line that a step prints, and what becomes of each step. */
-  readonly onLine: (line: string) => void;
-}
-
-/** A step that failed, with the exit status of its command. */
-class StepFailure extends CliError {
-  constructor(
-    message: string,
-    override readonly exitCode: number,
-  ) {
-    super(message);
-  }
+export interface PipelineOptions extends PipelineSelection {
+  /** Told each line that a step prints, and what becomes of each step. @default - nobody is */
+  readonly onLine?: (line: string) => void;
+  /** Ends the step that runs, and with it the run. @default - it ends by itself */
+  readonly signal?: AbortSignal;
+  /** What runs `slipway`: program and first arguments. @default - the command of this very package, with this Node */
+  readonly program?: SlipwayProgram;
 }
 
 /**
- * Runs the steps one after the other, each as a process of its own, which gives its memory back. A step that fails ends the run:
- * nothing after it is run.
- * @throws CliError where another run uses the folder, or where `from` asks for what is not recorded
+ * Runs the commands of a pipeline file one after the other, each as a process of its own: what `slipway model pipeline` does.
+ * A step that fails, or a gate that closes, ends the run and is its `failure`; that is no rejection.
+ * @throws PipelineFileError for a file that cannot be used, with its line; UsageError for `from` and `until`; CliError where
+ * another run uses the folder
+ *
+ * @example
+ * const { version, failure } = await runPipeline({ file: 'pipeline.yaml', onLine: console.error });
+ * if (failure !== undefined) throw failure;
  */
-export async function runPipeline(options: RunPipelineOptions): Promise<PipelineRun> {
-  const release = takeFolder(options.work);
-  try {
-    return await runSteps(options);
-  } finally {
-    release();
-  }
-}
-
-async function runSteps({ pipeline, steps, from, program, onLine }: RunPipelineOptions): Promise<PipelineRun> {
-  const outcomes: StepOutcome[] = [];
-  let version: number | undefined;
-  let failure: CliError | undefined;
-  let isAgain = false;
-  for (const step of steps) {
-    const { name, rule, line } = step.step;
-    isAgain ||= name === from;
-    const argv = step.argv.map((word) => (word === VERSION && version !== undefined ? String(version) : word));
-    const command = commandLine(argv);
-    if (failure !== undefined) {
-      outcomes.push({ name, status: 'skipped', seconds: 0, command });
-      continue;
-    }
-    const began = process.hrtime.bigint();
-    const done = (status: StepStatus, exitStatus?: number) => {
-      const seconds = Number(process.hrtime.bigint() - began) / 1e9;
-      outcomes.push({ name, status, seconds, command, ...(exitStatus === undefined ? {} : { exitStatus }) });
-      onLine(`${name}: ${status}, ${seconds.toFixed(1)} s`);
-    };
-    const where = `${pipeline.file}:${line}: step ${name}`;
-    const key = await keyOfStep(step, argv, pipeline.folder);
-    if (!isAgain && (rule.always !== true || from !== undefined) && (await isRecorded(step, key))) {
-      done('unchanged');
-    } else if (from !== undefined && !isAgain) {
-      failure = new StepFailure(`${where} comes before ${from} and is not recorded as it is now: leave --from out`, 1);
-      done('failed');
-    } else {
-      onLine(`${name}: ${command}`);
-      makeRoom(step, key);
-      const status = await runStep(step, [...program, ...argv], pipeline.folder, onLine);
-      if (status === 0) await recordStep(step, key);
-      else if (status === EXIT_STATUS.verdict) failure = new StepFailure(`${where} closed the gate`, status);
-      else failure = new StepFailure(`${where} ended with exit status ${status}`, status);
-      done(status === 0 ? 'passed' : status === EXIT_STATUS.verdict ? 'closed' : 'failed', status);
-    }
-    if (failure === undefined && step.manifest !== undefined) version = versionOf(step.manifest);
-  }
-  return {
-    outcomes,
-    ...(version === undefined ? {} : { version }),
-    ...(failure === undefined ? {} : { failure: explained(failure, version) }),
-  };
-}
-
-function explained(failure: CliError, version: number | undefined): CliError {
-  const left = version === undefined ? 'nothing was published' : `version ${version} is published`;
-  return new StepFailure(`${failure.message}; ${left}`, failure.exitCode);
-}
-
-/** Runs one command, its output told line by line and kept beside what it leaves. @returns its exit status */
-async function runStep(
-  { folder }: StepCommand,
-  [program, ...args]: readonly string[],
-  cwd: string,
-  onLine: (line: string) => void,
-): Promise<number> {
-  const log = createWriteStream(path.join(folder, 'output.txt'));
-  const { SLIPWAY_SOURCE: _fetched, ...env } = process.env;
-  const child = spawn(program!, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
-  const passOn = (signal: NodeJS.Signals) => void child.kill(signal);
-  const signals = ['SIGINT', 'SIGTERM'] as const;
-  for (const signal of signals) process.on(signal, passOn);
-  for (const stream of [child.stdout, child.stderr]) {
-    createInterface({ input: stream }).on('line', (line) => {
-      log.write(`${line}\n`);
-      onLine(`  ${line}`);
-    });
-  }
-  try {
-    return await new Promise((resolve, reject) => {
-      child.on('error', (error) => reject(new CliError(`${program!} cannot be started: ${error.message}`)));
-      child.on('close', (code, signal) => {
-        if (signal !== null) onLine(`  ended by ${signal}`);
-        resolve(code ?? 1);
-      });
-    });
-  } finally {
-    for (const signal of signals) process.off(signal, passOn);
-    await new Promise((resolve) => log.end(resolve));
-  }
-}
-
-/** One run for a folder: two would hand each other half-written files. @returns what gives it back */
-function takeFolder(work: string): () => void {
-  mkdirSync(work, { recursive: true });
-  const file = path.join(work, 'running');
-  for (let attempt = 0; ; attempt++) {
-    try {
-      const handle = openSync(file, 'wx');
-      writeSync(handle, String(process.pid));
-      closeSync(handle);
-      return () => rmSync(file, { force: true });
-    } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-      const owner = Number(readFileSync(file, 'utf8'));
-      if (attempt > 0 || isAlive(owner)) {
-        throw new CliError(`${work} is used by another run (process ${owner}): wait for it, or give --work`);
-      }
-      // Whoever wrote it was killed.
-      rmSync(file, { force: true });
-    }
-  }
-}
-
-function isAlive(pid: number): boolean {
-  if (!Number.isSafeInteger(pid) || pid < 1 || pid === process.pid) return false;
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM';
-  }
-}
-
-function versionOf(manifest: string): number {
-  return (JSON.parse(readFileSync(manifest, 'utf8')) as { version: number }).version;
-}
-
-/** As a shell would take it. */
-export function commandLine(argv: readonly string[]): string {
-  const quote = (word: string) => (/^[\w@%+=:,./$-]+$/.test(word) ? word : `'${word.replaceAll("'", "'\\''")}'`);
-  return ['slipway', ...argv].map(quote).join(' ');
+export async function runPipeline(options: PipelineOptions): Promise<PipelineRun> {
+  const { onLine = () => {}, signal, program = [process.execPath, path.join(__dirname, '..', 'bin.js')] } = options;
+  const { planPipeline } = await import('./plan-pipeline.js');
+  const { runSteps } = await import('./run-steps.js');
+  const planned = await planPipeline(options, COMMANDS);
+  return runSteps(planned, { program, onLine, ...(signal === undefined ? {} : { signal }) });
 }
