@@ -3,7 +3,17 @@ import { percent } from '../model/compare/acceptance';
 import { formatBytes, formatQuantity } from '../model/quantities';
 import { UsageError } from './cli-error';
 import type { CommandOption, ParsedArguments, Terminal } from './command';
+import { replaceFile } from './replace-file';
 import { formatTable } from './text-table';
+
+/** The flag of commands that read rows as users send them. */
+export const PREPROCESSING_OPTION = {
+  preprocessing: {
+    type: 'string',
+    value: 'file',
+    description: "how pictures, text and records become inputs (the manifest's beside the model)",
+  },
+} as const satisfies Readonly<Record<string, CommandOption>>;
 
 /** Flags of every command that makes another model of a model. */
 export const CHANGE_OPTIONS = {
@@ -14,6 +24,7 @@ export const CHANGE_OPTIONS = {
     value: 'path',
     description: 'rows to compare the new model with its source on: .npz, .csv, .jsonl or a folder of pictures (made)',
   },
+  ...PREPROCESSING_OPTION,
   tolerance: {
     type: 'string',
     value: 'share',
@@ -38,16 +49,20 @@ export const PYTHON_OPTION = {
 } as const satisfies Readonly<Record<string, CommandOption>>;
 
 /** What these flags say. @param command for messages: `slipway model prune` */
-export function changeOptions(given: ParsedArguments, terminal: Terminal, command: string): EditOptions {
+export async function changeOptions(given: ParsedArguments, terminal: Terminal, command: string): Promise<EditOptions> {
+  const { preprocessingOf } = await import('../model/published-manifest.js');
   const samples = given.text('samples');
   const tolerance = numberOption(given, 'tolerance', command);
   const minAgreement = numberOption(given, 'min-agreement', command);
+  const source = given.argument('file');
+  const preprocessing = await preprocessingOf(source, given.text('preprocessing'));
   return {
-    source: given.argument('file'),
+    source,
     output: given.text('output')!,
     overwrite: given.flag('overwrite'),
     onProgress: (line) => terminal.err(line),
     ...(samples === undefined ? {} : { samples }),
+    ...(preprocessing === undefined ? {} : { preprocessing }),
     ...(tolerance === undefined ? {} : { tolerance }),
     ...(minAgreement === undefined ? {} : { minAgreement }),
   };
@@ -71,7 +86,7 @@ export async function printChange<D>(
 ): Promise<void> {
   const json = JSON.stringify(report, undefined, 2);
   const file = given.text('report');
-  if (file !== undefined) await (await import('node:fs/promises')).writeFile(file, `${json}\n`);
+  if (file !== undefined) await replaceFile(file, `${json}\n`);
   terminal.out(given.flag('json') ? json : render(report, detail, terminal.width));
 }
 

@@ -28,7 +28,7 @@ export const modelCluster: Command = {
   run: async (given, terminal) => {
     const { clusterModel } = await import('../model/compress/cluster-model.js');
     const report = await clusterModel({
-      ...changeOptions(given, terminal, NAME),
+      ...(await changeOptions(given, terminal, NAME)),
       clusters: numberOption(given, 'clusters', NAME) ?? 256,
       exclude: given.texts('exclude'),
     });

@@ -34,7 +34,7 @@ export const modelCompile: Command = {
       );
     }
     const { compileModel } = await import('../model/compile/compile-model.js');
-    const report = await compileModel(changeOptions(given, terminal, 'slipway model compile'));
+    const report = await compileModel(await changeOptions(given, terminal, 'slipway model compile'));
     const json = JSON.stringify(report, undefined, 2);
     const file = given.text('report');
     if (file !== undefined) await (await import('node:fs/promises')).writeFile(file, `${json}\n`);

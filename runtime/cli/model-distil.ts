@@ -1,4 +1,5 @@
 import type { Distillation } from '../model/distil/distil-model';
+import { PREPROCESSING_OPTION } from './change-options';
 import { UsageError } from './cli-error';
 import type { Command, ParsedArguments } from './command';
 import { formatTable } from './text-table';
@@ -22,6 +23,7 @@ export const modelDistil: Command = {
       required: true,
       description: 'labelled rows that nobody learns from, to measure both',
     },
+    ...PREPROCESSING_OPTION,
     output: {
       type: 'string',
       short: 'o',
@@ -92,6 +94,7 @@ export const modelDistil: Command = {
       overwrite: given.flag('overwrite'),
       python: given.text('python'),
       progress: (text) => terminal.err(text),
+      ...optional('preprocessingFile', given.text('preprocessing')),
       ...optional('teacherWeights', given.text('teacher-weights')),
       ...optional('teacherOutput', given.text('teacher-output')),
       ...optional('studentWeights', given.text('student-weights')),

@@ -5,6 +5,7 @@ import type { EndpointProtocol } from '../model/evaluate/endpoint/open-endpoint'
 import type { EvaluatedModel, EvaluationOptions } from '../model/evaluate/evaluate-models';
 import type { EvaluationReport } from '../model/evaluate/evaluation-report';
 import type { EvaluationTask, ScoreKind } from '../model/evaluate/task-evaluator';
+import { PREPROCESSING_OPTION } from './change-options';
 import { UsageError } from './cli-error';
 import type { Command, ParsedArguments, Terminal } from './command';
 import { parseBytes, parseGates, parseMilliseconds, parseShare } from './evaluation-gates';
@@ -57,11 +58,7 @@ export const modelEvaluate: Command = {
       multiple: true,
       description: 'CSV columns of an input (by their names)',
     },
-    preprocessing: {
-      type: 'string',
-      value: 'file',
-      description: "how pictures, text and records become inputs (the manifest's)",
-    },
+    ...PREPROCESSING_OPTION,
     output: {
       type: 'string',
       value: 'role=name',
@@ -210,8 +207,7 @@ async function withPreprocessing(subject: EvaluatedModel, given: ParsedArguments
   const file = given.text('preprocessing');
   if (file === undefined) return subject;
   const { readPreprocessingFile } = await import('../model/preprocessing-file.js');
-  const { preprocessing } = await readPreprocessingFile(file, subject.model);
-  return { ...subject, preprocessing, folder: path.dirname(file) };
+  return { ...subject, preprocessing: await readPreprocessingFile(file, subject.model) };
 }
 
 async function optionsOf(given: ParsedArguments, terminal: Terminal): Promise<EvaluationOptions> {

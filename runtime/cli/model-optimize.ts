@@ -26,7 +26,7 @@ export const modelOptimize: Command = {
     const { optimizeModel } = await import('../model/optimize/optimize-model.js');
     const precision = precisionOf(given.text('precision'));
     const report = await optimizeModel({
-      ...changeOptions(given, terminal, NAME),
+      ...(await changeOptions(given, terminal, NAME)),
       simplify: !given.flag('no-simplify'),
       exclude: given.texts('exclude'),
       python: given.text('python'),

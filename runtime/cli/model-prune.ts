@@ -44,7 +44,7 @@ export const modelPrune: Command = {
   run: async (given, terminal) => {
     const { pruneModel } = await import('../model/prune/prune-model.js');
     const method = methodOf(given);
-    const options = changeOptions(given, terminal, NAME);
+    const options = await changeOptions(given, terminal, NAME);
     const report = await pruneModel({ ...options, method, exclude: given.texts('exclude') });
     await printChange(report, describe(report.detail, terminal.width), given, terminal);
   },

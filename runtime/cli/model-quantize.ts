@@ -51,7 +51,7 @@ export const modelQuantize: Command = {
     'Runs the quantizer of ONNX Runtime in Python 3.11 or newer; its packages are installed once into an environment of their own.',
   run: async (given, terminal) => {
     const { quantizeModel } = await import('../model/optimize/quantize-model.js');
-    const report = await quantizeModel({ ...changeOptions(given, terminal, NAME), ...readOptions(given) });
+    const report = await quantizeModel({ ...(await changeOptions(given, terminal, NAME)), ...readOptions(given) });
     await printChange(report, describe(report.detail), given, terminal);
   },
 };

@@ -3,7 +3,7 @@ import type { EvaluationTask, ScoreKind } from '../model/evaluate/task-evaluator
 import type { SearchOptions } from '../model/search/search-models';
 import type { Recipe } from '../model/search/recipe';
 import type { SearchConstraints, SearchPreference, SearchReport } from '../model/search/search-report';
-import { numberOption, PYTHON_OPTION } from './change-options';
+import { numberOption, PREPROCESSING_OPTION, PYTHON_OPTION } from './change-options';
 import { UsageError } from './cli-error';
 import type { Command, ParsedArguments, Terminal } from './command';
 import { parseBytes, parseMilliseconds, parseShare } from './evaluation-gates';
@@ -41,6 +41,7 @@ export const modelSearch: Command = {
       value: 'path',
       description: 'other rows, on which ranges of values are found (those of --data, which flatters INT8 a little)',
     },
+    ...PREPROCESSING_OPTION,
     labels: { type: 'string', value: 'file', description: "names of the classes (the manifest's)" },
     'label-column': {
       type: 'string',
@@ -108,6 +109,7 @@ async function optionsOf(given: ParsedArguments, terminal: Terminal): Promise<Se
     speed: { batchSizes: [countOf(given, 'speed-batch') ?? 1], ...optional('seconds', seconds) },
     ...optional('recipes', await recipesOf(given.text('recipes'))),
     ...optional('calibration', given.text('calibration')),
+    ...optional('preprocessingFile', given.text('preprocessing')),
     ...optional('classNames', labels === undefined ? undefined : await readClassNames(labels)),
     ...optional('labelNames', labelNames.length === 0 ? undefined : labelNames),
     ...optional('scores', oneOf<ScoreKind>(given, 'scores', ['probabilities', 'logits'])),

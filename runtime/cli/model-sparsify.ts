@@ -11,7 +11,7 @@ export const modelSparsify: Command = {
     'ONNX stores a place of 8 bytes with each element: it pays from two zeros in three on for FP32, four in five for FP16. The new model must give the same bits unless you say otherwise; memory and speed are those of the source.',
   run: async (given, terminal) => {
     const { sparsifyModel } = await import('../model/compress/sparsify-model.js');
-    const report = await sparsifyModel(changeOptions(given, terminal, 'slipway model sparsify'));
+    const report = await sparsifyModel(await changeOptions(given, terminal, 'slipway model sparsify'));
     const rows = report.detail.weights.map(({ name, elements, nonzeros, bytesBefore, bytesAfter }) => [
       `  ${name}`,
       `${nonzeros} of ${elements} elements`,

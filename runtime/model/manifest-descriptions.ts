@@ -8,7 +8,7 @@ import { describeField, isRecord, type RefuseField } from '../spec/manifest-fiel
 import type { ModelManifest } from '../spec/model-manifest';
 import { checkLicence } from './licence';
 import type { StoredFile } from './model-store';
-import { readPreprocessingFile, type ReadPreprocessing } from './preprocessing-file';
+import { digestPreprocessing, readPreprocessingFile, type ReadPreprocessing } from './preprocessing-file';
 import { endsWith, readProvenance } from './provenance';
 import { PublishError } from './publish-error';
 
@@ -40,7 +40,8 @@ export async function readDescriptions(
 ): Promise<Descriptions> {
   const preprocessing =
     preprocessingFile === undefined ? undefined : await readPreprocessingFile(preprocessingFile, facts);
-  const evaluation = evaluationFile === undefined ? undefined : await readEvaluation(evaluationFile, files);
+  const evaluation =
+    evaluationFile === undefined ? undefined : await readEvaluation(evaluationFile, files, preprocessing);
   const provenance = await readProvenance(source);
   if (provenance !== undefined && !endsWith(provenance, files[0]!.sha256)) {
     throw new PublishError(
@@ -76,7 +77,11 @@ async function assertUsable(how: ReadPreprocessing, file: string, inputs: OnnxMo
   }
 }
 
-async function readEvaluation(file: string, files: OnnxModel['files']): Promise<EvaluationEvidence> {
+async function readEvaluation(
+  file: string,
+  files: OnnxModel['files'],
+  published: ReadPreprocessing | undefined,
+): Promise<EvaluationEvidence> {
   const report = await readReport(file);
   // The report has more than evidence: rows, confusions, distributions.
   const given = isRecord(report['evidence']) ? report['evidence'] : report;
@@ -102,11 +107,13 @@ async function readEvaluation(file: string, files: OnnxModel['files']): Promise<
       `says that ${failed.metric} is ${failed.value}, and its gate asks for ${failed.bound === 'min' ? 'at least' : 'at most'} ${failed.limit}`,
     );
   }
-  const { dataset, task, metrics, speed, gates, passed, evaluatedAt, tools } = value;
+  await assertMeasuredWith(published, value, file);
+  const { dataset, preprocessing, task, metrics, speed, gates, passed, evaluatedAt, tools } = value;
   const { name, sha256, rows } = dataset;
   return {
     model: files.map((each) => ({ path: each.path, sha256: each.sha256 })),
     dataset: { name, sha256, rows },
+    ...(preprocessing === undefined ? {} : { preprocessing: { sha256: preprocessing.sha256 } }),
     task,
     metrics,
     ...(speed === undefined ? {} : { speed }),
@@ -115,6 +122,31 @@ async function readEvaluation(file: string, files: OnnxModel['files']): Promise<
     evaluatedAt,
     tools,
   };
+}
+
+/** Users of the version send what its preprocessing takes: numbers that came about otherwise say nothing of what they get. */
+async function assertMeasuredWith(
+  published: ReadPreprocessing | undefined,
+  { preprocessing }: EvaluationEvidence,
+  file: string,
+): Promise<void> {
+  const expected = published === undefined ? undefined : await digestPreprocessing(published);
+  const got = preprocessing?.sha256;
+  if (expected === got) return;
+  const refuse = (message: string): PublishError => new PublishError('EVALUATION_MISMATCH', file, message);
+  if (expected === undefined) {
+    throw refuse(
+      `was measured with the preprocessing ${got}, and none is published: give --preprocessing the file that was evaluated with`,
+    );
+  }
+  if (got === undefined) {
+    throw refuse(
+      'was not measured with the preprocessing that is published: evaluate rows as users have them (pictures, text, records; no tensors) with --preprocessing',
+    );
+  }
+  throw refuse(
+    `was measured with another preprocessing (${got}) than is published (${expected}): evaluate with the file that is published`,
+  );
 }
 
 async function readReport(file: string): Promise<Record<string, unknown>> {

@@ -1,8 +1,10 @@
 import { readFile, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { preprocessingDigest } from '../preprocess/preprocessing-digest';
 import { describeField, isRecord, type RefuseField } from '../spec/manifest-fields';
 import type { ModelFacts, TensorSignature } from '../spec/model-facts';
 import { checkPreprocessing, PREPROCESSING_LIMITS, type Preprocessing } from '../spec/preprocessing';
+import { digestPath } from './digest-path';
 import { PublishError } from './publish-error';
 
 /** Preprocessing with everything filled in, and the files that it names. */
@@ -13,6 +15,13 @@ export interface ReadPreprocessing {
 }
 
 const MAX_BYTES = 64 * 2 ** 20;
+
+/** SHA-256 of preprocessing and of the files that it names, as evidence has it. */
+export async function digestPreprocessing({ preprocessing, files }: ReadPreprocessing): Promise<string> {
+  const digests = new Map<string, string>();
+  for (const [name, place] of files) digests.set(name, await digestPath(place));
+  return preprocessingDigest(preprocessing, (name) => digests.get(name)!);
+}
 
 /**
  * Reads preprocessing as people write it, in JSON or YAML: an entry for each input, or one alone for a model with one input.

@@ -1,40 +1,21 @@
 import { createHash } from 'node:crypto';
+import type { Preprocessor } from '../preprocess/preprocessor';
+import { publishedPreprocessingDigest } from '../preprocess/preprocessing-digest';
+import { missingEvidence } from '../spec/missing-evidence';
 import type { ModelManifest } from '../spec/model-manifest';
 import { MODEL_FILE } from '../spec/model-repository';
 import type { FetchedModel } from './fetch-model';
 import { ModelError } from './model-error';
 
 /**
- * Refuses a version that nobody has proven: it must have a golden proof, and an evaluation of its very files that passed at
- * least one gate.
+ * Refuses a version that nobody has proven: it must have a golden proof, and an evaluation of its very files and preprocessing that
+ * passed at least one gate.
  * @param modelFile the file that is opened
  * @throws ModelError saying what is missing and what makes it
  */
 export function assertEvidence({ manifest }: Pick<FetchedModel, 'manifest'>, modelFile = MODEL_FILE): void {
-  const refuse = (reason: string): never => {
-    throw new ModelError(`SLIPWAY_REQUIRE_EVIDENCE is set, and ${reason}`);
-  };
-  if (manifest === undefined) return refuse('the version has no manifest: publish it with slipway model publish');
-  const { golden, evaluation } = manifest;
-  if (golden === undefined) return refuse('it was published without a golden proof: leave --no-golden out');
-  if (evaluation === undefined) {
-    return refuse('nobody evaluated it: slipway model evaluate, and publish with --evaluation');
-  }
-  if (!coversModel(manifest, modelFile))
-    return refuse('its evaluation is not of every file of this model: evaluate it again');
-  if (evaluation.gates.length === 0)
-    return refuse('its evaluation was held to no gate: evaluate it with --min-accuracy or another');
-  const failed = evaluation.gates.find(({ passed }) => !passed);
-  if (failed !== undefined)
-    refuse(`its evaluation failed: ${failed.metric} is ${failed.value}, the limit is ${failed.limit}`);
-}
-
-/** The manifest holds every file that it lists to its digest, so what the evaluation names is what lies here. */
-function coversModel({ evaluation, files, facts }: ModelManifest, modelFile: string): boolean {
-  const covered = new Map(evaluation?.model.map(({ path, sha256 }) => [path, sha256]));
-  const evaluated = files.filter(({ path, sha256 }) => covered.get(path) === sha256);
-  const bytes = evaluated.reduce((sum, file) => sum + file.bytes, 0);
-  return evaluated.some(({ path }) => path === modelFile) && bytes === facts.fileBytes;
+  const missing = missingEvidence(manifest, { modelFile, preprocessingSha256: publishedPreprocessingDigest });
+  if (missing !== undefined) throw new ModelError(`SLIPWAY_REQUIRE_EVIDENCE is set, and ${missing}`);
 }
 
 /** What a manifest says beyond digests and facts, as the Open Inference Protocol has properties of a model: text by name. */
@@ -43,10 +24,11 @@ export function evidenceProperties({
   signer,
 }: Pick<FetchedModel, 'manifest' | 'signer'>): Readonly<Record<string, string>> {
   if (manifest === undefined) return {};
-  const { golden, licence, evaluation, provenance } = manifest;
+  const { golden, licence, preprocessing, evaluation, provenance } = manifest;
   return {
     ...(golden === undefined ? {} : { 'slipway.golden': 'proven' }),
     ...(licence === undefined ? {} : { 'slipway.licence': licence }),
+    ...(preprocessing === undefined ? {} : { 'slipway.preprocessing': publishedPreprocessingDigest(manifest) }),
     ...(signer === undefined ? {} : { 'slipway.signature': `verified by key sha256:${signer}` }),
     ...(evaluation === undefined ? {} : evaluationProperties(evaluation)),
     ...(provenance === undefined
@@ -58,10 +40,15 @@ export function evidenceProperties({
   };
 }
 
+/** What clients may send instead of tensors, where the manifest says how inputs are made of it and nothing stands before that. */
+export function userDataProperties(preprocessor: Preprocessor | undefined): Readonly<Record<string, string>> {
+  return preprocessor === undefined ? {} : { 'slipway.preprocessing.fields': JSON.stringify(preprocessor.fields) };
+}
+
 function evaluationProperties(evaluation: NonNullable<ModelManifest['evaluation']>): Readonly<Record<string, string>> {
-  const { task, dataset, metrics, speed, gates, passed, evaluatedAt } = evaluation;
+  const { task, dataset, preprocessing, metrics, speed, gates, passed, evaluatedAt } = evaluation;
   return {
     'slipway.evaluation': passed ? 'passed' : 'failed',
-    'slipway.evaluation.report': JSON.stringify({ task, dataset, metrics, speed, gates, evaluatedAt }),
+    'slipway.evaluation.report': JSON.stringify({ task, dataset, preprocessing, metrics, speed, gates, evaluatedAt }),
   };
 }

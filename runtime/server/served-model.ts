@@ -23,7 +23,7 @@ import { openHooks, type ModelHooks } from './hooks/model-hooks';
 import type { InferTarget } from './infer-request';
 import type { Metrics } from './metrics';
 import { ModelError } from './model-error';
-import { assertEvidence, evidenceProperties } from './model-evidence';
+import { assertEvidence, evidenceProperties, userDataProperties } from './model-evidence';
 import { planExecutors, sessionsOf, type ChooseExecutorKind, type ExecutorPlan } from './plan-executors';
 import { readPublishedConfiguration } from './published-configuration';
 import { openPreprocessor } from './published-preprocessing';
@@ -161,6 +161,7 @@ export class ServedModel implements LoadableModel {
         this.log.warn('hooks were published with the model and are not run: SLIPWAY_HOOKS is off');
       }
       this.serving = await this.open(model, this.plan, signal);
+      this.evidence = { ...this.evidence, ...userDataProperties(this.serving.target.preprocessor) };
       const seconds = secondsSince(start);
       this.options.metrics.modelLoaded(this, seconds);
       this.log.info({ seconds, maxBatchRows: this.target?.maxRows ?? 1 }, 'model ready');

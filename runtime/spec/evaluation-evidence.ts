@@ -38,6 +38,11 @@ export interface EvaluationEvidence {
     readonly sha256: string;
     readonly rows: number;
   };
+  /**
+   * SHA-256 of the preprocessing that made the inputs of the rows, with the files that it names.
+   * @default - the rows were tensors, or pictures that were only stretched: nothing was measured of preprocessing
+   */
+  readonly preprocessing?: { readonly sha256: string };
   /** `classification`, `regression`, `detection`, `embedding`. */
   readonly task: string;
   /** By name; shares are from 0 to 1. */
@@ -60,13 +65,16 @@ const MAX_NAME = 256;
 export function checkEvaluation(value: unknown, at: string, refuse: RefuseField): asserts value is EvaluationEvidence {
   if (!isRecord(value)) return refuse(at, 'an object', value);
   checkFileDigests(value['model'], `${at}.model`, refuse);
-  const { dataset, gates } = value;
+  const { dataset, gates, preprocessing } = value;
   if (!isRecord(dataset)) return refuse(`${at}.dataset`, 'an object', dataset);
   if (!isText(dataset['name'], MAX_NAME)) refuse(`${at}.dataset.name`, 'a name', dataset['name']);
   if (!isSha256(dataset['sha256']))
     refuse(`${at}.dataset.sha256`, '64 lower-case hexadecimal digits', dataset['sha256']);
   if (!isByteCount(dataset['rows']) || dataset['rows'] === 0) {
     refuse(`${at}.dataset.rows`, 'a whole number from 1 up', dataset['rows']);
+  }
+  if (preprocessing !== undefined && !(isRecord(preprocessing) && isSha256(preprocessing['sha256']))) {
+    refuse(`${at}.preprocessing`, 'an object with sha256, 64 lower-case hexadecimal digits', preprocessing);
   }
   if (!isText(value['task'], MAX_NAME)) refuse(`${at}.task`, 'a name', value['task']);
   if (!isRecordOf(value['metrics'], isNumber)) refuse(`${at}.metrics`, 'numbers by name', value['metrics']);

@@ -124,6 +124,12 @@ export function inputsMadeBy(name: string, entry: InputPreprocessing): readonly 
   return [ids, mask, types].filter((input) => input !== undefined);
 }
 
+/** Files of the version that preprocessing names, each once, in the order of their names. */
+export function filesOfPreprocessing(preprocessing: Preprocessing): readonly string[] {
+  const files = Object.values(preprocessing).flatMap((entry) => (entry.kind === 'text' ? [entry.tokenizer] : []));
+  return [...new Set(files)].sort();
+}
+
 /**
  * Checks preprocessing against itself, the model that it is for, and the files that lie beside it.
  * @param hasFile whether the version has a file of this name

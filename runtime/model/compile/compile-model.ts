@@ -147,12 +147,12 @@ async function timeOpening(file: string, options: Ort.InferenceSession.SessionOp
 async function timeBatches(
   file: string,
   facts: Pick<ModelFacts, 'inputs' | 'outputs'>,
-  { samples, batchSizes = BATCH_SIZES }: CompileOptions,
+  options: CompileOptions,
 ): Promise<readonly BatchSpeed[]> {
   const model = await openModelFile(file, facts, { graphOptimizationLevel: 'disabled' });
   try {
-    const given = { count: 1, ...(samples === undefined ? {} : { samples }) };
-    for await (const rows of modelSamples(facts, given)) {
+    const { batchSizes = BATCH_SIZES } = options;
+    for await (const rows of modelSamples(facts, { ...options, count: 1 })) {
       const [speeds] = await measureSpeed([{ name: 'compiled', model, rows }], { batchSizes, seconds: 1, minRuns: 5 });
       return speeds!;
     }

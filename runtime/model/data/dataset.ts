@@ -1,4 +1,5 @@
 import type { Tensor } from '../../onnx/tensor-encoding';
+import type { UserRow } from '../../preprocess/preprocessor';
 
 /** A box around an object, by its corners; `x2` and `y2` are the larger ones. */
 export interface Box {
@@ -36,8 +37,13 @@ export interface DataBatch<L> {
   /** Place of the first one in the data set, from 0. */
   readonly from: number;
   readonly rows: number;
-  /** One tensor for each input of the model, in its order: `rows` is their dimension 0. */
+  /**
+   * One tensor for each input of the model, in its order: `rows` is their dimension 0. None where rows of users are asked for as
+   * they are.
+   */
   readonly inputs: readonly Tensor[];
+  /** What users send, one for each row, where that is what the data set holds; `inputs` was made of it. @default - it holds tensors */
+  readonly users?: readonly UserRow[];
   /** One for each row. */
   readonly labels: readonly L[];
 }

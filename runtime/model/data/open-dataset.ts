@@ -1,10 +1,10 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { sliceRows } from '../../onnx/slice-rows';
-import type { Preprocessor } from '../../preprocess/preprocessor';
+import type { UserField } from '../../preprocess/preprocessor';
 import type { TensorSignature } from '../../spec/model-facts';
-import type { Preprocessing } from '../../spec/preprocessing';
 import { digestPath } from '../digest-path';
+import type { ReadPreprocessing } from '../preprocessing-file';
 import { ModelToolError } from '../tool-error';
 import { batchRows } from './batch-rows';
 import { csvRows, csvUserRows } from './csv-dataset';
@@ -14,7 +14,13 @@ import { firstJsonlInputs, jsonlRows, jsonlUserRows } from './jsonl-dataset';
 import { npzBatches, npzRows } from './npz-dataset';
 import type { LabelReading } from './read-labels';
 import { assertTakesRows } from './row-shape';
-import { batchUserRows, openPreprocessor, plainImagePreprocessing } from './user-rows';
+import {
+  batchUserRows,
+  openPreprocessor,
+  plainImagePreprocessing,
+  takeAsTheyAre,
+  type UserRowReader,
+} from './user-rows';
 
 export interface DatasetOptions<K extends LabelKind> extends Omit<LabelReading<K>, 'kind'> {
   /** Inputs of the model: dimension 0 of each is taken for rows. */
@@ -28,9 +34,12 @@ export interface DatasetOptions<K extends LabelKind> extends Omit<LabelReading<K
    * that name the model's inputs. @default - pictures are stretched to the model's size, from 0 to 1 for floating point, else
    * 0 to 255
    */
-  readonly preprocessing?: Preprocessing;
-  /** Where the files lie that preprocessing names, such as a tokenizer. @default - it may name none */
-  readonly modelFolder?: string;
+  readonly preprocessing?: ReadPreprocessing;
+  /**
+   * What users send of a model whose preprocessing runs elsewhere: then rows come as users have them, and no tensors are made.
+   * @default - `preprocessing` says it
+   */
+  readonly userFields?: readonly UserField[];
   /** CSV: the columns of each input. @default - see `csvRows` */
   readonly columns?: Readonly<Record<string, readonly string[]>>;
   /** The array or the columns of labels. @default - `label`, `labels`, `y`, `target` … */
@@ -134,26 +143,26 @@ async function openSource<K extends LabelKind>(
     }
     case 'csv': {
       const source = { path: place, inputs, reading, columns, labelColumns: labelNames };
-      const preprocessor = await preprocessorOf(place, options);
+      const reader = await readerOf(place, options);
       return {
         rows: undefined,
         classNames: undefined,
         batches: (size) =>
-          preprocessor === undefined
+          reader === undefined
             ? batchRows(csvRows(source), inputs, size)
-            : batchUserRows(csvUserRows(source, fieldNames(preprocessor)), preprocessor, size),
+            : batchUserRows(csvUserRows(source, fieldNames(reader)), reader, size),
       };
     }
     case 'jsonl': {
       const source = { path: place, inputs, reading };
-      const preprocessor = await jsonlPreprocessor(place, options);
+      const reader = await jsonlReader(place, options);
       return {
         rows: undefined,
         classNames: undefined,
         batches: (size) =>
-          preprocessor === undefined
+          reader === undefined
             ? batchRows(jsonlRows(source), inputs, size)
-            : batchUserRows(jsonlUserRows(source, preprocessor.fields), preprocessor, size),
+            : batchUserRows(jsonlUserRows(source, reader.fields), reader, size),
       };
     }
     case 'images':
@@ -161,26 +170,28 @@ async function openSource<K extends LabelKind>(
   }
 }
 
-async function preprocessorOf(
+/** @returns undefined where rows are tensors */
+async function readerOf(
   place: string,
-  { preprocessing, inputs, modelFolder }: DatasetOptions<LabelKind>,
-): Promise<Preprocessor | undefined> {
-  return preprocessing === undefined ? undefined : openPreprocessor(preprocessing, inputs, modelFolder, place);
+  { preprocessing, userFields, inputs }: DatasetOptions<LabelKind>,
+): Promise<UserRowReader | undefined> {
+  if (preprocessing !== undefined) return openPreprocessor(preprocessing, inputs, place);
+  return userFields === undefined ? undefined : takeAsTheyAre(userFields);
 }
 
-function fieldNames({ fields }: Preprocessor): readonly string[] {
+function fieldNames({ fields }: UserRowReader): readonly string[] {
   return fields.map(({ name }) => name);
 }
 
 /** Lines may hold what users have, or tensors: the first one tells. */
-async function jsonlPreprocessor(place: string, options: DatasetOptions<LabelKind>): Promise<Preprocessor | undefined> {
-  const preprocessor = await preprocessorOf(place, options);
-  if (preprocessor === undefined) return undefined;
+async function jsonlReader(place: string, options: DatasetOptions<LabelKind>): Promise<UserRowReader | undefined> {
+  const reader = await readerOf(place, options);
+  if (reader === undefined) return undefined;
   const given = await firstJsonlInputs(place);
   // An input may be called like what it is made of: then a list is a tensor.
   const isTensor = ({ name }: { readonly name: string }): boolean =>
     Object.hasOwn(given, name) && Array.isArray(given[name]);
-  return options.inputs.every(isTensor) ? undefined : preprocessor;
+  return options.inputs.every(isTensor) ? undefined : reader;
 }
 
 async function openImages<K extends LabelKind>(
@@ -188,23 +199,28 @@ async function openImages<K extends LabelKind>(
   reading: LabelReading<K>,
   options: DatasetOptions<K>,
 ): Promise<Source<LabelOf[K]>> {
-  const { inputs, preprocessing, modelFolder } = options;
+  const { inputs } = options;
   const [input, another] = inputs as [TensorSignature, ...TensorSignature[]];
   const misfit = (message: string): ModelToolError => new ModelToolError('DATA_MISFIT', place, message);
   if (another !== undefined) throw misfit(`pictures need a model with one input, and this one has ${inputs.length}`);
   if (reading.kind === 'numbers' || reading.kind === 'boxes') {
     throw misfit('a folder of pictures gives classes: numbers and boxes are labels of .npz or .jsonl');
   }
-  const steps = preprocessing ?? { [input.name]: plainImagePreprocessing(input, place) };
-  const preprocessor = await openPreprocessor(steps, inputs, modelFolder, place);
-  const field = preprocessor.onlyField;
-  if (field?.kind !== 'image')
+  const reader =
+    (await readerOf(place, options)) ??
+    (await openPreprocessor(
+      { preprocessing: { [input.name]: plainImagePreprocessing(input, place) }, files: new Map() },
+      inputs,
+      place,
+    ));
+  const [field, otherField] = reader.fields;
+  if (field?.kind !== 'image' || otherField !== undefined)
     throw misfit(`input '${input.name}' is made of ${field?.kind ?? 'columns'}, not of pictures`);
   const folder = await listImageFolder(place, reading);
   return {
     rows: folder.pictures.length,
     classNames: folder.classNames,
-    batches: (size) => batchUserRows(imageRows(folder, field.name, reading), preprocessor, size),
+    batches: (size) => batchUserRows(imageRows(folder, field.name, reading), reader, size),
   };
 }
 
@@ -223,8 +239,14 @@ async function* firstRows<L>(
   if (rows === 0) throw empty(place);
 }
 
-function cut<L>({ from, inputs, labels }: DataBatch<L>, rows: number): DataBatch<L> {
-  return { from, rows, inputs: inputs.map((input) => sliceRows(input, 0, rows)), labels: labels.slice(0, rows) };
+function cut<L>({ from, inputs, users, labels }: DataBatch<L>, rows: number): DataBatch<L> {
+  return {
+    from,
+    rows,
+    inputs: inputs.map((input) => sliceRows(input, 0, rows)),
+    ...(users === undefined ? {} : { users: users.slice(0, rows) }),
+    labels: labels.slice(0, rows),
+  };
 }
 
 function empty(place: string): ModelToolError {

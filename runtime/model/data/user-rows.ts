@@ -1,9 +1,9 @@
 import { readFile } from 'node:fs/promises';
-import path from 'node:path';
 import { PreprocessError } from '../../preprocess/preprocess-error';
-import { Preprocessor, type UserRow } from '../../preprocess/preprocessor';
+import { Preprocessor, type UserField, type UserRow } from '../../preprocess/preprocessor';
 import type { TensorSignature } from '../../spec/model-facts';
-import type { ImagePreprocessing, Preprocessing } from '../../spec/preprocessing';
+import type { ImagePreprocessing } from '../../spec/preprocessing';
+import type { ReadPreprocessing } from '../preprocessing-file';
 import { PublishError } from '../publish-error';
 import { ModelToolError } from '../tool-error';
 import type { DataBatch } from './dataset';
@@ -17,20 +17,29 @@ export interface LabelledUserRow<L> {
   readonly at: string;
 }
 
+/** What reads users' data: their fields, and what becomes of rows. */
+export type UserRowReader = Pick<Preprocessor, 'fields' | 'make'>;
+
+/** For a model that makes its inputs elsewhere: rows stay what they are, and no tensors come of them. */
+export function takeAsTheyAre(fields: readonly UserField[]): UserRowReader {
+  return { fields, make: () => Promise.resolve([]) };
+}
+
 /**
- * Rows of users' data as batches of tensors, made as the server makes them of requests.
+ * Rows of users' data in batches, with tensors made as the server makes them of requests.
  * @throws ModelToolError DATA_UNREADABLE for a row of which nothing can be made
  */
 export async function* batchUserRows<L>(
   rows: AsyncIterable<LabelledUserRow<L>>,
-  preprocessor: Preprocessor,
+  reader: UserRowReader,
   size: number,
 ): AsyncGenerator<DataBatch<L>, void, void> {
   let waiting: LabelledUserRow<L>[] = [];
   let from = 0;
   const batch = async (): Promise<DataBatch<L>> => {
-    const inputs = await makeInputs(preprocessor, waiting);
-    return { from, rows: waiting.length, inputs, labels: waiting.map(({ label }) => label) };
+    const inputs = await makeInputs(reader, waiting);
+    const users = waiting.map(({ row }) => row);
+    return { from, rows: waiting.length, inputs, users, labels: waiting.map(({ label }) => label) };
   };
   for await (const row of rows) {
     if (waiting.length === size) {
@@ -44,15 +53,15 @@ export async function* batchUserRows<L>(
 }
 
 async function makeInputs(
-  preprocessor: Preprocessor,
+  reader: UserRowReader,
   rows: readonly LabelledUserRow<unknown>[],
 ): Promise<DataBatch<unknown>['inputs']> {
   try {
-    return await preprocessor.make(rows.map(({ row }) => row));
+    return await reader.make(rows.map(({ row }) => row));
   } catch (error) {
     // Asked again one by one, the row that is wrong can be named by where it lies.
     for (const { row, at } of rows) {
-      await preprocessor.make([row]).catch((reason: unknown) => {
+      await reader.make([row]).catch((reason: unknown) => {
         throw toolError(reason, 'DATA_UNREADABLE', at, '');
       });
     }
@@ -62,18 +71,17 @@ async function makeInputs(
 
 /**
  * Opens the preprocessing of a model.
- * @param folder where the files lie that it names, such as a tokenizer
  * @throws ModelToolError DATA_MISFIT when it cannot be used
  */
 export async function openPreprocessor(
-  preprocessing: Preprocessing,
+  { preprocessing, files }: ReadPreprocessing,
   inputs: readonly TensorSignature[],
-  folder: string | undefined,
   source: string,
 ): Promise<Preprocessor> {
   const readBeside = async (file: string): Promise<Uint8Array> => {
-    if (folder !== undefined) return readFile(path.join(folder, file));
-    throw new PreprocessError('setup', `the file '${file}' must lie beside a manifest, and there is none`);
+    const place = files.get(file);
+    if (place !== undefined) return readFile(place);
+    throw new PreprocessError('setup', `nobody says where the file '${file}' lies that it names`);
   };
   try {
     return await Preprocessor.open({ preprocessing, inputs, readFile: readBeside });

@@ -8,13 +8,15 @@ import { convertModel, type Conversion } from '../convert/convert-model';
 import { findSource } from '../convert/conversion-source';
 import { DATATYPE_OF, parseInput, showInput, type InputSignature } from '../convert/input-signature';
 import { digestPath } from '../digest-path';
+import { digestPreprocessing, readPreprocessingFile, type ReadPreprocessing } from '../preprocessing-file';
+import { preprocessingOf } from '../published-manifest';
 import type { PythonOptions } from '../python/environment';
 import { runPython } from '../python/run-python';
 import { writeProvenance } from '../provenance';
 import { ModelToolError } from '../tool-error';
 import { writeOutputFolder } from '../write-output';
 import { settingsOf, type DistilSettings } from './distil-settings';
-import { exportRows, type ExportedRows } from './export-rows';
+import { exportRows, type ExportedRows, type RowReading } from './export-rows';
 
 export interface DistilOptions extends PythonOptions {
   /** An ONNX file, or `net.py:build`, a function that makes a PyTorch network. */
@@ -33,6 +35,10 @@ export interface DistilOptions extends PythonOptions {
   readonly data: string;
   /** Labelled rows that nobody learns from, on which both are measured. */
   readonly validation: string;
+  /**
+   * How pictures and records of both become inputs, in JSON or YAML. @default - as the manifest beside an ONNX teacher says
+   */
+  readonly preprocessingFile?: string;
   /** Folder to write: `student.onnx`, `student.pt` (a `state_dict`), the history of both, and `report.json`. */
   readonly output: string;
   readonly overwrite?: boolean;
@@ -120,6 +126,7 @@ const REPORT_FILE = 'report.json';
 export async function distilModel(options: DistilOptions): Promise<Distillation> {
   const settings = settingsOf(options);
   const teacher = await openTeacher(options);
+  const preprocessing = await preprocessingFor(options, teacher.inputs);
   const student = await findSource(options.student);
   if (student.kind !== 'torch-factory') {
     throw new ModelToolError(
@@ -137,14 +144,9 @@ export async function distilModel(options: DistilOptions): Promise<Distillation>
       const exchange = await mkdtemp(path.join(folder, 'exchange-'));
       try {
         options.progress?.('reading the data');
-        const train = await exportInto(exchange, 'train', options.data, teacher.inputs, options.maxRows);
-        const validation = await exportInto(
-          exchange,
-          'validation',
-          options.validation,
-          teacher.inputs,
-          options.maxRows,
-        );
+        const reading = { inputs: teacher.inputs, maxRows: options.maxRows, preprocessing };
+        const train = await exportInto(exchange, 'train', options.data, reading);
+        const validation = await exportInto(exchange, 'validation', options.validation, reading);
         await mkdir(checkpoint, { recursive: true });
         const weights = path.join(folder, WEIGHTS_FILE);
         const { result, environment } = await runPython<Learned>(
@@ -162,6 +164,7 @@ export async function distilModel(options: DistilOptions): Promise<Distillation>
               settings,
               [teacher.request.path, student.path],
               [train, validation],
+              preprocessing === undefined ? undefined : await digestPreprocessing(preprocessing),
             ),
             weights,
           },
@@ -250,16 +253,18 @@ function asConverted({ name, datatype }: TensorSignature, shape: readonly number
   return parseInput(showInput({ name, datatype: type, shape: ['batch', ...shape.slice(1)] }));
 }
 
-async function exportInto(
-  exchange: string,
-  name: string,
-  place: string,
+function preprocessingFor(
+  { teacher, preprocessingFile }: DistilOptions,
   inputs: readonly TensorSignature[],
-  maxRows: number | undefined,
-): Promise<ExportedRows> {
+): Promise<ReadPreprocessing | undefined> {
+  if (preprocessingFile !== undefined) return readPreprocessingFile(preprocessingFile, { inputs });
+  return preprocessingOf(teacher, undefined);
+}
+
+async function exportInto(exchange: string, name: string, place: string, reading: RowReading): Promise<ExportedRows> {
   const folder = path.join(exchange, name);
   await mkdir(folder);
-  return exportRows(place, inputs, folder, maxRows);
+  return exportRows(place, folder, reading);
 }
 
 /** What a checkpoint belongs to: with anything of it changed, going on would mix two trainings. */
@@ -268,6 +273,7 @@ async function fingerprintOf(
   settings: DistilSettings,
   code: readonly string[],
   data: readonly ExportedRows[],
+  preprocessing: string | undefined,
 ): Promise<string> {
   const files = [...code, options.teacherWeights, options.studentWeights].filter((file) => file !== undefined);
   const digests = await Promise.all(files.map(digestPath));
@@ -280,6 +286,7 @@ async function fingerprintOf(
         options.teacherOutput,
         digests,
         data.map(({ rows, sha256 }) => [rows, sha256]),
+        preprocessing,
       ]),
     )
     .digest('hex');

@@ -3,6 +3,7 @@ import path from 'node:path';
 import { encodeTensorData } from '../../onnx/tensor-encoding';
 import type { TensorSignature } from '../../spec/model-facts';
 import { openDataset } from '../data/open-dataset';
+import type { ReadPreprocessing } from '../preprocessing-file';
 import { ModelToolError } from '../tool-error';
 
 /** Arrays on a disk, of one shape from the first row to the last. */
@@ -32,21 +33,32 @@ const NUMPY: Readonly<Record<string, string>> = {
 };
 const ROWS_AT_ONCE = 256;
 
+/** How a data set is read. */
+export interface RowReading {
+  readonly inputs: readonly TensorSignature[];
+  readonly maxRows: number | undefined;
+  readonly preprocessing: ReadPreprocessing | undefined;
+}
+
 /**
  * Writes the rows of a data set as plain arrays, which a training reads again and again without another reader of formats.
  * @throws ModelToolError DATA_… and LABEL_INVALID from reading; DATA_MISFIT for text, and for rows of several shapes
  */
 export async function exportRows(
   place: string,
-  inputs: readonly TensorSignature[],
   folder: string,
-  maxRows: number | undefined,
+  { inputs, maxRows, preprocessing }: RowReading,
 ): Promise<ExportedRows> {
   const misfit = (message: string): ModelToolError => new ModelToolError('DATA_MISFIT', place, message);
   for (const { name, datatype } of inputs) {
     if (NUMPY[datatype] === undefined) throw misfit(`a student learns from numbers, and '${name}' is text`);
   }
-  const dataset = await openDataset(place, { inputs, labels: 'class', ...(maxRows === undefined ? {} : { maxRows }) });
+  const dataset = await openDataset(place, {
+    inputs,
+    labels: 'class',
+    ...(maxRows === undefined ? {} : { maxRows }),
+    ...(preprocessing === undefined ? {} : { preprocessing }),
+  });
   const files = inputs.map((_, i) => path.join(folder, `${i}.bin`));
   const labelsFile = path.join(folder, 'labels.bin');
   const handles: FileHandle[] = [];

@@ -1,19 +1,18 @@
-import { castNpy } from '../../onnx/npy';
-import { TensorEncodingError, type Tensor } from '../../onnx/tensor-encoding';
 import type { FileDigest } from '../../spec/evaluation-evidence';
-import type { Preprocessing } from '../../spec/preprocessing';
 import { openDataset } from '../data/open-dataset';
 import type { BoxFormat } from '../data/read-labels';
 import type { Dataset, LabelKind, LabelOf } from '../data/dataset';
 import { compareSpeed, measureSpeed, type BatchSpeed, type SpeedOptions } from '../measure/measure-speed';
 import { onnxRuntimeVersion } from '../measure/open-model-file';
-import { fixedRows, runRows, type RunnableModel } from '../measure/runnable-model';
+import { fixedRows, type RunnableModel } from '../measure/runnable-model';
 import { slipwayVersion } from '../edit/slipway-version';
+import { digestPreprocessing, type ReadPreprocessing } from '../preprocessing-file';
 import { ModelToolError } from '../tool-error';
+import { askModel, measuredModel, type AskedRows, type UserEndpoint } from './ask-models';
 import { ClassificationTask, classesOfModel, MultilabelTask } from './classification-task';
 import { DetectionTask } from './detection-task';
 import { FORMULAS, type EvaluationReport, type GateRequest, type ModelEvaluation } from './evaluation-report';
-import { holdToGates } from './gates';
+import { assertForeseen, holdToGates, isTimed } from './gates';
 import { EmbeddingTask, RegressionTask, SimilarityTask } from './number-tasks';
 import type { OutputNames } from './choose-output';
 import {
@@ -37,8 +36,12 @@ export interface EvaluatedModel {
   readonly fileBytes?: number;
   /** Names of classes, by output, as a manifest has them. */
   readonly labels?: Readonly<Record<string, readonly string[]>>;
-  readonly preprocessing?: Preprocessing;
-  /** Where the files lie that preprocessing names. */
+  readonly preprocessing?: ReadPreprocessing;
+  /** What takes users' data instead of tensors: a running endpoint, asked in such a protocol. */
+  readonly users?: UserEndpoint;
+  /** Whether it is an endpoint that could be sent what users have, and is asked for tensors. @default false */
+  readonly hidesPreprocessing?: boolean;
+  /** Where its files lie. @default - it runs elsewhere */
   readonly folder?: string;
 }
 
@@ -85,10 +88,20 @@ export async function evaluateModels(
 ): Promise<EvaluationReport> {
   const { task, gates = [], now = () => new Date() } = options;
   const [subject] = models;
-  if (options.speed === false) assertMeasured(gates);
-  const dataset = await openLabelled(subject, options);
+  assertForeseen(gates, {
+    task,
+    isTimed: options.speed !== false,
+    isCompared: models.length > 1,
+    hasFile: subject.fileBytes !== undefined,
+  });
+  const dataset = await openLabelled(models, options);
   const classNames = options.classNames ?? namesOf(subject, options) ?? dataset.classNames;
   const asked = await askModels(models, dataset, { ...options, classNames });
+  const known = numbersOf(describe(models, asked.evaluators, asked.results, undefined, task)[0]!);
+  holdToGates(
+    gates.filter(({ metric }) => !isTimed(metric)),
+    known.metrics,
+  );
   const speeds = options.speed === false ? undefined : await measure(models, asked.firstRows, options);
   const evaluations = describe(models, asked.evaluators, asked.results, speeds, task);
   const values = numbersOf(evaluations[0]!);
@@ -97,6 +110,7 @@ export async function evaluateModels(
   return {
     ...(subject.files === undefined ? {} : { model: subject.files }),
     dataset: { name: dataset.name, sha256: await dataset.digest(), rows: result.rows },
+    ...(await measuredWith(subject, asked.firstRows)),
     task,
     metrics: values.metrics,
     ...(values.speed === undefined ? {} : { speed: values.speed }),
@@ -111,31 +125,60 @@ export async function evaluateModels(
   };
 }
 
-/** Known before anything is run. */
-function assertMeasured(gates: readonly GateRequest[]): void {
-  const timed = gates.find(({ metric }) => /^(p\d+Ms|rowsPerSecond|accuracyPerSpeed)$/.test(metric));
-  if (timed === undefined) return;
-  throw new ModelToolError('GATE_UNKNOWN', timed.metric, 'needs speed, which is not to be measured');
+/** Which preprocessing the numbers are of: this machine's, or the one of the endpoint that was sent what users have. */
+async function measuredWith(
+  { preprocessing, users }: EvaluatedModel,
+  { users: sent }: AskedRows,
+): Promise<Pick<EvaluationReport, 'preprocessing'>> {
+  if (sent === undefined) return {};
+  const sha256 =
+    users !== undefined
+      ? users.preprocessingSha256
+      : preprocessing === undefined
+        ? undefined
+        : await digestPreprocessing(preprocessing);
+  return sha256 === undefined ? {} : { preprocessing: { sha256 } };
 }
 
 type AnyDataset = Dataset<LabelOf[LabelKind]>;
 
-function openLabelled(subject: EvaluatedModel, options: EvaluationOptions): Promise<AnyDataset> {
+async function openLabelled(
+  models: readonly [EvaluatedModel, ...EvaluatedModel[]],
+  options: EvaluationOptions,
+): Promise<AnyDataset> {
   const { task, outputs } = options;
+  const [subject] = models;
   const { model } = subject;
   const isClassified = task === 'classification' || task === 'multilabel';
-  return openDataset<LabelKind>(options.data, {
+  const preprocessing = preprocessingFor(models);
+  const fields = preprocessing === undefined ? subject.users?.fields : undefined;
+  const dataset = await openDataset<LabelKind>(options.data, {
     inputs: model.inputs,
     labels: LABELS_OF_TASK[task],
     classNames: options.classNames ?? namesOf(subject, options),
     classes: isClassified ? classesOfModel(model.outputs, outputs) : undefined,
     boxFormat: options.labelBoxFormat,
-    preprocessing: subject.preprocessing,
-    modelFolder: subject.folder,
+    ...(preprocessing === undefined ? {} : { preprocessing }),
+    ...(fields === undefined ? {} : { userFields: fields }),
     columns: options.columns,
     labelNames: options.labelNames,
     maxRows: options.maxRows,
   });
+  if (subject.hidesPreprocessing === true && preprocessing === undefined && dataset.format === 'images') {
+    throw new ModelToolError(
+      'DATA_MISFIT',
+      options.data,
+      `the model has preprocessing of its own, and ${subject.name} is asked for tensors: --protocol predict sends it pictures as users do, or give --preprocessing`,
+    );
+  }
+  return dataset;
+}
+
+/** The first model's; where that is an endpoint that takes what users have, the one of a file that is compared with it. */
+function preprocessingFor([subject, ...others]: readonly [EvaluatedModel, ...EvaluatedModel[]]):
+  ReadPreprocessing | undefined {
+  if (subject.preprocessing !== undefined || subject.users === undefined) return subject.preprocessing;
+  return others.find(({ preprocessing }) => preprocessing !== undefined)?.preprocessing;
 }
 
 /** Names that the manifest has for the output that is read, or for the only one that has names. */
@@ -170,27 +213,27 @@ function evaluatorFor({ model }: EvaluatedModel, options: EvaluationOptions): Ta
 interface Asked {
   readonly evaluators: readonly TaskEvaluator<LabelOf[LabelKind]>[];
   readonly results: readonly TaskResult[];
-  readonly firstRows: readonly Tensor[];
+  readonly firstRows: AskedRows;
 }
 
 async function askModels(
-  models: readonly EvaluatedModel[],
+  models: readonly [EvaluatedModel, ...EvaluatedModel[]],
   dataset: AnyDataset,
   options: EvaluationOptions,
 ): Promise<Asked> {
   const evaluators = models.map((model) => evaluatorFor(model, options));
-  const size = fixedRows(models[0]!.model) ?? options.batchSize ?? BATCH_SIZE;
-  let firstRows: readonly Tensor[] | undefined;
+  const size = fixedRows(models[0].model) ?? options.batchSize ?? BATCH_SIZE;
+  const isForUsers = preprocessingFor(models) !== undefined || models[0].users?.fields !== undefined;
+  let firstRows: AskedRows | undefined;
   let rows = 0;
   let shown = 0;
-  for await (const batch of dataset.batches(size)) {
+  for await (const { inputs, users, labels, rows: count } of dataset.batches(size)) {
     options.signal?.throwIfAborted();
-    firstRows ??= batch.inputs;
-    for (const [i, { model }] of models.entries()) {
-      const outputs = await runRows(model, inputsFor(models[i]!, batch.inputs));
-      evaluators[i]!.add(batch.labels, outputs);
-    }
-    rows += batch.rows;
+    // Pictures that were only stretched are made into tensors here: an endpoint may have no other way to take them.
+    const batch: AskedRows = { inputs, ...(isForUsers && users !== undefined ? { users } : {}) };
+    firstRows ??= batch;
+    for (const [i, model] of models.entries()) evaluators[i]!.add(labels, await askModel(model, batch));
+    rows += count;
     if (rows - shown < PROGRESS_ROWS) continue;
     shown = rows;
     options.onProgress?.(`${rows}${dataset.rows === undefined ? '' : ` of ${dataset.rows}`} rows asked`);
@@ -198,32 +241,12 @@ async function askModels(
   return { evaluators, results: evaluators.map((evaluator) => evaluator.result()), firstRows: firstRows! };
 }
 
-/**
- * The rows as a compared model takes them: by name, or its only input whatever its name, and in its datatype where nothing but
- * precision is lost.
- */
-function inputsFor({ name, model }: EvaluatedModel, rows: readonly Tensor[]): readonly Tensor[] {
-  return model.inputs.map((input) => {
-    const isOnly = model.inputs.length === 1 && rows.length === 1;
-    const given = isOnly ? rows[0] : rows.find((tensor) => tensor.name === input.name);
-    const misfit = (message: string): ModelToolError => new ModelToolError('DATA_MISFIT', name, message);
-    if (given === undefined) throw misfit(`takes an input '${input.name}', which the first model does not`);
-    try {
-      const { datatype } = input;
-      return { name: input.name, datatype, shape: given.shape, data: castNpy(given, datatype) };
-    } catch (error) {
-      if (!TensorEncodingError.is(error)) throw error;
-      throw misfit(`takes ${input.datatype} for '${input.name}', and the rows are ${given.datatype}`);
-    }
-  });
-}
-
 function measure(
   models: readonly EvaluatedModel[],
-  rows: readonly Tensor[],
+  rows: AskedRows,
   { speed, onProgress, signal }: EvaluationOptions,
 ): Promise<readonly (readonly BatchSpeed[])[]> {
-  const measured = models.map((each) => ({ name: each.name, model: each.model, rows: inputsFor(each, rows) }));
+  const measured = models.map((each) => measuredModel(each, rows));
   return measureSpeed(measured, { onProgress, signal, ...(speed === false ? {} : speed) });
 }
 

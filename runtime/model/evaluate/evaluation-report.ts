@@ -57,11 +57,12 @@ export const FORMULAS: Readonly<Record<string, string>> = {
 
 /** The evidence for a manifest; undefined where an endpoint was asked, whose files nobody has seen. */
 export function evidenceOf(report: EvaluationReport): EvaluationEvidence | undefined {
-  const { model, dataset, task, metrics, speed, gates, passed, evaluatedAt, tools } = report;
+  const { model, dataset, preprocessing, task, metrics, speed, gates, passed, evaluatedAt, tools } = report;
   if (model === undefined) return undefined;
   return {
     model,
     dataset,
+    ...(preprocessing === undefined ? {} : { preprocessing }),
     task,
     metrics,
     ...(speed === undefined ? {} : { speed }),

@@ -1,6 +1,53 @@
 import type { EvaluationGate } from '../../spec/evaluation-evidence';
 import { ModelToolError } from '../tool-error';
 import type { GateRequest } from './evaluation-report';
+import { METRICS_OF_TASK, type EvaluationTask } from './task-evaluator';
+
+/** What speed has numbers for. */
+const TIMED = ['p50Ms', 'p90Ms', 'p99Ms', 'rowsPerSecond', 'batchSize', 'accuracyPerSpeed'];
+
+/** Whether a metric is known only when models were timed. */
+export function isTimed(metric: string): boolean {
+  return TIMED.includes(metric);
+}
+
+/** What is known of an evaluation before anything is asked. */
+export interface Foreseen {
+  readonly task: EvaluationTask;
+  readonly isTimed: boolean;
+  readonly isCompared: boolean;
+  /** Whether the model is a file here. */
+  readonly hasFile: boolean;
+}
+
+/**
+ * Refuses gates on numbers that an evaluation cannot give: a mistyped name should not cost the time of all rows.
+ * @throws ModelToolError GATE_UNKNOWN
+ */
+export function assertForeseen(gates: readonly GateRequest[], { task, isTimed, isCompared, hasFile }: Foreseen): void {
+  for (const { metric } of gates) {
+    const refuse = (message: string): ModelToolError => new ModelToolError('GATE_UNKNOWN', metric, message);
+    const needsComparison = COMPARED.includes(metric);
+    if (TIMED.includes(metric) && !isTimed) throw refuse('needs speed, which is not to be measured');
+    if (needsComparison && !isCompared) throw refuse('needs a model to compare with: give --compare');
+    if (metric === 'fileBytes' && !hasFile) throw refuse('needs a file, and an endpoint shows none');
+    if (TIMED.includes(metric) || needsComparison || metric === 'fileBytes') continue;
+    if (METRICS_OF_TASK[task].some((name) => isNamed(metric, name))) continue;
+    const known = [...METRICS_OF_TASK[task], ...(hasFile ? ['fileBytes'] : []), ...(isCompared ? COMPARED : [])];
+    throw refuse(`must be a number that this evaluation gives (${[...known, ...(isTimed ? TIMED : [])].join(', ')})`);
+  }
+}
+
+const COMPARED = ['drop', 'agreement', 'compressionPercent'];
+
+/** `top<k>Accuracy` stands for any k. */
+function isNamed(metric: string, name: string): boolean {
+  const [before, after] = name.split('<k>');
+  if (after === undefined) return metric === name;
+  return (
+    metric.startsWith(before!) && metric.endsWith(after) && /^\d+$/.test(metric.slice(before!.length, -after.length))
+  );
+}
 
 /**
  * Holds numbers to limits.

@@ -1,12 +1,12 @@
 import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { placeOfModel } from '../../onnx/model-place';
-import { readManifestFile } from '../../onnx/read-manifest-file';
 import { readOnnxModel } from '../../onnx/read-onnx-model';
 import type { ModelManifest } from '../../spec/model-manifest';
-import { MANIFEST_FILE, MODEL_FILE } from '../../spec/model-repository';
+import { MODEL_FILE } from '../../spec/model-repository';
 import { readClassNames } from '../data/class-names';
 import { openModelFile, type ModelFileOptions } from '../measure/open-model-file';
+import { manifestBeside, publishedPreprocessing } from '../published-manifest';
 import type { EvaluatedModel } from './evaluate-models';
 
 /**
@@ -18,7 +18,8 @@ export async function openEvaluatedFile(place: string, options: ModelFileOptions
   const file = (await isFolder(place)) ? path.join(place, MODEL_FILE) : place;
   const { facts, files } = readOnnxModel(file);
   const folder = path.dirname(file);
-  const manifest = await manifestOf(file, folder, files[0]!.sha256);
+  const manifest = await manifestBeside(file, files[0]!.sha256);
+  const preprocessing = manifest === undefined ? undefined : publishedPreprocessing(manifest, folder);
   return {
     name: nameOf(file, manifest),
     model: await openModelFile(file, facts, options),
@@ -26,20 +27,13 @@ export async function openEvaluatedFile(place: string, options: ModelFileOptions
     files: files.map((each) => ({ path: each.path, sha256: each.sha256 })),
     fileBytes: facts.fileBytes,
     folder,
-    ...(manifest?.preprocessing === undefined ? {} : { preprocessing: manifest.preprocessing }),
+    ...(preprocessing === undefined ? {} : { preprocessing }),
     ...(manifest?.labels === undefined ? {} : { labels: await readLabels(manifest.labels, folder) }),
   };
 }
 
 async function isFolder(place: string): Promise<boolean> {
   return (await stat(place).catch(() => undefined))?.isDirectory() ?? false;
-}
-
-async function manifestOf(file: string, folder: string, sha256: string): Promise<ModelManifest | undefined> {
-  const place = path.join(folder, MANIFEST_FILE);
-  if (path.basename(file) !== MODEL_FILE || (await stat(place).catch(() => undefined)) === undefined) return undefined;
-  const { manifest } = readManifestFile(place);
-  return manifest.files.some((each) => each.path === MODEL_FILE && each.sha256 === sha256) ? manifest : undefined;
 }
 
 function nameOf(file: string, manifest: ModelManifest | undefined): string {

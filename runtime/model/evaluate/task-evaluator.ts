@@ -35,6 +35,33 @@ export const MAIN_METRIC = {
   similarity: 'spearman',
 } as const satisfies Readonly<Record<EvaluationTask, string>>;
 
+/** Every metric that a task may give, by name: which of them are defined is up to the data. */
+export const METRICS_OF_TASK = {
+  classification: [
+    'accuracy',
+    'top<k>Accuracy',
+    'precisionMacro',
+    'recallMacro',
+    'f1Macro',
+    'logLoss',
+    'expectedCalibrationError',
+  ],
+  multilabel: [
+    'accuracy',
+    'hammingLoss',
+    'precisionMicro',
+    'recallMicro',
+    'f1Micro',
+    'precisionMacro',
+    'recallMacro',
+    'f1Macro',
+  ],
+  regression: ['meanAbsoluteError', 'rootMeanSquareError', 'maxError', 'r2'],
+  detection: ['map', 'map50', 'map75', 'averageRecall'],
+  embedding: ['recallAt<k>', 'meanReciprocalRank', 'queries'],
+  similarity: ['spearman', 'pairs'],
+} as const satisfies Readonly<Record<EvaluationTask, readonly string[]>>;
+
 /** How scores are meant: as shares that add up to 1 (for several classes at once, each from 0 to 1), or before softmax or sigmoid. */
 export type ScoreKind = 'probabilities' | 'logits';
 

@@ -47,6 +47,8 @@ export interface MeasuredModel {
   readonly model: RunnableModel;
   /** Rows to repeat: what a model is asked may decide how fast it answers. */
   readonly rows: readonly Tensor[];
+  /** Asks for batches of a size, where they are no tensors. @default - `model` is run on `rows` */
+  readonly asking?: (batchSize: number) => () => Promise<unknown>;
 }
 
 /**
@@ -85,18 +87,18 @@ function batchSizesOf(model: RunnableModel, chosen: readonly number[] = BATCH_SI
 
 /** Times of one model and batch size. */
 class Timing {
-  private readonly inputs: readonly Tensor[];
+  private readonly ask: () => Promise<unknown>;
   private readonly byRound: number[][] = [];
 
   constructor(
-    private readonly measured: MeasuredModel,
+    measured: MeasuredModel,
     readonly batchSize: number,
   ) {
-    this.inputs = measured.rows.map((tensor) => cycleRows(tensor, batchSize));
+    this.ask = measured.asking?.(batchSize) ?? asksFor(measured, batchSize);
   }
 
   async warmUp(runs: number): Promise<void> {
-    for (let run = 0; run < runs; run++) await this.measured.model.run(this.inputs);
+    for (let run = 0; run < runs; run++) await this.ask();
   }
 
   async round(minRuns: number, maxRuns: number, milliseconds: number): Promise<void> {
@@ -106,7 +108,7 @@ class Timing {
     const began = performance.now();
     while (times.length < minRuns || (times.length < maxRuns && performance.now() - began < milliseconds)) {
       const from = performance.now();
-      await this.measured.model.run(this.inputs);
+      await this.ask();
       times.push(performance.now() - from);
     }
     this.byRound.push(times);
@@ -127,6 +129,11 @@ class Timing {
       roundMediansMs,
     };
   }
+}
+
+function asksFor({ model, rows }: MeasuredModel, batchSize: number): () => Promise<unknown> {
+  const inputs = rows.map((tensor) => cycleRows(tensor, batchSize));
+  return () => model.run(inputs);
 }
 
 /** How much faster one model is than another, with batches of one size. */

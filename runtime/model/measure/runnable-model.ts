@@ -46,6 +46,11 @@ async function runPieces(
       ),
     );
   }
+  return joinRows(pieces);
+}
+
+/** Outputs of several runs as those of one: rows behind each other. */
+export function joinRows(pieces: readonly (readonly Tensor[])[]): readonly Tensor[] {
   return pieces[0]!.map((first, i) => {
     const parts = pieces.map((piece) => piece[i]!);
     const all = parts.reduce((sum, { shape }) => sum + (shape[0] ?? 1), 0);

@@ -4,6 +4,7 @@ import { writeNpy } from '../../onnx/npy';
 import { isBatchable, type ModelFacts } from '../../spec/model-facts';
 import { openDataset } from '../data/open-dataset';
 import { fixedRows } from '../measure/runnable-model';
+import type { ReadPreprocessing } from '../preprocessing-file';
 import { ModelToolError } from '../tool-error';
 
 const ROWS_OF_A_BATCH = 8;
@@ -18,8 +19,14 @@ export async function writeCalibrationBatches(
   facts: Pick<ModelFacts, 'inputs' | 'outputs'>,
   maxRows: number,
   folder: string,
+  preprocessing?: ReadPreprocessing,
 ): Promise<{ batches: number; rows: number }> {
-  const dataset = await openDataset(place, { inputs: facts.inputs, labels: 'none', maxRows });
+  const dataset = await openDataset(place, {
+    inputs: facts.inputs,
+    labels: 'none',
+    maxRows,
+    ...(preprocessing === undefined ? {} : { preprocessing }),
+  });
   const size = isBatchable(facts) ? ROWS_OF_A_BATCH : (fixedRows(facts) ?? 1);
   let batches = 0;
   let rows = 0;

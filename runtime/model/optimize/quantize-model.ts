@@ -98,7 +98,13 @@ export async function quantizeModel(options: QuantizeOptions): Promise<EditRepor
           const data =
             calibration === undefined || mode === 'dynamic'
               ? { batches: 0, rows: 0 }
-              : await writeCalibrationBatches(calibration, facts, options.calibrationRows ?? CALIBRATION_ROWS, scratch);
+              : await writeCalibrationBatches(
+                  calibration,
+                  facts,
+                  options.calibrationRows ?? CALIBRATION_ROWS,
+                  scratch,
+                  options.preprocessing,
+                );
           const request = requestOf(
             options,
             file,

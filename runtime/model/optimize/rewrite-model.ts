@@ -8,6 +8,7 @@ import { costOfModel } from '../cost/model-cost';
 import type { EditOptions, EditReport, ModelSize } from '../edit/edit-model';
 import { slipwayVersion } from '../edit/slipway-version';
 import { onnxRuntimeVersion } from '../measure/open-model-file';
+import { digestPreprocessing } from '../preprocessing-file';
 import { writeProvenance } from '../provenance';
 import { writeOutput } from '../write-output';
 
@@ -45,13 +46,23 @@ export async function rewriteModel<D extends object>(
     const acceptance = acceptanceOf(options, accepted, comparison);
     assertAcceptable(comparison, acceptance, output);
     const compressionPercent = ((before.bytes - after.bytes) / before.bytes) * 100;
+    // Samples and calibration were made by it, so the history says which one it was.
+    const prepared = options.preprocessing === undefined ? undefined : await digestPreprocessing(options.preprocessing);
     const written = readOnnxModel(file).files.map(({ localPath }) => localPath);
     await writeProvenance({
       command,
       tools: { slipway: slipwayVersion(), 'onnxruntime-node': await onnxRuntimeVersion(), ...tools },
       inputs: [source, ...inputs],
       outputs: written,
-      report: { before, after, compressionPercent, comparison: { ...comparison }, accepted: { ...acceptance }, detail },
+      report: {
+        before,
+        after,
+        compressionPercent,
+        comparison: { ...comparison },
+        accepted: { ...acceptance },
+        detail,
+        ...(prepared === undefined ? {} : { preprocessing: { sha256: prepared } }),
+      },
     });
     const files = written.map((each) => path.join(path.dirname(output), path.basename(each)));
     return { source, files, before, after, compressionPercent, comparison, accepted: acceptance, detail };

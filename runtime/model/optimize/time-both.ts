@@ -18,9 +18,9 @@ export async function timeBoth(
   changed: string,
   source: string,
   facts: Pick<ModelFacts, 'inputs' | 'outputs'>,
-  { samples }: SampleOptions,
+  options: SampleOptions,
 ): Promise<SpeedGain> {
-  const rows = await firstSample(facts, samples);
+  const rows = await firstSample(facts, options);
   const [before, after] = [await openModelFile(source, facts), await openModelFile(changed, facts)];
   try {
     const [slow, fast] = (await measureSpeed(
@@ -40,9 +40,8 @@ export async function timeBoth(
 
 async function firstSample(
   facts: Pick<ModelFacts, 'inputs' | 'outputs'>,
-  samples: string | undefined,
+  options: SampleOptions,
 ): Promise<Parameters<typeof measureSpeed>[0][number]['rows']> {
-  const given = { count: 1, ...(samples === undefined ? {} : { samples }) };
-  for await (const inputs of modelSamples(facts, given)) return inputs;
+  for await (const inputs of modelSamples(facts, { ...options, count: 1 })) return inputs;
   return [];
 }

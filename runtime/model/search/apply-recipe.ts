@@ -6,6 +6,7 @@ import { sparsifyModel } from '../compress/sparsify-model';
 import type { EditOptions } from '../edit/edit-model';
 import { optimizeModel } from '../optimize/optimize-model';
 import { quantizeModel } from '../optimize/quantize-model';
+import type { ReadPreprocessing } from '../preprocessing-file';
 import { pruneModel } from '../prune/prune-model';
 import { ModelToolError } from '../tool-error';
 import { pruneMethodOf, type RecipeStep } from './recipe';
@@ -13,6 +14,8 @@ import { pruneMethodOf, type RecipeStep } from './recipe';
 export interface ApplyOptions {
   /** Rows on which ranges are found and each step's result is compared with what it began with. */
   readonly calibration: string;
+  /** How these rows become inputs. @default - see `openDataset` */
+  readonly preprocessing?: ReadPreprocessing;
   readonly python?: string | undefined;
   readonly onProgress?: (line: string) => void;
   readonly signal?: AbortSignal;
@@ -49,9 +52,10 @@ export async function applyRecipe(
 }
 
 async function applyStep(step: RecipeStep, source: string, output: string, options: ApplyOptions): Promise<void> {
-  const { calibration, python, onProgress, signal } = options;
+  const { calibration, preprocessing, python, onProgress, signal } = options;
   const own = onProgress === undefined ? {} : { onProgress };
-  const files = { source, output, samples: calibration, ...ANY_NUMBER, ...own };
+  const rows = { samples: calibration, ...(preprocessing === undefined ? {} : { preprocessing }) };
+  const files = { source, output, ...rows, ...ANY_NUMBER, ...own };
   const run = { python, ...(signal === undefined ? {} : { signal }) };
   switch (step.do) {
     case 'optimize': {
@@ -80,6 +84,6 @@ async function applyStep(step: RecipeStep, source: string, output: string, optio
     }
     case 'sparsify':
       // What it gives is the same to the bit, or is not written.
-      return void (await sparsifyModel({ source, output, samples: calibration, ...own }));
+      return void (await sparsifyModel({ source, output, ...rows, ...own }));
   }
 }

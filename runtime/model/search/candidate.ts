@@ -20,8 +20,8 @@ export interface CandidateContext {
   readonly source: string;
   /** Where candidates lie, each in a folder of its own. */
   readonly folder: string;
-  /** Names of classes, preprocessing and its files are those of the source. */
-  readonly description: Pick<EvaluatedModel, 'labels' | 'preprocessing' | 'folder'>;
+  /** Names of classes and preprocessing are those of the source. */
+  readonly description: Pick<EvaluatedModel, 'labels' | 'preprocessing'>;
   readonly evaluation: EvaluationOptions;
   readonly threads?: number | undefined;
   readonly apply: ApplyOptions;

@@ -10,6 +10,7 @@ import { openEvaluatedFile } from '../evaluate/open-evaluated-file';
 import { MAIN_METRIC } from '../evaluate/task-evaluator';
 import { compareSpeed, measureSpeed, type BatchSpeed, type SpeedOptions } from '../measure/measure-speed';
 import { int8Instructions } from '../optimize/vector-instructions';
+import { digestPreprocessing, readPreprocessingFile } from '../preprocessing-file';
 import { ModelToolError } from '../tool-error';
 import { writeOutput } from '../write-output';
 import { tryRecipe, type Candidate, type CandidateContext } from './candidate';
@@ -34,6 +35,8 @@ export interface SearchOptions extends Omit<
    * @default - `data`; then what is said of INT8 models is said of rows they have seen
    */
   readonly calibration?: string;
+  /** How pictures, text and records become inputs, in JSON or YAML. @default - as the manifest beside the source says */
+  readonly preprocessingFile?: string;
   readonly constraints?: SearchConstraints;
   /** @default 'latency' */
   readonly prefer?: SearchPreference;
@@ -70,8 +73,9 @@ export async function searchModels(options: SearchOptions): Promise<SearchReport
     now = () => new Date(),
   } = options;
   await claimFolder(options.output);
-  const source = await openEvaluatedFile(options.source, { threads: options.threads });
+  const opened = await openEvaluatedFile(options.source, { threads: options.threads });
   try {
+    const source = await withPreprocessing(opened, options.preprocessingFile);
     onProgress('asking the source');
     const search = await prepare(options, source);
     const first: Tried = { name: SOURCE_NAME, steps: [], outcome: await search.ofSource() };
@@ -89,8 +93,12 @@ export async function searchModels(options: SearchOptions): Promise<SearchReport
     await write(options.output, SEARCH_PAGE_FILE, renderSearchPage(report));
     return report;
   } finally {
-    await source.model.close();
+    await opened.model.close();
   }
+}
+
+async function withPreprocessing(source: EvaluatedModel, file: string | undefined): Promise<EvaluatedModel> {
+  return file === undefined ? source : { ...source, preprocessing: await readPreprocessingFile(file, source.model) };
 }
 
 /** A recipe and what became of it; a text is why it was not tried. */
@@ -121,14 +129,13 @@ async function prepare(options: SearchOptions, source: EvaluatedModel): Promise<
   const description = {
     ...(source.labels === undefined ? {} : { labels: source.labels }),
     ...(source.preprocessing === undefined ? {} : { preprocessing: source.preprocessing }),
-    ...(source.folder === undefined ? {} : { folder: source.folder }),
   };
   // Whatever decides about a candidate is in its digest: with other data, tools or flags it is another one.
   const fixed = JSON.stringify([
     slipwayVersion(),
     source.files,
     description.labels,
-    description.preprocessing,
+    description.preprocessing === undefined ? undefined : await digestPreprocessing(description.preprocessing),
     await digestPath(data),
     calibration === data ? 'data' : await digestPath(calibration),
     options.task,
@@ -147,6 +154,7 @@ async function prepare(options: SearchOptions, source: EvaluatedModel): Promise<
     evaluation: { ...options, ...(stop === undefined ? {} : { signal: stop }) },
     apply: {
       calibration,
+      ...(source.preprocessing === undefined ? {} : { preprocessing: source.preprocessing }),
       python: options.python,
       ...(onProgress === undefined ? {} : { onProgress }),
       ...(stop === undefined ? {} : { signal: stop }),
@@ -186,7 +194,6 @@ async function timeAll(
     inputs: source.model.inputs,
     labels: 'none',
     preprocessing: source.preprocessing,
-    modelFolder: source.folder,
     columns: options.columns,
     maxRows: Math.max(...sizes),
   });

@@ -5,6 +5,8 @@ import { describe, expect, test } from 'vitest';
 import type { Dataset } from '../../../runtime/model/data/dataset';
 import { openDataset, type DatasetOptions } from '../../../runtime/model/data/open-dataset';
 import type { LabelKind, LabelOf } from '../../../runtime/model/data/dataset';
+import type { ReadPreprocessing } from '../../../runtime/model/preprocessing-file';
+import type { Preprocessing } from '../../../runtime/spec/preprocessing';
 import type { TensorSignature } from '../../../runtime/spec/model-facts';
 import { temporaryFolder } from '../../server/harness/model-repository';
 import { floats, integers, npy, toolError, writeData, writeNpz, zip } from './support';
@@ -42,6 +44,8 @@ async function read<K extends LabelKind>(
 }
 
 const classes = { inputs: [X], labels: 'class' } as const;
+/** Preprocessing that names no file. */
+const described = (preprocessing: Preprocessing): ReadPreprocessing => ({ preprocessing, files: new Map() });
 
 describe('npz', () => {
   const arrays = { x: floats([3, 2], [1, 2, 3, 4, 5, 6]), labels: integers([3], [2, 0, 1]) };
@@ -373,7 +377,7 @@ describe('a folder of pictures', () => {
       deviation: [1, 1, 0.5],
     } as const;
     const input = { name: 'image', datatype: 'FP32', shape: ['batch', 2, 2, 3] } as const;
-    const [batch] = await read(root, { inputs: [input], labels: 'class', preprocessing: { image } });
+    const [batch] = await read(root, { inputs: [input], labels: 'class', preprocessing: described({ image }) });
     const [b, g, r] = batch!.data[0] as number[];
     expect([b, g, r].map((value) => Number(value!.toFixed(5)))).toEqual([0, 0, 1]);
   });
@@ -398,7 +402,10 @@ describe('a folder of pictures', () => {
     expect((await toolError(openDataset(root, flat))).message).toContain("input 'x' FP32 [batch, 2] takes no picture");
   });
 
-  test('a folder without pictures is empty', async () => {
+  /** Preprocessing that names no file. */
+const described = (preprocessing: Preprocessing): ReadPreprocessing => ({ preprocessing, files: new Map() });
+
+test('a folder without pictures is empty', async () => {
     expect(await toolError(openDataset(temporaryFolder(), options))).toMatchObject({ code: 'DATA_EMPTY' });
   });
 });
@@ -425,7 +432,7 @@ describe('what users have', () => {
       { name: 'kind', categories: ['a', 'b'] },
       { name: 'age', mean: 40, deviation: 20 },
     ];
-    const preprocessing = { x: { kind: 'columns', columns } } as const;
+    const preprocessing = described({ x: { kind: 'columns', columns } });
     const csv = writeData('a.csv', 'age,label,kind\n60,1,b\n');
     const jsonl = writeData('a.jsonl', '{"inputs": {"age": 60, "kind": "b"}, "label": 1}');
     for (const file of [csv, jsonl]) {
@@ -444,7 +451,7 @@ describe('what users have', () => {
   });
 
   test('lines that name the inputs hold tensors, preprocessing or not', async () => {
-    const preprocessing = { x: { kind: 'columns', columns: [{ name: 'a' }, { name: 'b' }] } } as const;
+    const preprocessing = described({ x: { kind: 'columns', columns: [{ name: 'a' }, { name: 'b' }] } });
     const file = writeData('a.jsonl', '{"inputs": {"x": [5, 6]}, "label": 0}');
     expect((await read(file, { ...classes, preprocessing }))[0]!.data).toEqual([[5, 6]]);
   });
@@ -466,7 +473,7 @@ describe('what users have', () => {
       mean: [0],
       deviation: [1],
     } as const;
-    const options = { inputs: [IMAGE], labels: 'class', preprocessing: { image } } as const;
+    const options = { inputs: [IMAGE], labels: 'class', preprocessing: described({ image }) } as const;
     const file = path.join(root, 'in', 'rows.jsonl');
     const line = (name: unknown) => writeFileSync(file, JSON.stringify({ inputs: { image: name }, label: 0 }));
     line('deep/red.png');

@@ -350,7 +350,8 @@ test('a folder of pictures is read as the preprocessing says, and named by its f
     deviation: [1],
   } as const;
   const digits = await open(DIGITS_MODEL);
-  const report = await evaluateModels([{ ...digits, preprocessing: { image } }], classify(root));
+  const preprocessing = { preprocessing: { image }, files: new Map<string, string>() };
+  const report = await evaluateModels([{ ...digits, preprocessing }], classify(root));
   expect(report).toMatchObject({
     metrics: { accuracy: 1 },
     dataset: { rows: 60 },

@@ -38,12 +38,18 @@ export function encodeMetadataRequest(model: string, version: string): Buffer {
   return message(field(1, model), ...(version === '' ? [] : [field(2, version)]));
 }
 
-/** Inputs and outputs of a ModelMetadataResponse. */
+/** Inputs, outputs and properties of a ModelMetadataResponse. */
 export function decodeMetadata(bytes: Uint8Array): {
   readonly inputs: readonly TensorSignature[];
   readonly outputs: readonly TensorSignature[];
+  readonly properties: Readonly<Record<string, string>>;
 } {
-  return { inputs: bytesOf(bytes, 4).map(readTensor), outputs: bytesOf(bytes, 5).map(readTensor) };
+  const entries = bytesOf(bytes, 6).map((entry) => [texts(entry, 1)[0] ?? '', texts(entry, 2)[0] ?? ''] as const);
+  return {
+    inputs: bytesOf(bytes, 4).map(readTensor),
+    outputs: bytesOf(bytes, 5).map(readTensor),
+    properties: Object.fromEntries(entries),
+  };
 }
 
 /** Sizes below 0 are free. */

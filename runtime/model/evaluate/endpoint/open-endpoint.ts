@@ -4,8 +4,11 @@ import { GrpcClient } from '../../../conformance/grpc-client';
 import { HttpClient, type HttpAnswer } from '../../../conformance/http-client';
 import { showJson } from '../../../onnx/show-json';
 import type { Tensor } from '../../../onnx/tensor-encoding';
-import type { RunnableModel } from '../../measure/runnable-model';
+import type { UserField, UserRow } from '../../../preprocess/preprocessor';
+import { isRecord, isRecordArray, isSha256 } from '../../../spec/manifest-fields';
+import { joinRows, type RunnableModel } from '../../measure/runnable-model';
 import { ModelToolError } from '../../tool-error';
+import type { UserEndpoint } from '../ask-models';
 import type { EvaluatedModel } from '../evaluate-models';
 import { askAgain, parseRetryAfter, type Attempt } from './ask-again';
 import { decodeInferResponse, decodeMetadata, encodeInferRequest, encodeMetadataRequest } from './grpc-codec';
@@ -16,6 +19,7 @@ import {
   tensorflowColumns,
   type HttpCodec,
 } from './http-codecs';
+import { answerTypeFor, decodeUserAnswer, encodeUserRows, requestsOf } from './user-requests';
 
 /** How an endpoint can be asked. */
 export const ENDPOINT_PROTOCOLS = [
@@ -48,6 +52,13 @@ export interface EndpointOptions {
 
 type Signature = Pick<ModelFacts, 'inputs' | 'outputs'>;
 
+/** What metadata say. */
+interface Described extends Signature {
+  /** What users may send instead of tensors. @default - nothing else */
+  readonly userFields?: readonly UserField[];
+  readonly preprocessingSha256?: string;
+}
+
 interface Target {
   readonly base: string;
   readonly model: string;
@@ -70,8 +81,11 @@ export async function openEndpoint(options: EndpointOptions): Promise<EvaluatedM
   const { protocol = 'v2-binary' } = options;
   const target = targetOf(options);
   const name = `${target.model === '' ? target.base : target.model} (${protocol})`;
-  return { name, model: await (protocol === 'grpc' ? openGrpc(target, options) : openHttp(target, protocol, options)) };
+  return { name, ...(await (protocol === 'grpc' ? openGrpc(target, options) : openHttp(target, protocol, options))) };
 }
+
+/** Protocols in which the server takes what users have, and can be asked for every number of an answer. */
+const FOR_USERS: readonly EndpointProtocol[] = ['predict', 'sagemaker'];
 
 function targetOf({ url, protocol, model, version }: EndpointOptions): Target {
   const parsed = URL.canParse(url) ? new URL(url) : undefined;
@@ -86,18 +100,41 @@ function targetOf({ url, protocol, model, version }: EndpointOptions): Target {
   throw new ModelToolError('ENDPOINT_REFUSED', url, 'must name a model, as in http://host:8080/v2/models/<model>');
 }
 
-async function openHttp(target: Target, protocol: EndpointProtocol, options: EndpointOptions): Promise<RunnableModel> {
+type Opened = Pick<EvaluatedModel, 'model' | 'users' | 'hidesPreprocessing'>;
+
+async function openHttp(target: Target, protocol: EndpointProtocol, options: EndpointOptions): Promise<Opened> {
   const { base } = target;
   const client = new HttpClient(base, options.headers);
   const { path, codec } = routeOf(protocol, target, options.url);
-  const signature = options.signature ?? (await fetchSignature(client, target, options.signal));
+  const described: Described = options.signature ?? (await fetchSignature(client, target, options.signal));
+  const signature = { inputs: described.inputs, outputs: described.outputs };
   const where = `${base}${path}`;
   const run = async (inputs: readonly Tensor[]): Promise<readonly Tensor[]> => {
     const { headers, body } = codec.encode(inputs);
     const answer = await askHttp(where, () => client.send('POST', path, { headers, body }), options.signal);
     return readable(where, () => codec.decode(answer, signature.outputs));
   };
-  return { ...signature, run, close: () => Promise.resolve() };
+  const model = { ...signature, run, close: () => Promise.resolve() };
+  const type = answerTypeFor(signature.outputs);
+  const { userFields, preprocessingSha256 } = described;
+  // A stranger's container behind SageMaker takes what its maker likes; only ours says what that is.
+  const takesUsers = FOR_USERS.includes(protocol) && (protocol === 'predict' || userFields !== undefined);
+  if (!takesUsers || type === undefined) return { model, hidesPreprocessing: userFields !== undefined };
+  const askUsers = async (rows: readonly UserRow[]): Promise<readonly Tensor[]> => {
+    const { headers, body } = encodeUserRows(rows, type);
+    const answer = await askHttp(where, () => client.send('POST', path, { headers, body }), options.signal);
+    return readable(where, () => decodeUserAnswer(answer, type, signature.outputs));
+  };
+  const users: UserEndpoint = {
+    ...(userFields === undefined ? {} : { fields: userFields }),
+    ...(preprocessingSha256 === undefined ? {} : { preprocessingSha256 }),
+    run: async (rows) => {
+      const answers: (readonly Tensor[])[] = [];
+      for (const request of requestsOf(rows)) answers.push(await askUsers(request));
+      return joinRows(answers);
+    },
+  };
+  return { model, users };
 }
 
 function routeOf(
@@ -131,7 +168,7 @@ async function fetchSignature(
   client: HttpClient,
   { base, model, version }: Target,
   signal?: AbortSignal,
-): Promise<Signature> {
+): Promise<Described> {
   if (model === '') {
     throw new ModelToolError(
       'ENDPOINT_REFUSED',
@@ -142,8 +179,8 @@ async function fetchSignature(
   const path = `/v2/models/${encodeURIComponent(model)}${version === '' ? '' : `/versions/${encodeURIComponent(version)}`}`;
   const answer = await askHttp(`${base}${path}`, () => client.get(path), signal);
   return readable(`${base}${path}`, () => {
-    const { inputs, outputs } = answer.json() as Readonly<Record<string, unknown>>;
-    return { inputs: readSignature(inputs), outputs: readSignature(outputs) };
+    const { inputs, outputs, properties } = answer.json() as Readonly<Record<string, unknown>>;
+    return { inputs: readSignature(inputs), outputs: readSignature(outputs), ...readProperties(properties) };
   });
 }
 
@@ -155,6 +192,23 @@ function readSignature(given: unknown): readonly TensorSignature[] {
     }
     return { name, datatype, shape: shape.map((size) => (typeof size === 'number' && size >= 0 ? size : '')) };
   });
+}
+
+const KINDS: ReadonlySet<unknown> = new Set<UserField['kind']>(['image', 'text', 'columns']);
+
+/** Properties that our server has, and others may not. */
+function readProperties(given: unknown): Pick<Described, 'userFields' | 'preprocessingSha256'> {
+  if (!isRecord(given)) return {};
+  const [sha256, fields] = [given['slipway.preprocessing'], given['slipway.preprocessing.fields']];
+  if (typeof fields !== 'string') return {};
+  const listed: unknown = JSON.parse(fields);
+  if (!isRecordArray(listed) || !listed.every(({ name, kind }) => typeof name === 'string' && KINDS.has(kind))) {
+    throw new Error(`metadata must list the fields of users' data, got ${showJson(listed)}`);
+  }
+  return {
+    userFields: listed.map(({ name, kind }) => ({ name, kind }) as UserField),
+    ...(isSha256(sha256) ? { preprocessingSha256: sha256 } : {}),
+  };
 }
 
 function askHttp(where: string, send: () => Promise<HttpAnswer>, signal?: AbortSignal): Promise<HttpAnswer> {
@@ -176,7 +230,7 @@ function askHttp(where: string, send: () => Promise<HttpAnswer>, signal?: AbortS
   return askAgain(where, attempt, signal);
 }
 
-async function openGrpc({ base, model, version }: Target, options: EndpointOptions): Promise<RunnableModel> {
+async function openGrpc({ base, model, version }: Target, options: EndpointOptions): Promise<Opened> {
   const client = new GrpcClient(base, options.headers);
   const ask = (method: string, request: Buffer): Promise<Buffer> => {
     const where = `${base} ${method}`;
@@ -196,11 +250,17 @@ async function openGrpc({ base, model, version }: Target, options: EndpointOptio
     };
     return askAgain(where, attempt, options.signal);
   };
+  const describe = async (): Promise<Described> => {
+    const answer = await ask('ModelMetadata', encodeMetadataRequest(model, version));
+    return readable(base, () => {
+      const { properties, ...signature } = decodeMetadata(answer);
+      return { ...signature, ...readProperties(properties) };
+    });
+  };
   try {
-    const signature =
-      options.signature ??
-      readable(base, decodeMetadata, await ask('ModelMetadata', encodeMetadataRequest(model, version)));
-    return {
+    const described: Described = options.signature ?? (await describe());
+    const signature = { inputs: described.inputs, outputs: described.outputs };
+    const opened: RunnableModel = {
       ...signature,
       run: async (inputs) => {
         const answer = await ask('ModelInfer', encodeInferRequest(model, version, inputs));
@@ -211,6 +271,7 @@ async function openGrpc({ base, model, version }: Target, options: EndpointOptio
         return Promise.resolve();
       },
     };
+    return { model: opened, hidesPreprocessing: described.userFields !== undefined };
   } catch (error) {
     client.close();
     throw error;
@@ -223,9 +284,9 @@ function reasonOf(error: unknown): string {
   return errors?.[0]?.message ?? (message === '' ? (code ?? 'no answer') : message);
 }
 
-function readable<A extends readonly unknown[], T>(where: string, read: (...given: A) => T, ...given: A): T {
+async function readable<T>(where: string, read: () => T | Promise<T>): Promise<T> {
   try {
-    return read(...given);
+    return await read();
   } catch (error) {
     throw new ModelToolError(
       'ENDPOINT_REFUSED',
