@@ -1,6 +1,7 @@
 import type { Conversion } from '../model/convert/convert-model';
-import { CliError, UsageError } from './cli-error';
+import { UsageError } from './cli-error';
 import type { Command, ParsedArguments } from './command';
+import { replaceFile } from './replace-file';
 import { formatTable } from './text-table';
 
 /** `slipway model convert`: a trained network of another framework as an ONNX file, held against its source. */
@@ -87,19 +88,10 @@ export const modelConvert: Command = {
     });
     const json = JSON.stringify(conversion, undefined, 2);
     const report = given.text('report');
-    if (report !== undefined) await writeReport(report, json);
+    if (report !== undefined) await replaceFile(report, `${json}\n`);
     terminal.out(given.flag('json') ? json : render(conversion, terminal.width));
   },
 };
-
-async function writeReport(file: string, json: string): Promise<void> {
-  const { writeFile } = await import('node:fs/promises');
-  try {
-    await writeFile(file, `${json}\n`);
-  } catch (error) {
-    throw new CliError(`--report ${file}: ${(error as Error).message}`);
-  }
-}
 
 function textOptions<Name extends string>(given: ParsedArguments, names: readonly Name[]): { [name in Name]?: string } {
   const pairs = names.flatMap((name) => {

@@ -1,7 +1,7 @@
-import type { ModelCost } from '../model/cost/model-cost';
 import type { InspectedModel } from '../model/inspect-model';
-import { CliError, UsageError } from './cli-error';
+import { UsageError } from './cli-error';
 import type { Command, ParsedArguments } from './command';
+import { replaceFile } from './replace-file';
 
 const PROVIDERS = ['cpu', 'cuda', 'tensorrt'] as const;
 
@@ -39,7 +39,10 @@ export const modelInspect: Command = {
     };
     const { model, refusal, cost, findings } = inspectModel(file, options);
     const page = given.text('html');
-    if (page !== undefined) await writePage(page, file, cost);
+    if (page !== undefined) {
+      const { renderCostPage } = await import('../model/cost/cost-page.js');
+      await replaceFile(page, renderCostPage(file, cost));
+    }
     if (given.flag('json')) {
       terminal.out(JSON.stringify({ ...jsonOf(model), cost, findings }, undefined, 2));
     } else {
@@ -52,7 +55,7 @@ export const modelInspect: Command = {
       for (const { path, sha256 } of model?.files ?? []) terminal.out(`  sha256 ${sha256}  ${path}`);
     }
     if (page !== undefined) terminal.err(`the cost of its operators and nodes is in ${page}`);
-    if (refusal !== undefined) throw new CliError(refusal.message);
+    if (refusal !== undefined) throw refusal;
   },
 };
 
@@ -66,16 +69,6 @@ function jsonOf(model: InspectedModel['model']): object {
     facts,
     files: files.map(({ path, bytes, sha256 }) => ({ path, bytes, sha256 })),
   };
-}
-
-async function writePage(page: string, file: string, cost: ModelCost): Promise<void> {
-  const { writeFile } = await import('node:fs/promises');
-  const { renderCostPage } = await import('../model/cost/cost-page.js');
-  try {
-    await writeFile(page, renderCostPage(file, cost));
-  } catch (error) {
-    throw new CliError(`--html ${page}: ${(error as Error).message}`);
-  }
 }
 
 function providerOf(text = 'cpu'): (typeof PROVIDERS)[number] {

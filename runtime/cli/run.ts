@@ -21,14 +21,28 @@ export async function runSlipway(
   terminal: Terminal,
   commands: readonly CommandEntry[],
 ): Promise<number> {
+  const shown: Terminal = {
+    width: terminal.width,
+    out: (text) => terminal.out(printable(text)),
+    err: (text) => terminal.err(printable(text)),
+  };
   try {
-    await dispatch(argv, terminal, commands);
+    await dispatch(argv, shown, commands);
     return 0;
   } catch (error) {
     debug('%s', (error as Error).stack);
-    terminal.err(`error: ${messageOf(error)}`);
+    shown.err(`error: ${messageOf(error)}`);
     return exitStatusOf(error);
   }
+}
+
+/**
+ * Names in a model are text of whoever wrote it, and must not move the cursor, colour the screen or turn the direction of writing. What
+ * takes the place of such a character is JSON's way to write it, so that JSON stays what it is.
+ */
+function printable(text: string): string {
+  const steering = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g;
+  return text.replace(steering, (one) => `\\u${one.charCodeAt(0).toString(16).padStart(4, '0')}`);
 }
 
 async function dispatch(argv: readonly string[], terminal: Terminal, commands: readonly CommandEntry[]): Promise<void> {

@@ -28,6 +28,14 @@ export function countOperators(nodes: readonly NodeProto[], model: DecodedModel)
   return [...uses.keys()].sort().map((key) => uses.get(key) as OperatorUse);
 }
 
+/** Domains whose operators mean what their names say; the names of the two do not overlap. */
+const KNOWN_DOMAINS: ReadonlySet<string> = new Set(['', 'com.microsoft', 'com.microsoft.nchwc']);
+
+/** The operator of a node of the standard or of ONNX Runtime's own domain; undefined for others, which may mean anything by a name. */
+export function knownOperator({ domain, opType }: NodeProto): string | undefined {
+  return KNOWN_DOMAINS.has(canonicalDomain(domain)) ? opType : undefined;
+}
+
 /** `ai.onnx` is the long name of the standard domain `''`. */
 function canonicalDomain(domain: string): string {
   return domain === 'ai.onnx' ? '' : domain;

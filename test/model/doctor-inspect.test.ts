@@ -45,9 +45,34 @@ test('a model that cannot be served is examined all the same, and the command fa
     }),
   );
   const { status, stdout, stderr } = await slipway('model', 'inspect', path);
-  expect(status).toBe(1);
+  expect(status).toBe(3);
   expect(stdout.replace(/\s+/g, ' ')).toContain("error output 'probabilities' is a sequence");
   expect(stderr).toContain('zipmap=False');
+});
+
+test('names in a model do not steer the terminal, and are what they are in JSON', async () => {
+  const name = 'in\u001b[31m\u202eput';
+  const path = write(
+    buildModel({
+      node: [node('Identity', [name], ['output'])],
+      input: [value(name, 'FP32', ['batch', 4])],
+      output: [value('output', 'FP32', ['batch', 4])],
+    }),
+  );
+  expect((await slipway('model', 'inspect', path)).stdout).toContain('in\\u001b[31m\\u202eput FP32');
+  const { stdout } = await slipway('model', 'inspect', path, '--json');
+  expect(stdout).not.toMatch(/[\u001b\u202e]/);
+  expect(JSON.parse(stdout)).toMatchObject({ facts: { inputs: [{ name }] } });
+});
+
+test('a page that cannot be written is a failure of the disk, and leaves nothing', async () => {
+  const page = join(folder, 'no-folder.txt', 'cost.html');
+  writeFileSync(join(folder, 'no-folder.txt'), '');
+  const { status, stderr } = await slipway('model', 'inspect', write(matmulModel()), '--html', page);
+  expect({ status, stderr }).toMatchObject({
+    status: 6,
+    stderr: expect.stringContaining('OUTPUT_UNWRITABLE') as string,
+  });
 });
 
 test('a model with nothing to warn of gets no warning', async () => {

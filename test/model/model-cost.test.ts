@@ -1,8 +1,18 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
-import { costOfModel } from '../../runtime/model/cost/model-cost';
+import { costOf, costOfModel } from '../../runtime/model/cost/model-cost';
 import { renderCostPage } from '../../runtime/model/cost/cost-page';
+import { decodeModel } from '../../runtime/onnx/decode-model';
+import {
+  buildModel,
+  floatTensor,
+  intAttribute,
+  node,
+  value,
+  type Dimension,
+  type NodeInit,
+} from '../support/onnx-models';
 
 const DIGITS = path.join(__dirname, '../../models/digits/model.onnx');
 const shared = (name: string): string => path.join(__dirname, '../../../shared/models', name);
@@ -34,6 +44,46 @@ test('memory in between is what lives at one moment, not the sum of all', () => 
   const largest = Math.max(...nodes.map(({ outputBytes }) => outputBytes!));
   expect(activationBytes).toBeGreaterThanOrEqual(largest);
   expect(activationBytes).toBeLessThan(all);
+});
+
+const model = (nodes: readonly NodeInit[], shape: readonly Dimension[] = ['batch', 4]) => {
+  const bytes = buildModel({
+    node: [...nodes],
+    input: [value('input', 'FP32', shape)],
+    output: [value('output', 'FP32', shape)],
+    initializer: [floatTensor('weight', [4, 4], Array<number>(16).fill(0))],
+  });
+  return decodeModel(bytes, 'model.onnx');
+};
+
+test('operators and dimensions may be called like what JavaScript objects have', () => {
+  for (const name of ['constructor', 'toString', '__proto__', 'hasOwnProperty']) {
+    const nodes = [node(name, ['input'], ['hidden']), node('MatMul', ['input', 'weight'], ['output'])];
+    const cost = costOf(model(nodes, [name, name, 4]), 'model.onnx', { batch: 3 });
+    // The rows are the first dimension, and both have the same name.
+    expect(cost, name).toMatchObject({ operations: 2 * 3 * 3 * 4 * 4, unknownNodes: 1, assumed: [] });
+    expect(cost.activationBytes, name).toBe(2 * 3 * 3 * 4 * 4);
+  }
+});
+
+test('nodes that no session accepts are not counted, and the others are', () => {
+  const wrong = [
+    node('FusedMatMul', ['input'], ['b']),
+    node('MaxPool', ['input'], ['c'], [{ name: 'kernel_shape', ints: [-1n, 2n ** 40n] }]),
+    node('LSTM', ['input'], ['d']),
+    node('TopK', ['input', 'weight'], ['e', 'f'], [intAttribute('axis', -9)]),
+    node('Conv', ['input', 'weight'], ['g'], [], 'not.standard'),
+  ];
+  const cost = costOf(model([...wrong, node('MatMul', ['input', 'weight'], ['output'])]), 'model.onnx');
+  expect(cost).toMatchObject({ operations: 2 * 4 * 4, unknownNodes: wrong.length });
+});
+
+test('a graph of many nodes is no work that grows with the square of them', () => {
+  const count = 60_000;
+  const chain = Array.from({ length: count }, (_, i) =>
+    node('Relu', [i === 0 ? 'input' : `v${i}`], [i === count - 1 ? 'output' : `v${i + 1}`]),
+  );
+  expect(costOf(model(chain), 'model.onnx').operations).toBe(count * 4);
 });
 
 test('the page has no script, and names are text in it', () => {

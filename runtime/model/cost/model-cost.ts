@@ -61,9 +61,10 @@ export function costOf(model: DecodedModel, file: string, { batch = 1, dimension
   const { graph } = model;
   const weights = constantsOf(model);
   const free = freeDimensions(model, weights);
-  const bound = { ...Object.fromEntries([...free.rows].map((name) => [name, batch])), ...dimensions };
+  const named = new Map(Object.entries(dimensions));
+  const bound = new Map([...[...free.rows].map((name) => [name, batch] as const), ...named]);
   const shapes = inferShapes(model, {
-    dimensions: bound,
+    dimensions: Object.fromEntries(bound),
     inputShapes: Object.fromEntries(free.inputs.map((shape) => [shape.name, shape.sizes(bound, batch)])),
   });
   const seen = new Set<string>();
@@ -83,7 +84,7 @@ export function costOf(model: DecodedModel, file: string, { batch = 1, dimension
     activationBytes: mostActivationBytes(graph.node, shapes, weights, new Set(graph.output.map(({ name }) => name))),
     nodes,
     unknownNodes: nodes.length - known.length + walkModel(model).nodes.length - graph.node.length,
-    assumed: [...free.others].filter((name) => dimensions[name] === undefined),
+    assumed: [...free.others].filter((name) => !named.has(name)),
   };
 }
 
@@ -117,7 +118,7 @@ function elementsOf(tensors: readonly TensorProto[]): number {
 interface FreeInput {
   readonly name: string;
   readonly hasRows: boolean;
-  sizes(bound: Readonly<Record<string, number>>, batch: number): number[];
+  sizes(bound: ReadonlyMap<string, number>, batch: number): number[];
 }
 
 /** Which free dimensions count rows: the first one of every input. */
@@ -144,7 +145,7 @@ function freeDimensions(
       name,
       hasRows: typeof read[0] === 'string',
       sizes: (bound, batch) =>
-        read.map((size, i) => (typeof size === 'number' ? size : (bound[size] ?? (i === 0 ? batch : 1)))),
+        read.map((size, i) => (typeof size === 'number' ? size : (bound.get(size) ?? (i === 0 ? batch : 1)))),
     });
   }
   for (const name of rows) others.delete(name);
@@ -178,13 +179,13 @@ function mostActivationBytes(
   outputs: ReadonlySet<string>,
 ): number {
   const lastUse = new Map<string, number>();
+  const made = new Set(nodes.flatMap(({ output }) => output));
   nodes.forEach((node, i) => {
     for (const name of node.input) lastUse.set(name, i);
   });
   const live = new Map<string, number>();
   for (const name of lastUse.keys()) {
-    const isInput = !weights.has(name) && !nodes.some(({ output }) => output.includes(name));
-    if (isInput) live.set(name, bytesOf(shapes.get(name)) ?? 0);
+    if (!weights.has(name) && !made.has(name)) live.set(name, bytesOf(shapes.get(name)) ?? 0);
   }
   let now = [...live.values()].reduce((sum, bytes) => sum + bytes, 0);
   let most = now;

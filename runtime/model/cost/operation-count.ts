@@ -1,4 +1,5 @@
 import type { NodeProto } from '../../onnx/generated/onnx-ml_pb';
+import { knownOperator } from '../../onnx/operators';
 import { Attributes } from '../../onnx/shapes/attributes';
 import type { KnownShapes } from '../../onnx/shapes/infer-shapes';
 import { elementCount, type Shape } from '../../onnx/shapes/tensor-value';
@@ -11,11 +12,13 @@ type ShapeOf = (name: string | undefined) => Shape | undefined;
  */
 export function operationsOf(node: NodeProto, shapes: KnownShapes): number | undefined {
   const shapeOf: ShapeOf = (name) => (name === undefined || name === '' ? undefined : shapes.get(name)?.shape);
-  const count = COUNTERS[node.opType];
-  if (count !== undefined) return count(node, shapeOf);
-  if (MOVES.has(node.opType)) return 0;
-  const output = shapeOf(node.output[0]);
-  return output === undefined ? undefined : elementCount(output) * (PER_ELEMENT[node.opType] ?? 1);
+  const operator = knownOperator(node);
+  if (operator === undefined || HAS_SUBGRAPH.has(operator)) return undefined;
+  if (MOVES.has(operator)) return 0;
+  const counter = Object.hasOwn(COUNTERS, operator) ? COUNTERS[operator]! : everyOutput(operator);
+  const operations = counter(node, shapeOf);
+  // What a node says about itself may be nonsense that no session accepts.
+  return operations !== undefined && operations >= 0 && Number.isFinite(operations) ? operations : undefined;
 }
 
 type Counter = (node: NodeProto, shapeOf: ShapeOf) => number | undefined;
@@ -57,6 +60,14 @@ const pool: Counter = (node, shapeOf) => {
   const kernel = new Attributes(node).ints('kernel_shape');
   return result === undefined || kernel === undefined ? undefined : elementCount(result) * elementCount(kernel);
 };
+
+function everyOutput(operator: string): Counter {
+  const each = Object.hasOwn(PER_ELEMENT, operator) ? PER_ELEMENT[operator]! : 1;
+  return ({ output }, shapeOf) => {
+    const result = shapeOf(output[0]);
+    return result === undefined ? undefined : elementCount(result) * each;
+  };
+}
 
 /** One operation for each element that goes in. */
 const everyInput: Counter = ({ input }, shapeOf) => {
@@ -102,6 +113,9 @@ const COUNTERS: Readonly<Record<string, Counter>> = {
   GRU: recurrent(3),
   RNN: recurrent(1),
 };
+
+/** What they do is in the nodes of their subgraphs, which are not counted. */
+const HAS_SUBGRAPH = new Set(['If', 'Loop', 'Scan', 'SequenceMap']);
 
 const MOVES = new Set(
   'Reshape Flatten Transpose Concat Split Squeeze Unsqueeze Gather GatherElements Slice Pad Expand Tile Identity Constant ConstantOfShape Shape Size Cast Dropout DepthToSpace SpaceToDepth Range'.split(

@@ -1,6 +1,8 @@
 import type { DecodedModel } from '../decode-model';
+import type { NodeProto } from '../generated/onnx-ml_pb';
+import { knownOperator } from '../operators';
 import { Attributes } from './attributes';
-import { SHAPE_RULES } from './shape-rules';
+import { SHAPE_RULES, type ShapeRule } from './shape-rules';
 import { knownTensor, type KnownTensor, type Shape } from './tensor-value';
 
 export interface ShapeOptions {
@@ -22,6 +24,8 @@ export type KnownShapes = ReadonlyMap<string, KnownTensor>;
  */
 export function inferShapes(model: DecodedModel, options: ShapeOptions): KnownShapes {
   const { graph } = model;
+  const dimensions = new Map(Object.entries(options.dimensions));
+  const inputShapes = new Map(Object.entries(options.inputShapes ?? {}));
   const known = new Map<string, KnownTensor>();
   const declared = new Map<string, KnownTensor>();
   for (const { name, type } of [...graph.valueInfo, ...graph.output, ...graph.input]) {
@@ -30,7 +34,7 @@ export function inferShapes(model: DecodedModel, options: ShapeOptions): KnownSh
     const sizes = shape.dim.map(({ value }) =>
       value.case === 'dimValue' && value.value >= 0n
         ? Number(value.value)
-        : (options.dimensions[value.case === 'dimParam' ? value.value : ''] ?? options.otherwise ?? 1),
+        : (dimensions.get(value.case === 'dimParam' ? value.value : '') ?? options.otherwise ?? 1),
     );
     declared.set(name, { shape: sizes, type: elemType });
     // A free dimension inside the graph is not one of those that the caller sets.
@@ -39,7 +43,7 @@ export function inferShapes(model: DecodedModel, options: ShapeOptions): KnownSh
   }
   for (const { name } of graph.input) {
     const tensor = declared.get(name);
-    const shape = options.inputShapes?.[name];
+    const shape = inputShapes.get(name);
     if (tensor !== undefined) known.set(name, shape === undefined ? tensor : { ...tensor, shape });
   }
   for (const tensor of graph.initializer) known.set(tensor.name, knownTensor(tensor));
@@ -47,13 +51,24 @@ export function inferShapes(model: DecodedModel, options: ShapeOptions): KnownSh
     if (values !== undefined) known.set(values.name, { shape: dims.map(Number), type: values.dataType });
   }
   for (const node of graph.node) {
-    const inputs = node.input.map((name) => (name === '' ? undefined : known.get(name)));
-    const context = { attributes: new Attributes(node), outputs: node.output.length };
-    const results = SHAPE_RULES[node.opType]?.(inputs, context) ?? [];
+    const results = followNode(node, known);
     node.output.forEach((name, i) => {
       const result = results[i] ?? declared.get(name);
       if (name !== '' && result !== undefined) known.set(name, result);
     });
   }
   return known;
+}
+
+function followNode(node: NodeProto, known: KnownShapes): ReturnType<ShapeRule> {
+  const rule = SHAPE_RULES.get(knownOperator(node) ?? '');
+  if (rule === undefined) return [];
+  const inputs = node.input.map((name) => (name === '' ? undefined : known.get(name)));
+  try {
+    return rule(inputs, { attributes: new Attributes(node), outputs: node.output.length });
+  } catch (error) {
+    // An axis that the shape does not have, an input that is missing, a step of zero: a session refuses such a node.
+    if (error instanceof RangeError || error instanceof TypeError) return [];
+    throw error;
+  }
 }

@@ -353,8 +353,7 @@ const BINARY = 'Pow PRelu Sum Mean Min Max Mod BitShift And Or Xor';
 const COMPARING = 'Equal Greater GreaterOrEqual Less LessOrEqual';
 const REDUCING = 'Max Mean Min Prod Sum SumSquare L1 L2 LogSum LogSumExp';
 
-/** By operator of the standard and of ONNX Runtime's own domain, whose names do not overlap. */
-export const SHAPE_RULES: Readonly<Record<string, ShapeRule>> = {
+const RULES: Readonly<Record<string, ShapeRule>> = {
   ...Object.fromEntries(UNARY.split(' ').map((operator) => [operator, first])),
   ...Object.fromEntries(BINARY.split(' ').map((operator) => [operator, elementwise()])),
   ...Object.fromEntries(COMPARING.split(' ').map((operator) => [operator, elementwise(undefined, Type.BOOL)])),
@@ -433,3 +432,6 @@ export const SHAPE_RULES: Readonly<Record<string, ShapeRule>> = {
   GRU: recurrent(1),
   RNN: recurrent(1),
 };
+
+/** By operator of the standard and of ONNX Runtime's own domain, whose names do not overlap. */
+export const SHAPE_RULES: ReadonlyMap<string, ShapeRule> = new Map(Object.entries(RULES));

@@ -48,7 +48,7 @@ function outcome({ name, modelPath, inputs }: CorpusCase): { name: string; rules
   const said = outputs.map(([output]) => shapes.get(output)?.shape);
   return {
     name,
-    rules: model.graph.node.every(({ opType }) => opType in SHAPE_RULES),
+    rules: model.graph.node.every(({ opType }) => SHAPE_RULES.has(opType)),
     said: said.some((shape) => shape === undefined) ? 'unknown' : JSON.stringify(said),
     is: JSON.stringify(outputs.map(([, shape]) => shape)),
   };
