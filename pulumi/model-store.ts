@@ -240,7 +240,7 @@ function pullJob(
         podFailurePolicy: {
           rules: [
             { action: 'Ignore', onPodConditions: [{ type: 'DisruptionTarget', status: 'True' }] },
-            { action: 'FailJob', onExitCodes: { containerName: 'pull', operator: 'In', values: [1, 2] } },
+            { action: 'FailJob', onExitCodes: { containerName: 'pull', operator: 'In', values: [1, 2, 3, 4, 5] } },
           ],
         },
         template: {

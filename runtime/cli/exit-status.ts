@@ -2,6 +2,7 @@ import { ModelToolError, type FailureKind } from '../model/tool-error';
 import { PublishError, type PublishErrorCode } from '../model/publish-error';
 import { OnnxFileError } from '../onnx/onnx-file-error';
 import { SigningError } from '../signing/signing-error';
+import { SpecError } from '../spec/errors';
 import { CliError } from './cli-error';
 
 /** Exit statuses are public API: scripts and pipelines branch on them. 2, a command line that means nothing, is `UsageError`'s. */
@@ -17,11 +18,15 @@ const PUBLISH_KINDS: Readonly<Partial<Record<PublishErrorCode, FailureKind>>> = 
   EVALUATION_FAILED: 'verdict',
 };
 
+/** What a model, its manifest or its repository says, as against the spec of a service. */
+const OF_MODELS = /^(MODEL|MANIFEST|REPOSITORY_INDEX|VERSION_LABELS)_/;
+
 /** What a failed command exits with: 1 where nothing better is known. */
 export function exitStatusOf(error: unknown): number {
   if (error instanceof CliError) return error.exitCode;
   if (ModelToolError.is(error)) return EXIT_STATUS[error.kind];
   if (PublishError.is(error)) return EXIT_STATUS[PUBLISH_KINDS[error.code] ?? 'input'];
   if (SigningError.is(error)) return EXIT_STATUS[error.code === 'SIGNING_KEY_INVALID' ? 'input' : 'verdict'];
+  if (SpecError.is(error) && OF_MODELS.test(error.code)) return EXIT_STATUS.input;
   return OnnxFileError.is(error) ? EXIT_STATUS.input : 1;
 }

@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
+import { pathToFileURL } from 'node:url';
 import { SigningError } from '../signing/signing-error';
 import { isSha256 } from '../spec/manifest-fields';
 import { CliError, UsageError } from './cli-error';
+import { EXIT_STATUS } from './exit-status';
 import type { Command, ParsedArguments } from './command';
 
 const DEFAULT_TIMEOUT_SECONDS = 3_600;
@@ -10,8 +12,8 @@ const MAX_TIMEOUT_SECONDS = 86_400;
 /** What copies a version: it reads every source that the server reads, and is built with the server, not with the command. */
 export interface PullModule {
   readonly pullModel: (uri: string, repository: string, options: PullModuleOptions) => Promise<PulledVersion>;
-  /** Whether an error is something that the source or the model said; anything else is a defect. */
-  readonly isPullRefusal: (error: unknown) => error is Error;
+  /** Whether a pull ended for what the version is, or for a source or a disk; undefined for a defect. */
+  readonly pullFailureOf: (error: unknown) => 'input' | 'outside' | undefined;
 }
 
 export interface PullModuleOptions {
@@ -68,24 +70,20 @@ export function modelPullBy(load: () => Promise<PullModule>): Command {
       'Every file is held to the digest in the manifest, and the version appears whole or not at all. A version that is there ' +
       'is never changed. Started again, it goes on where it was ended.',
     run: async (given, terminal) => {
-      const { pullModel, isPullRefusal } = await load();
+      const { pullModel, pullFailureOf } = await load();
       const manifestSha256 = digestOf(given);
       const verifyKeys = keysOf(given);
       const seconds = timeoutOf(given);
       const manifestOnly = given.flag('manifest-only');
       const signal = AbortSignal.timeout(seconds * 1_000);
       try {
-        const { name, version, folder, isNew } = await pullModel(
-          given.argument('version'),
-          given.argument('directory'),
-          {
-            signal,
-            onRetry: ({ message }) => terminal.err(`${message}; trying again`),
-            manifestOnly,
-            ...(manifestSha256 === undefined ? {} : { manifestSha256 }),
-            ...(verifyKeys === undefined ? {} : { verifyKeys }),
-          },
-        );
+        const { name, version, folder, isNew } = await pullModel(versionOf(given), given.argument('directory'), {
+          signal,
+          onRetry: ({ message }) => terminal.err(`${message}; trying again`),
+          manifestOnly,
+          ...(manifestSha256 === undefined ? {} : { manifestSha256 }),
+          ...(verifyKeys === undefined ? {} : { verifyKeys }),
+        });
         if (manifestOnly) {
           return terminal.out(
             `${name} version ${version} can be read${verifyKeys === undefined ? '' : ', and its signature holds'}`,
@@ -94,11 +92,23 @@ export function modelPullBy(load: () => Promise<PullModule>): Command {
         terminal.out(folder);
         terminal.err(`${name} version ${version}: ${isNew ? 'every file has its digest' : 'was there already'}`);
       } catch (error) {
-        if (signal.aborted) throw new CliError(`not there after ${seconds} s; started again, it goes on from here`);
-        throw isPullRefusal(error) && !SigningError.is(error) ? new CliError(error.message) : error;
+        if (signal.aborted) {
+          const message = `not there after ${seconds} s; started again, it goes on from here`;
+          throw new CliError(message, EXIT_STATUS.outside);
+        }
+        const failure = pullFailureOf(error);
+        throw failure === undefined ? error : new CliError((error as Error).message, EXIT_STATUS[failure]);
       }
     },
   };
+}
+
+function versionOf(given: ParsedArguments): string {
+  const uri = given.argument('version');
+  if (/^[a-z0-9]+:\/\//i.test(uri)) return uri;
+  throw new UsageError(
+    `version must be a URI as slipway model publish prints it, got '${uri}'; a folder of this machine is ${pathToFileURL(uri).href}`,
+  );
 }
 
 function keysOf(given: ParsedArguments): string | undefined {

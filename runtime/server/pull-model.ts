@@ -5,7 +5,7 @@ import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { parseManifest, type ModelManifest } from '../spec/model-manifest';
 import { readPublicKeys } from '../signing/public-keys';
-import { SigningError } from '../signing/signing-error';
+import { SpecError } from '../spec/errors';
 import { verifySignature } from '../signing/verify-signature';
 import { MANIFEST_FILE, SIGNATURE_FILE, versionPrefix } from '../spec/model-repository';
 import { downloadFile, type DownloadOptions, type WantedFile } from './download-file';
@@ -78,7 +78,9 @@ export async function pullModel(uri: string, repository: string, options: PullOp
     const target = path.join(files, file.path);
     if ((await sha256Of(target)) === file.sha256) return;
     const wanted: WantedFile = { ...file, uri: childUri(source, file.path) };
-    await downloadFile(wanted, target, path.join(staging, 'parts', file.sha256), { ...options, signal });
+    // By its place: files of the same content are fetched at the same time, and each needs its own.
+    const partial = createHash('sha256').update(file.path).digest('hex');
+    await downloadFile(wanted, target, path.join(staging, 'parts', partial), { ...options, signal });
   });
   if (signature !== undefined) await writeFile(path.join(files, SIGNATURE_FILE), signature);
   // Last, as publishing does: a folder with a manifest is whole.
@@ -122,7 +124,10 @@ async function sha256Of(file: string): Promise<string | undefined> {
   return hash.digest('hex');
 }
 
-/** Whether an error is something that the source or the model said; anything else is a defect. */
-export function isPullRefusal(error: unknown): error is Error {
-  return error instanceof ModelError || error instanceof SourceError || SigningError.is(error);
+/** Whether a pull ended for what the version is (`input`) or for a source or a disk (`outside`); undefined for a defect. */
+export function pullFailureOf(error: unknown): 'input' | 'outside' | undefined {
+  if (error instanceof ModelError || SpecError.is(error)) return 'input';
+  if (error instanceof SourceError) return error.failure === 'missing' ? 'input' : 'outside';
+  // Sources put their own errors into words, so a system call that failed is one on the directory.
+  return (error as NodeJS.ErrnoException).syscall === undefined ? undefined : 'outside';
 }

@@ -12,7 +12,7 @@ import {
   type RefuseField,
 } from './manifest-fields';
 import type { ModelFacts, ModelFile } from './model-facts';
-import { assertModelName, assertModelVersion, MODEL_FILE } from './model-repository';
+import { assertModelName, assertModelVersion, MANIFEST_FILE, MODEL_FILE } from './model-repository';
 import { checkPreprocessing, type Preprocessing } from './preprocessing';
 import { checkProvenance, type Provenance } from './provenance';
 
@@ -87,6 +87,13 @@ export function parseManifest(text: string, source: string): ModelManifest {
   const refuse: RefuseField = (field, expected, got) => {
     throw new SpecError('MANIFEST_INVALID', source, `${field} must be ${expected}, got ${describe(got)}`);
   };
+  if (isLater(manifest['schema'])) {
+    throw new SpecError(
+      'MANIFEST_INVALID',
+      source,
+      `was written by a later Slipway, as ${describe(manifest['schema'])}; this one reads '${MANIFEST_SCHEMA}'`,
+    );
+  }
   if (manifest['schema'] !== MANIFEST_SCHEMA) refuse('schema', `'${MANIFEST_SCHEMA}'`, manifest['schema']);
   if (typeof manifest['name'] !== 'string') refuse('name', 'a string', manifest['name']);
   assertModelName(manifest['name'], `${source}: name`);
@@ -97,10 +104,13 @@ export function parseManifest(text: string, source: string): ModelManifest {
   const paths = new Set<string>();
   manifest['files'].forEach((file, i) => {
     if (!isRelativePath(file['path'])) refuse(`files[${i}].path`, 'a relative path without ..', file['path']);
+    if (file['path'] === MANIFEST_FILE) refuse(`files[${i}].path`, 'of another file than the manifest', file['path']);
+    if (paths.has(file['path'])) refuse(`files[${i}].path`, 'a path that is listed once', file['path']);
     if (!isByteCount(file['bytes'])) refuse(`files[${i}].bytes`, 'a whole number from 0 up', file['bytes']);
     if (!isSha256(file['sha256'])) refuse(`files[${i}].sha256`, '64 lower-case hexadecimal digits', file['sha256']);
     paths.add(file['path']);
   });
+  assertNoFileIsFolder(paths, refuse);
 
   const facts = manifest['facts'];
   if (!isRecord(facts)) return refuse('facts', 'an object', facts);
@@ -150,6 +160,22 @@ export function parseManifest(text: string, source: string): ModelManifest {
   }
   checkDescriptions(manifest, paths, refuse);
   return manifest as unknown as ModelManifest;
+}
+
+function isLater(schema: unknown): boolean {
+  return (
+    typeof schema === 'string' && /^slipway\.dev\/model-manifest\/v\d+$/.test(schema) && schema !== MANIFEST_SCHEMA
+  );
+}
+
+/** A folder cannot lie where a file does. */
+function assertNoFileIsFolder(paths: ReadonlySet<string>, refuse: RefuseField): void {
+  for (const path of paths) {
+    for (let end = path.indexOf('/'); end !== -1; end = path.indexOf('/', end + 1)) {
+      if (paths.has(path.slice(0, end)))
+        refuse('files', `without a file where '${path}' needs a folder`, path.slice(0, end));
+    }
+  }
 }
 
 /** Everything that says what the model is for, and how it was made and measured. */
@@ -215,12 +241,16 @@ function parseJson(text: string, source: string): Record<string, unknown> {
   return value;
 }
 
+/** What object stores take for a key at most; no file system takes more. */
+const MAX_PATH_LENGTH = 1_024;
+
 /** No absolute path and no way out of the version's folder: the path is joined to a directory by the server. */
 export function isRelativePath(value: unknown): value is string {
   return (
     typeof value === 'string' &&
     value.length > 0 &&
-    !/[\\\0]/.test(value) &&
+    value.length <= MAX_PATH_LENGTH &&
+    !/[\\\p{Cc}]/u.test(value) &&
     value.split('/').every((part) => part !== '' && part !== '.' && part !== '..')
   );
 }

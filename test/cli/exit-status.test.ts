@@ -4,6 +4,7 @@ import { CliError, UsageError } from '../../runtime/cli/cli-error';
 import { PublishError } from '../../runtime/model/publish-error';
 import { MODEL_TOOL_ERROR_CODES, ModelToolError } from '../../runtime/model/tool-error';
 import { OnnxFileError } from '../../runtime/onnx/onnx-file-error';
+import { SpecError } from '../../runtime/spec/errors';
 
 test('statuses are public API: what a script branches on', () => {
   expect(EXIT_STATUS).toEqual({ input: 3, verdict: 4, missing: 5, outside: 6 });
@@ -14,6 +15,9 @@ test('statuses are public API: what a script branches on', () => {
 
 test('a failure exits with the status of its kind', () => {
   expect(exitStatusOf(new OnnxFileError('NOT_ONNX', 'a', 'b'))).toBe(3);
+  expect(exitStatusOf(new SpecError('MODEL_NAME_INVALID', 'a', 'b'))).toBe(3);
+  expect(exitStatusOf(new SpecError('MANIFEST_INVALID', 'a', 'b'))).toBe(3);
+  expect(exitStatusOf(new SpecError('REPLICA_RANGE', 'a', 'b'))).toBe(1);
   expect(exitStatusOf(new PublishError('VERSION_EXISTS', 'a', 'b'))).toBe(3);
   expect(exitStatusOf(new PublishError('GOLDEN_RUN_FAILED', 'a', 'b'))).toBe(4);
   expect(exitStatusOf(new PublishError('PACKAGE_MISSING', 'a', 'b'))).toBe(5);

@@ -50,7 +50,7 @@ test('a folder whose name cannot be that of a model is refused with the flag to 
   mkdirSync(path.dirname(source));
   copyFileSync(DIGITS, source);
   const { status, stderr } = await slipway('model', 'publish', source, path.join(folder, 'models'));
-  expect(status).toBe(1);
+  expect(status).toBe(3);
   expect(stderr).toMatch(/^error: MODEL_NAME_INVALID --name, .+ place of the file: must be .+, got 'my app'\n$/);
   expect((await slipway('model', 'publish', source, path.join(folder, 'models'), '--name', 'app')).status).toBe(0);
 });

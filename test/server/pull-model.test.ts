@@ -69,7 +69,7 @@ test('a file that is not what its manifest says is refused by its digest, and no
   store.files.set('/m/1/model.onnx', other);
   const folder = temporaryFolder();
   const { status, stdout, stderr } = await slipway('model', 'pull', uri, folder);
-  expect([status, stdout]).toEqual([1, '']);
+  expect([status, stdout]).toEqual([3, '']);
   expect(stderr).toContain(
     `file 'model.onnx' has SHA-256 ${sha256(other)}, expected ${sha256(files['model.onnx']!)}: it is not what was published`,
   );
@@ -92,7 +92,7 @@ test('another manifest than the one that was asked for is refused before any fil
   const { store, uri } = await published();
   const folder = temporaryFolder();
   const { status, stderr } = await slipway('model', 'pull', uri, folder, '--manifest-sha256', 'a'.repeat(64));
-  expect(status).toBe(1);
+  expect(status).toBe(3);
   expect(stderr).toContain(`, expected ${'a'.repeat(64)}`);
   expect(store.requests.map((one) => one.path)).toEqual(['/m/1/manifest.json']);
   expect(readdirSync(folder)).toEqual([]);
@@ -102,7 +102,7 @@ test('what an ended pull had fetched is kept, and only the rest is fetched', asy
   const { store, uri, files } = await published();
   store.files.delete('/m/1/model.onnx');
   const folder = temporaryFolder();
-  expect((await slipway('model', 'pull', uri, folder)).status).toBe(1);
+  expect((await slipway('model', 'pull', uri, folder)).status).toBe(3);
   expect(existsSync(path.join(folder, 'm/1'))).toBe(false);
   const kept = readdirSync(path.join(folder, '.slipway-pull'), { recursive: true, encoding: 'utf8' }).flatMap((name) =>
     Object.keys(files).filter((file) => name.endsWith(`files/${file}`)),
@@ -122,7 +122,7 @@ test('a version that is there with another content is never changed', async () =
   const folder = await publishedRepository('m', identityModel());
   const before = contentOf(folder);
   const { status, stderr } = await slipway('model', 'pull', uri, folder);
-  expect(status).toBe(1);
+  expect(status).toBe(3);
   expect(stderr).toContain('is there already, and holds another model: a version never changes, publish the next one');
   expect(contentOf(folder)).toEqual(before);
 });
@@ -149,7 +149,7 @@ test.each([
   store.files.delete('/m/1/manifest.json');
   const folder = temporaryFolder();
   const { status, stderr } = await slipway('model', 'pull', store.url + at, folder);
-  expect(status).toBe(1);
+  expect(status).toBe(3);
   expect(stderr).toContain(message);
   expect(readdirSync(folder)).toEqual([]);
 });
@@ -175,6 +175,44 @@ test('a source that does not answer in time ends the pull, and says that it can 
     '--timeout-seconds',
     '1',
   );
-  expect(status).toBe(1);
+  expect(status).toBe(6);
   expect(stderr).toContain('error: not there after 1 s; started again, it goes on from here');
+});
+
+test('files of the same content are all there', async () => {
+  const { store, uri, files } = await published();
+  const manifest = JSON.parse(files['manifest.json']!.toString()) as { files: { path: string }[] };
+  const names = Array.from({ length: 12 }, (_, i) => `same-${i}.bin`);
+  const content = Buffer.alloc(100_000, 'x');
+  for (const name of names) {
+    store.files.set(`/m/1/${name}`, content);
+    manifest.files.push({ ...{ bytes: content.byteLength, sha256: sha256(content) }, path: name });
+  }
+  store.files.set('/m/1/manifest.json', Buffer.from(JSON.stringify(manifest)));
+  const folder = temporaryFolder();
+  expect(await slipway('model', 'pull', uri, folder)).toMatchObject({ status: 0 });
+  const got = contentOf(path.join(folder, 'm/1'));
+  expect(names.filter((name) => got[name]?.equals(content) !== true)).toEqual([]);
+});
+
+test('what keeps a version from being pulled has the status of its kind', async () => {
+  const { store, uri } = await published();
+  const folder = temporaryFolder();
+  const isFile = path.join(folder, 'file');
+  writeFileSync(isFile, '');
+  expect(await slipway('model', 'pull', uri, isFile)).toMatchObject({
+    status: 6,
+    stderr: expect.stringMatching(/^error: (ENOTDIR|EEXIST|ENOENT)/),
+  });
+  const place = path.join(folder, 'm/1');
+  expect(await slipway('model', 'pull', place, folder)).toEqual({
+    status: 2,
+    stdout: '',
+    stderr: `error: version must be a URI as slipway model publish prints it, got '${place}'; a folder of this machine is ${pathToFileURL(place).href}\n`,
+  });
+  store.files.set('/m/1/manifest.json', Buffer.from('{}'));
+  expect(await slipway('model', 'pull', uri, folder)).toMatchObject({
+    status: 3,
+    stderr: expect.stringContaining('MANIFEST_INVALID'),
+  });
 });

@@ -4,7 +4,8 @@ import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { expect, test } from 'vitest';
 import { publishModel } from '../../runtime/model/publish-model';
-import { isPullRefusal, pullModel } from '../../runtime/server/pull-model';
+import { pullModel } from '../../runtime/server/pull-model';
+import { SigningError } from '../../runtime/signing/signing-error';
 import { temporaryFolder } from './harness/model-repository';
 
 const options = {
@@ -37,7 +38,7 @@ async function refusalOf(pulling: Promise<unknown>): Promise<string> {
     () => new Error('it was pulled'),
     (reason: unknown) => reason,
   );
-  if (!isPullRefusal(error)) throw error;
+  if (!SigningError.is(error)) throw error;
   return error.message;
 }
 

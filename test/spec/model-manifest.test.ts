@@ -159,6 +159,28 @@ describe('a manifest is refused, by field, when', () => {
       (m) => (m.files[0].path = '../secret'),
       'files[0].path must be a relative path without ..',
     ],
+    ['a path holds what moves a cursor', (m) => (m.files[0].path = 'model\u001b[2J.onnx'), 'files[0].path'],
+    ['a path is longer than any', (m) => (m.files[0].path = 'a/'.repeat(513) + 'a'), 'files[0].path'],
+    [
+      'a file is listed twice',
+      (m) => m.files.push({ ...m.files[0], sha256: 'd'.repeat(64) }),
+      'files[3].path must be a path that is listed once, got "model.onnx"',
+    ],
+    [
+      'a file lies where another one needs a folder',
+      (m) => m.files.push({ ...m.files[0], path: 'model.onnx/weights.bin' }),
+      "files must be without a file where 'model.onnx/weights.bin' needs a folder",
+    ],
+    [
+      'it lists itself',
+      (m) => (m.files[0].path = 'manifest.json'),
+      'files[0].path must be of another file than the manifest',
+    ],
+    [
+      'it is of a later form',
+      (m) => (m.schema = 'slipway.dev/model-manifest/v2'),
+      'was written by a later Slipway, as "slipway.dev/model-manifest/v2"; this one reads \'slipway.dev/model-manifest/v1\'',
+    ],
     ['a file is absolute', (m) => (m.files[0].path = '/etc/passwd'), 'files[0].path'],
     [
       'a digest is not one',
