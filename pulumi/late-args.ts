@@ -72,7 +72,7 @@ export const LATE_ARGS: Readonly<Record<string, readonly string[]>> = {
   'slipway:gcp:GpuInstanceGroup': ['cluster.*', 'nodeServiceAccount', 'tags.*'],
   'slipway:gcp:ImageRepository': ['location', 'project', 'encryptionKey', 'existing', 'tags.*'],
   'slipway:gcp:ModelBucket': ['location', 'project', 'encryptionKey', 'existing.*', 'tags.*'],
-  'slipway:gcp:WorkloadIdentity': [...readingPods(), 'existingServiceAccount', 'tags.*'],
+  'slipway:gcp:WorkloadIdentity': [...readingPods('name'), 'existingServiceAccount', 'tags.*'],
 
   'slipway:azure:Cluster': [
     'resourceGroupName',
@@ -83,13 +83,16 @@ export const LATE_ARGS: Readonly<Record<string, readonly string[]>> = {
     'logAnalyticsWorkspaceId',
     'tags.*',
   ],
-  'slipway:azure:GpuInstanceGroup': ['cluster.*', 'tags.*'],
+  'slipway:azure:GpuInstanceGroup': [...azureCluster('cluster'), 'tags.*'],
   'slipway:azure:ImageRepository': [
     'resourceGroupName',
-    'pulledBy.*.*',
+    ...azureCluster('pulledBy.*'),
     'encryptionKey',
     'existing',
     'registryName',
+    'subnetId',
+    'privateDnsZoneId',
+    'ipRanges.*',
     'tags.*',
   ],
   'slipway:azure:ModelBucket': [
@@ -101,7 +104,11 @@ export const LATE_ARGS: Readonly<Record<string, readonly string[]>> = {
     'accountName',
     'tags.*',
   ],
-  'slipway:azure:WorkloadIdentity': [...readingPods(), 'existingClientId', 'tags.*'],
+  'slipway:azure:WorkloadIdentity': [
+    ...readingPods('containerId', azureCluster('cluster')),
+    'existingClientId',
+    'tags.*',
+  ],
 
   'slipway:alibaba:Cluster': [
     'vswitchIds',
@@ -151,7 +158,13 @@ function servedModels(path: string): readonly string[] {
   );
 }
 
-/** Pods of a namespace of a cluster, and models as a bucket gives them. */
-function readingPods(): readonly string[] {
-  return ['cluster.*', 'namespace', 'reads.*.bucket.*', 'reads.*.location'];
+/** Pods of a namespace of a cluster, and models as a bucket gives them, but for the label of either. */
+function readingPods(bucketFact = '*', cluster: readonly string[] = ['cluster.*']): readonly string[] {
+  return [...cluster, 'namespace', `reads.*.bucket.${bucketFact}`, 'reads.*.location'];
+}
+
+function azureCluster(path: string): readonly string[] {
+  return ['resourceGroupName', 'name', 'oidcIssuerUrl', 'subnetId', 'kubeletPrincipalId'].map(
+    (late) => `${path}.${late}`,
+  );
 }

@@ -13,4 +13,9 @@ export interface ClusterFacts {
    * An image repository that lets the cluster pull needs it. @default - unknown
    */
   readonly kubeletPrincipalId?: pulumi.Input<string>;
+  /**
+   * What the names of rights hold that the cluster is given; it must stay, and be another one for each cluster of a list.
+   * @default - of a cluster made here the component's name, else nothing
+   */
+  readonly label?: string;
 }

@@ -10,6 +10,7 @@ import { createNodeSubnet } from './cluster-network';
 import { logControlPlane } from './control-plane-logs';
 import { kubeconfigOf } from './kubeconfig';
 import { assignRole } from './role-assignment';
+import { networkOfSubnet } from './subnet-id';
 
 export interface ClusterArgs {
   readonly resourceGroupName: pulumi.Input<string>;
@@ -76,7 +77,7 @@ export class Cluster extends pulumi.ComponentResource {
     const joins = assignRole(
       `${name}-network`,
       // AKS ties its private DNS zone to the network, which is more than the subnet.
-      { role: 'networkContributor', scope: subnetId.apply(networkOf), principalId: this.identity.principalId },
+      { role: 'networkContributor', scope: subnetId.apply(networkOfSubnet), principalId: this.identity.principalId },
       child,
     );
     this.cluster = createCluster(
@@ -98,6 +99,7 @@ export class Cluster extends pulumi.ComponentResource {
       oidcIssuerUrl: this.cluster.oidcIssuerProfile.apply((issuer) => issuer!.issuerURL),
       subnetId,
       kubeletPrincipalId: this.cluster.identityProfile.apply((profile) => profile!['kubeletidentity']!.objectId!),
+      label: name,
     };
     this.kubeconfig = kubeconfigOf(this.cluster, resourceGroupName, this);
     this.provider = new k8s.Provider(
@@ -219,11 +221,6 @@ function machinesOf(
     securityProfile: { sshAccess: 'Disabled' },
     upgradeSettings: { maxSurge: '1' },
   };
-}
-
-/** Id of the network that a subnet is in. */
-function networkOf(subnetId: string): string {
-  return subnetId.replace(/\/subnets\/[^/]+$/i, '');
 }
 
 /** Begins and ends with a letter or a digit, up to 54 characters. */

@@ -81,6 +81,11 @@ export interface BucketModel extends Model {
 export interface BucketFacts {
   /** Id of the container in Azure Resource Manager. */
   readonly containerId: pulumi.Input<string>;
+  /**
+   * What the names of rights on it hold; it must stay, and be another one for each bucket of a list.
+   * @default - as a bucket gives it, the component's name, else nothing
+   */
+  readonly label?: string;
 }
 
 /**
@@ -117,7 +122,7 @@ export class ModelBucket extends pulumi.ComponentResource {
       this.account = account;
       this.container = container;
       INSIDES.set(this, { name, args, accountName: account.name, containerName: container.name });
-      this.facts = { containerId: container.id };
+      this.facts = { containerId: container.id, label: name };
     } else {
       const { accountName, containerName } = args.existing;
       INSIDES.set(this, {
@@ -126,7 +131,7 @@ export class ModelBucket extends pulumi.ComponentResource {
         accountName: pulumi.output(accountName),
         containerName: pulumi.output(containerName),
       });
-      this.facts = { containerId: containerIdOf(args.resourceGroupName, args.existing, this) };
+      this.facts = { containerId: containerIdOf(args.resourceGroupName, args.existing, this), label: name };
     }
     const { accountName, containerName } = INSIDES.get(this)!;
     this.uri = pulumi.interpolate`az://${accountName}/${containerName}`;

@@ -2,6 +2,7 @@ import { FederatedIdentityCredential, UserAssignedIdentity } from '@pulumi/azure
 import * as pulumi from '@pulumi/pulumi';
 import { SpecError } from '../../runtime/spec';
 import { assertModelName } from '../../runtime/spec/model-repository';
+import { groupGrants, type Grantable, type GrantGroup } from '../grant-names';
 import { decideFor } from '../refusal';
 import type { ServiceIdentity } from '../service-identity';
 import type { ClusterFacts } from './cluster-facts';
@@ -55,9 +56,9 @@ export class WorkloadIdentity extends pulumi.ComponentResource {
       const { identity, credential } = trustPods(name, args, serviceAccountName, this);
       const grants = rights.map(({ bucket, condition }, i) =>
         assignRole(
-          `${name}-read-${i}`,
-          { role: 'blobDataReader', scope: bucket.containerId, principalId: identity.principalId, condition },
-          { parent: this },
+          `${name}-read${bucket.suffix}`,
+          { role: 'blobDataReader', scope: bucket.id, principalId: identity.principalId, condition },
+          { parent: this, aliases: [{ name: `${name}-read-${i}` }] },
         ),
       );
       this.identity = identity;
@@ -87,20 +88,26 @@ function bindingOf(clientId: pulumi.Output<string>): ServiceIdentity {
   };
 }
 
+interface ReadBucket extends Grantable {
+  readonly model: string;
+}
+
 interface Right {
-  readonly bucket: BucketFacts;
+  readonly bucket: GrantGroup<ReadBucket>;
   readonly condition: string;
 }
 
 /** One role for each bucket, for its models alone. */
 function planRights(reads: readonly ReadableModel[]): readonly Right[] {
   if (reads.length === 0) throw new SpecError('MODELS_EMPTY', 'reads', 'must name at least one model, got none');
-  const modelsOf = new Map<BucketFacts, string[]>();
-  for (const [i, { name, bucket }] of reads.entries()) {
+  const buckets = reads.map(({ name, bucket: { containerId, label } }, i) => {
     assertModelName(name, `reads[${i}].name`);
-    modelsOf.set(bucket, [...(modelsOf.get(bucket) ?? []), name]);
-  }
-  return [...modelsOf].map(([bucket, models]) => ({ bucket, condition: readCondition(models) }));
+    return { model: name, id: containerId, path: `reads[${i}].bucket`, ...(label === undefined ? {} : { label }) };
+  });
+  return groupGrants(buckets).map((bucket) => ({
+    bucket,
+    condition: readCondition(bucket.members.map(({ model }) => model)),
+  }));
 }
 
 function trustPods(

@@ -39,6 +39,11 @@ export interface BucketModel extends Model {
 /** What a reader's permissions name. */
 export interface BucketFacts {
   readonly name: pulumi.Input<string>;
+  /**
+   * What the names of rights on it hold; it must stay, and be another one for each bucket of a list.
+   * @default - as a bucket gives it, the component's name, else nothing
+   */
+  readonly label?: string;
 }
 
 /**
@@ -67,7 +72,7 @@ export class ModelBucket extends pulumi.ComponentResource {
     } else {
       bucketName = pulumi.output(args.existing.name);
     }
-    this.facts = { name: bucketName };
+    this.facts = { name: bucketName, label: name };
     this.uri = pulumi.interpolate`gs://${bucketName}`;
     INSIDES.set(this, { name, bucketName, isKept: args.keepOnDelete ?? true });
     this.registerOutputs({ uri: this.uri });

@@ -2,6 +2,7 @@ import { BucketIAMMember } from '@pulumi/gcp/storage';
 import * as pulumi from '@pulumi/pulumi';
 import { modelPrefix, NO_IDENTITY, SpecError } from '../../runtime/spec';
 import type { ServiceIdentity } from '../index';
+import { groupGrants, type Grantable } from '../grant-names';
 import { decideFor } from '../refusal';
 import type { ClusterFacts } from './cluster-facts';
 import type { BucketFacts } from './model-bucket';
@@ -47,13 +48,15 @@ export class WorkloadIdentity extends pulumi.ComponentResource {
 
   constructor(name: string, args: WorkloadIdentityArgs, opts?: pulumi.ComponentResourceOptions) {
     super('slipway:gcp:WorkloadIdentity', name, args, opts);
-    const reads = decideFor(this, () => distinct(args.reads), args);
+    const rights = decideFor(this, () => planRights(args.reads), args);
     const serviceAccountName = args.serviceAccountName ?? name;
     const { existingServiceAccount: account } = args;
 
     const member = account === undefined ? principalOf(args, serviceAccountName, this) : undefined;
     this.rights =
-      member === undefined ? [] : reads.map((read, i) => mayRead(`${name}-${labelOf(reads, i)}`, read, member, this));
+      member === undefined
+        ? []
+        : rights.map((right) => mayRead(name, right, earlierNameOf(right, rights), member, this));
     const granted = pulumi.all(this.rights.map(({ id }) => id));
     this.binding = {
       ...NO_IDENTITY,
@@ -78,19 +81,44 @@ const METADATA_SERVER = [
   { cidr: '169.254.169.252/32', port: 988 },
 ];
 
-/** Several versions of a model have one prefix. */
-function distinct(reads: readonly ReadableModel[]): readonly ReadableModel[] {
-  if (reads.length === 0) throw new SpecError('MODELS_EMPTY', 'reads', 'must name at least one model, got none');
-  return reads.filter(
-    ({ name, bucket }, i) => reads.findIndex((other) => other.name === name && other.bucket === bucket) === i,
-  );
+interface ReadBucket extends Grantable {
+  readonly model: string;
 }
 
-/** A right is called after its model; where several buckets have it, those behind the first have a number, too. */
-function labelOf(reads: readonly ReadableModel[], i: number): string {
-  const { name } = reads[i]!;
-  const before = reads.slice(0, i).filter((read) => read.name === name).length;
-  return before === 0 ? name : `${name}-${before + 1}`;
+interface Right {
+  readonly model: string;
+  readonly bucketName: pulumi.Output<string>;
+  /** What the right is called behind the component's name. */
+  readonly name: string;
+}
+
+/** One for each model of each bucket; several versions of a model have one prefix. */
+function planRights(reads: readonly ReadableModel[]): readonly Right[] {
+  if (reads.length === 0) throw new SpecError('MODELS_EMPTY', 'reads', 'must name at least one model, got none');
+  const buckets = reads.map(({ name, bucket: { name: id, label } }, i): ReadBucket => ({
+    model: name,
+    id,
+    path: `reads[${i}].bucket`,
+    ...(label === undefined ? {} : { label }),
+  }));
+  const groups = groupGrants(buckets);
+  // In the order of the models, by which they were counted.
+  const rights = new Map(
+    buckets.map((read): [string, Right] => {
+      const { suffix, id: bucketName } = groups.find(({ members }) => members.includes(read))!;
+      const { model } = read;
+      // No model has a slash in its name, so no two rights have one name.
+      const name = `-read${suffix}/${model}`;
+      return [name, { model, bucketName, name }];
+    }),
+  );
+  return [...rights.values()];
+}
+
+/** What the right was called when models of several buckets were counted. */
+function earlierNameOf({ model, name }: Right, rights: readonly Right[]): string {
+  const before = rights.filter((right) => right.model === model).findIndex((right) => right.name === name);
+  return before === 0 ? `-${model}` : `-${model}-${before + 1}`;
 }
 
 /** Google knows the project by its number and the pool by its id. */
@@ -113,16 +141,17 @@ function principalOf(
  * (https://docs.cloud.google.com/iam/docs/conditions-attribute-reference).
  */
 function mayRead(
-  name: string,
-  { name: model, bucket }: ReadableModel,
+  owner: string,
+  { model, bucketName, name }: Right,
+  earlierName: string,
   member: pulumi.Output<string>,
   parent: pulumi.ComponentResource,
 ): BucketIAMMember {
-  const objects = pulumi.interpolate`projects/_/buckets/${bucket.name}/objects/${modelPrefix(model)}`;
+  const objects = pulumi.interpolate`projects/_/buckets/${bucketName}/objects/${modelPrefix(model)}`;
   return new BucketIAMMember(
-    name,
+    `${owner}${name}`,
     {
-      bucket: bucket.name,
+      bucket: bucketName,
       role: 'roles/storage.objectViewer',
       member,
       condition: {
@@ -130,6 +159,6 @@ function mayRead(
         expression: pulumi.interpolate`resource.type == "storage.googleapis.com/Object" && resource.name.startsWith("${objects}")`,
       },
     },
-    { parent },
+    { parent, aliases: [{ name: `${owner}${earlierName}` }] },
   );
 }

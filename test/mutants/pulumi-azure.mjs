@@ -3,6 +3,41 @@ const details = 'test/pulumi/azure-components.test.ts';
 
 export const MUTANTS = [
   {
+    name: 'a registry of Azure is open to every network',
+    file: 'pulumi/azure/image-repository.ts',
+    find: "publicNetworkAccess: ipRanges.length > 0 ? 'Enabled' : 'Disabled',",
+    replace: "publicNetworkAccess: 'Enabled',",
+    test: { file: details, name: 'is reached from no network but those that are named' },
+  },
+  {
+    name: 'a registry of Azure lets in whoever is not named',
+    file: 'pulumi/azure/image-repository.ts',
+    find: "defaultAction: 'Deny',",
+    replace: "defaultAction: 'Allow',",
+    test: { file: details, name: 'is reached from no network but those that are named' },
+  },
+  {
+    name: 'a Standard registry opens without being told',
+    file: 'pulumi/azure/image-repository.ts',
+    find: 'if (sku === RegistrySku.Standard && !publicNetworkAccess) {',
+    replace: 'if (sku === RegistrySku.Standard && publicNetworkAccess === null) {',
+    test: { file: details, name: 'is reached from no network but those that are named' },
+  },
+  {
+    name: 'rights on buckets are counted',
+    file: 'pulumi/azure/workload-identity.ts',
+    find: '`${name}-read${bucket.suffix}`',
+    replace: '`${name}-read-${i}`',
+    test: { file: 'test/pulumi/grant-names.test.ts', name: 'changes none of them' },
+  },
+  {
+    name: 'two buckets of one label share a right',
+    file: 'pulumi/grant-names.ts',
+    find: 'if (one === another) return;',
+    replace: 'if (one === another || one !== another) return;',
+    test: { file: 'test/pulumi/grant-names.test.ts', name: 'so are two that only an update knows' },
+  },
+  {
     name: 'an API server of AKS has a public name',
     file: 'pulumi/azure/cluster.ts',
     find: 'enablePrivateClusterPublicFQDN: false,',

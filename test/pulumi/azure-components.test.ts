@@ -19,6 +19,7 @@ vi.setConfig({ testTimeout: 300_000, hookTimeout: 300_000 });
 
 const AGENT_POOL = 'azure-native:containerservice:AgentPool';
 const ACCOUNT = 'azure-native:storage:StorageAccount';
+const REGISTRY = 'azure-native:containerregistry:Registry';
 const GRANT = 'azure-native:authorization:RoleAssignment';
 
 let preview: PulumiRecording;
@@ -178,12 +179,12 @@ describe('a GPU instance group', () => {
 
 describe('an image repository', () => {
   test('has no password, and lets the machines of its clusters pull', () => {
-    expect(inputsOf('azure-native:containerregistry:Registry', 'images')).toMatchObject({
+    expect(inputsOf(REGISTRY, 'images')).toMatchObject({
       adminUserEnabled: false,
       anonymousPullEnabled: false,
       sku: { name: 'Premium' },
     });
-    expect(inputsOf(GRANT, 'images-pull-0')).toMatchObject({
+    expect(inputsOf(GRANT, 'images-pull/platform')).toMatchObject({
       principalId: 'platform-kubelet',
       scope: expect.stringMatching(/\/registries\/images1a2b3c$/),
       roleDefinitionId: expect.stringMatching(/\/7f951dda-4ed3-4680-a7ca-43fe172d538d$/),
@@ -192,9 +193,66 @@ describe('an image repository', () => {
     expect(mistake('bad-existing')).toMatch(/^CLUSTER_MISMATCH pulledBy: goes with a registry that is made here/);
   });
 
+  test('is reached from no network but those that are named', () => {
+    const closed = { defaultAction: 'Deny', ipRules: [] };
+    expect(inputsOf(REGISTRY, 'closed-images')).toMatchObject({
+      publicNetworkAccess: 'Disabled',
+      networkRuleSet: closed,
+    });
+    expect(inputsOf(REGISTRY, 'images')).toMatchObject({ publicNetworkAccess: 'Disabled', networkRuleSet: closed });
+    expect(inputsOf(REGISTRY, 'shared-zone')).toMatchObject({
+      publicNetworkAccess: 'Enabled',
+      networkRuleSet: { defaultAction: 'Deny', ipRules: [{ action: 'Allow', iPAddressOrRange: '203.0.113.0/24' }] },
+    });
+    expect(inputsOf(REGISTRY, 'plain')['publicNetworkAccess']).toBe('Enabled');
+    expect(mistake('bad-plain')).toMatch(
+      /^REGISTRY_SKU publicNetworkAccess: must be true for sku 'Standard', got false/,
+    );
+    expect(mistake('bad-open')).toMatch(/^REGISTRY_CHOICE ipRanges: closes nothing with publicNetworkAccess: true/);
+  });
+
+  test('is found by the machines of its subnet at a private endpoint, before they are told of it', () => {
+    expect(inputsOf('azure-native:network:PrivateEndpoint', 'images')).toMatchObject({
+      subnet: { id: expect.stringMatching(/\/subnets\/platform-nodes$/) },
+      privateLinkServiceConnections: [
+        { privateLinkServiceId: expect.stringMatching(/\/registries\/images1a2b3c$/), groupIds: ['registry'] },
+      ],
+    });
+    expect(inputsOf('azure-native:privatedns:PrivateZone', 'images')['privateZoneName']).toBe('privatelink.azurecr.io');
+    expect(inputsOf('azure-native:privatedns:VirtualNetworkLink', 'images')).toMatchObject({
+      privateZoneName: 'privatelink.azurecr.io',
+      virtualNetwork: { id: expect.stringMatching(/\/virtualNetworks\/platform1a2b3c$/) },
+      registrationEnabled: false,
+    });
+    expect(inputsOf('azure-native:network:PrivateDnsZoneGroup', 'images')).toMatchObject({
+      privateEndpointName: 'images1a2b3c',
+      privateDnsZoneConfigs: [
+        { privateDnsZoneId: expect.stringMatching(/\/privateDnsZones\/privatelink.azurecr.io$/) },
+      ],
+    });
+    expect(up.stackOutputs['imageUri']).toBe('images1a2b3c.azurecr.io/images');
+    // The registry is kept, the endpoint is not: its subnet could not go.
+    const kept = (type: string) => findResource(up, type, 'images').retainOnDelete;
+    expect([REGISTRY, 'azure-native:network:PrivateEndpoint'].map(kept)).toEqual([true, false]);
+  });
+
+  test('uses the zone that a network has, which takes no second one', () => {
+    const component = findResource(up, 'slipway:azure:ImageRepository', 'shared-zone');
+    const types = findDescendants(up, component.urn).map(({ type }) => type);
+    expect(types.filter((type) => type.startsWith('azure-native:privatedns:'))).toEqual([]);
+    expect(
+      propertyAt(inputsOf('azure-native:network:PrivateDnsZoneGroup', 'shared-zone'), 'privateDnsZoneConfigs[0]'),
+    ).toEqual({
+      name: 'registry',
+      privateDnsZoneId: expect.stringMatching(/^\/subscriptions\/s\/.*privatelink\.azurecr\.io$/),
+    });
+    expect(mistake('bad-zone')).toMatch(/^REGISTRY_CHOICE privateDnsZoneId: is for the private endpoint in subnetId/);
+  });
+
   test('of the standard tier clears nothing up, and refuses to be told when', () => {
-    const { sku, policies, registryName } = inputsOf('azure-native:containerregistry:Registry', 'plain');
+    const { sku, policies, registryName } = inputsOf(REGISTRY, 'plain');
     expect({ sku, policies, registryName }).toEqual({ sku: { name: 'Standard' }, registryName: 'plainimages' });
+    expect(mistake('bad-plain-subnet')).toMatch(/^REGISTRY_SKU subnetId: is for sku 'Premium' alone/);
     expect(mistake('bad-copies')).toBe("REGISTRY_SKU replicateTo: is for sku 'Premium' alone, got it with 'Standard'");
     expect(mistake('bad-sku')).toBe("REGISTRY_SKU untaggedDays: is for sku 'Premium' alone, got it with 'Standard'");
   });
@@ -269,13 +327,13 @@ describe('a workload identity', () => {
   const PATH = 'Microsoft.Storage/storageAccounts/blobServices/containers/blobs:path';
 
   test('reads blobs below the prefixes of its models, by one role for each bucket', () => {
-    expect(inputsOf(GRANT, 'reader-read-0')).toMatchObject({
+    expect(inputsOf(GRANT, 'reader-read/team-models')).toMatchObject({
       scope: expect.stringMatching(/\/storageAccounts\/team-models1a2b3c\/blobServices\/default\/containers\/models$/),
       principalId: 'reader-principal',
       conditionVersion: '2.0',
       condition: `((!(ActionMatches{'${READ}'})) OR (@Resource[${PATH}] StringStartsWith 'digits/' OR @Resource[${PATH}] StringStartsWith 'resnet50/'))`,
     });
-    expect(inputsOf(GRANT, 'reader-read-1')).toMatchObject({
+    expect(inputsOf(GRANT, 'reader-read/reached')).toMatchObject({
       scope: expect.stringMatching(/\/storageAccounts\/reached1a2b3c\//),
       condition: `((!(ActionMatches{'${READ}'})) OR (@Resource[${PATH}] StringStartsWith 'digits/'))`,
     });

@@ -311,6 +311,29 @@ const CASES: Readonly<Record<string, Case>> = {
       [[resource('gcp:artifactregistry/repository:Repository', {})], 'dockerConfig.immutableTags is left out'],
     ],
   },
+  'image-registry-network': {
+    keeps: [
+      [resource('azure-native:containerregistry:Registry', { publicNetworkAccess: 'Disabled' })],
+      [
+        resource('azure-native:containerregistry:Registry', {
+          publicNetworkAccess: 'Enabled',
+          networkRuleSet: { defaultAction: 'Deny' },
+        }),
+      ],
+    ],
+    breaks: [
+      [[resource('azure-native:containerregistry:Registry', {})], 'is open to every network'],
+      [
+        [
+          resource('azure-native:containerregistry:Registry', {
+            publicNetworkAccess: 'Enabled',
+            networkRuleSet: { defaultAction: 'Allow' },
+          }),
+        ],
+        "or networkRuleSet.defaultAction: 'Deny'",
+      ],
+    ],
+  },
   'machine-metadata-closed': {
     keeps: [[launchTemplate()]],
     breaks: [

@@ -45,7 +45,8 @@ function below(properties: Readonly<Record<string, TypeSpec>>, where: readonly s
 }
 
 function atAndBelow(spec: TypeSpec, where: readonly string[]): readonly ArgumentSpec[] {
-  const isPlain = spec.plain === true;
+  // Of a type that a component gives, too, the schema calls no field plain; what rights are called by must be all the same.
+  const isPlain = spec.plain === true || where.at(-1) === 'label';
   const own = { path: where, isPlain, type: spec.type };
   if (!isPlain) return [own];
   const object = spec.$ref === undefined ? undefined : schema.types[spec.$ref.replace('#/types/', '')];

@@ -10,12 +10,11 @@ const platform = new Cluster('platform', {
   resourceGroupName,
   adminGroupIds: config.requireObject<string[]>('adminGroupIds'),
 });
-const images = new ImageRepository('slipway', { resourceGroupName, pulledBy: [platform.facts] });
-const models = new ModelBucket('models', {
-  resourceGroupName,
-  subnetIds: [platform.subnet!.id],
-  ipRanges: config.requireObject<string[]>('publisherAddresses'),
-});
+// Machines, and those who publish, reach registry and models; nobody else does.
+const ipRanges = config.requireObject<string[]>('publisherAddresses');
+const subnetId = platform.subnet!.id;
+const images = new ImageRepository('slipway', { resourceGroupName, pulledBy: [platform.facts], subnetId, ipRanges });
+const models = new ModelBucket('models', { resourceGroupName, subnetIds: [subnetId], ipRanges });
 const gpu = new GpuInstanceGroup('gpu', {
   cluster: platform.facts,
   instanceTypes: ['Standard_NC4as_T4_v3'],

@@ -4,6 +4,7 @@ const S3_BUCKET = 'aws:s3/bucket:Bucket';
 const OSS_BUCKET = 'alicloud:oss/bucket:Bucket';
 const COS_BUCKET = 'tencentcloud:index/cosBucket:CosBucket';
 const STORAGE_ACCOUNT = 'azure-native:storage:StorageAccount';
+const REGISTRY = 'azure-native:containerregistry:Registry';
 
 const encryptedDisks = demanding({
   'azure-native:containerservice:AgentPool': { enableEncryptionAtHost: [true] },
@@ -83,12 +84,24 @@ export const CLOUD_RULES: readonly Rule[] = [
         'imageScanningConfiguration.scanOnPush': [true],
       },
       'gcp:artifactregistry/repository:Repository': { 'dockerConfig.immutableTags': [true] },
-      'azure-native:containerregistry:Registry': {
+      [REGISTRY]: {
         adminUserEnabled: [false, undefined],
         anonymousPullEnabled: [false, undefined],
       },
       'alicloud:cs/registryEnterpriseRepo:RegistryEnterpriseRepo': { tagImmutability: [true], repoType: ['PRIVATE'] },
     }),
+  },
+  {
+    id: 'image-registry-network',
+    group: 'security',
+    level: 'advisory',
+    severity: 'medium',
+    description: 'Image registries are closed to networks that nobody named, where the cloud can.',
+    *check({ type, props }) {
+      if (type !== REGISTRY || props['publicNetworkAccess'] === 'Disabled') return;
+      if (valueAt(props, 'networkRuleSet.defaultAction') === 'Deny') return;
+      yield "is open to every network, guarded by Entra alone; set publicNetworkAccess: 'Disabled' and add a private endpoint, or networkRuleSet.defaultAction: 'Deny', both of which take a Premium registry";
+    },
   },
   {
     id: 'machine-metadata-closed',

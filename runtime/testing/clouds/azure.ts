@@ -73,12 +73,16 @@ const COMPUTED: Readonly<Record<string, (name: string, inputs: Properties) => Re
     const resource = armResource(inputs, 'Microsoft.ManagedIdentity/userAssignedIdentities', `${name}1a2b3c`);
     return { ...resource, state: { ...resource.state, clientId: `${name}-client`, principalId: `${name}-principal` } };
   },
+  'azure-native:network:PrivateEndpoint': (name, inputs) =>
+    armResource(inputs, 'Microsoft.Network/privateEndpoints', `${name}1a2b3c`),
   'azure-native:network:Subnet': (name, inputs) =>
     armResource(inputs, `Microsoft.Network/virtualNetworks/${inputs['virtualNetworkName'] as string}/subnets`, name),
   'azure-native:network:VirtualNetwork': (name, inputs) =>
     armResource(inputs, 'Microsoft.Network/virtualNetworks', `${name}1a2b3c`),
   'azure-native:operationalinsights:Workspace': (name, inputs) =>
     armResource(inputs, 'Microsoft.OperationalInsights/workspaces', `${name}1a2b3c`),
+  'azure-native:privatedns:PrivateZone': (_, inputs) =>
+    armResource(inputs, 'Microsoft.Network/privateDnsZones', inputs['privateZoneName'] as string),
   'azure-native:resources:ResourceGroup': (name) => ({
     id: `/subscriptions/${SUBSCRIPTION}/resourceGroups/${name}`,
     state: { name },

@@ -39,8 +39,26 @@ const parted = new GpuInstanceGroup('a-group-of-a100s', {
 });
 const spot = new GpuInstanceGroup('spot', { cluster: existing, instanceTypes: [a100], maxSize: 2, spot: true });
 
-new ImageRepository('images', { resourceGroupName, pulledBy: [platform.facts] });
-new ImageRepository('plain', { resourceGroupName, sku: 'Standard', registryName: 'plainimages' });
+const images = new ImageRepository('images', {
+  resourceGroupName,
+  pulledBy: [platform.facts],
+  subnetId: platform.facts.subnetId!,
+  tags: { team: 'vision' },
+});
+new ImageRepository('closed-images', { resourceGroupName });
+new ImageRepository('shared-zone', {
+  resourceGroupName,
+  subnetId,
+  privateDnsZoneId:
+    '/subscriptions/s/resourceGroups/net/providers/Microsoft.Network/privateDnsZones/privatelink.azurecr.io',
+  ipRanges: ['203.0.113.0/24'],
+});
+new ImageRepository('plain', {
+  resourceGroupName,
+  sku: 'Standard',
+  publicNetworkAccess: true,
+  registryName: 'plainimages',
+});
 
 const closed = new ModelBucket('team-models', { resourceGroupName });
 const reached = new ModelBucket('reached', {
@@ -93,6 +111,17 @@ const made: Record<string, () => unknown> = {
     new ImageRepository('bad-existing', { resourceGroupName, existing: 'a.azurecr.io/b', pulledBy: [platform.facts] }),
   'bad-copies': () =>
     new ImageRepository('bad-copies', { resourceGroupName, sku: 'Standard', replicateTo: ['westeurope'] }),
+  'bad-plain': () => new ImageRepository('bad-plain', { resourceGroupName, sku: 'Standard' }),
+  'bad-plain-subnet': () =>
+    new ImageRepository('bad-plain-subnet', {
+      resourceGroupName,
+      sku: 'Standard',
+      publicNetworkAccess: true,
+      subnetId,
+    }),
+  'bad-open': () =>
+    new ImageRepository('bad-open', { resourceGroupName, publicNetworkAccess: true, ipRanges: ['203.0.113.7'] }),
+  'bad-zone': () => new ImageRepository('bad-zone', { resourceGroupName, privateDnsZoneId: 'a-zone' }),
   'bad-sku': () => new ImageRepository('bad-sku', { resourceGroupName, sku: 'Standard', untaggedDays: 7 }),
   'bad-key': () => new ModelBucket('bad-key', { resourceGroupName, encryptionKey: 'https://v.vault.azure.net/keys/k' }),
   'bad-account': () => new ModelBucket('bad-account', { resourceGroupName, accountName: 'team-models' }),
@@ -102,6 +131,7 @@ const made: Record<string, () => unknown> = {
 
 export const mistakes = Object.fromEntries(Object.entries(made).map(([name, make]) => [name, refusalOf(make)]));
 export const uris = [closed.uri, late.uri];
+export const imageUri = images.uri;
 export const kubeconfig = platform.kubeconfig;
 export const binding = known.binding;
 export const placements = [parted.placement, spot.placement];

@@ -181,14 +181,14 @@ export const gcp: CloudUnderTest = {
       const member = (name: string) =>
         findResource(up(), 'gcp:storage/bucketIAMMember:BucketIAMMember', name).inputs['member'];
       const pool = 'projects/123456789012/locations/global/workloadIdentityPools/team-vision.svc.id.goog';
-      expect(member('one-digits')).toBe(`principal://iam.googleapis.com/${pool}/subject/ns/inference/sa/one`);
-      expect(member('late-digits')).toBe(`principal://iam.googleapis.com/${pool}/subject/ns/late-id/sa/web`);
+      expect(member('one-read/one/digits')).toBe(`principal://iam.googleapis.com/${pool}/subject/ns/inference/sa/one`);
+      expect(member('late-read/late/digits')).toBe(`principal://iam.googleapis.com/${pool}/subject/ns/late-id/sa/web`);
     });
 
     test('a model of two buckets is read from both', () => {
       const member = (name: string) => findResource(up(), 'gcp:storage/bucketIAMMember:BucketIAMMember', name).inputs;
-      expect(member('moving-digits')['bucket']).toBe('team-models');
-      expect(member('moving-digits-2')['bucket']).toBe('other-models');
+      expect(member('moving-read/models/digits')['bucket']).toBe('team-models');
+      expect(member('moving-read/moved/digits')['bucket']).toBe('other-models');
     });
 
     test('a group begins with no more machines than it must have, though Google counts the first ones in each zone', () => {
