@@ -1,6 +1,6 @@
 import { execFile, spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
@@ -32,11 +32,13 @@ interface Finished {
 }
 
 /**
- * Somebody who types what a page shows, in the checkout, one command after the other. `.slipway/` is a temporary folder, a
+ * Somebody who types what a page shows, in the checkout, one command after the other. `.slipway/` lies in a temporary folder, a
  * server is on any free ports, and the one before it is ended first.
  */
 export class Reader {
-  private readonly folder = mkdtempSync(join(tmpdir(), 'slipway-docs-'));
+  private readonly temporary = mkdtempSync(join(tmpdir(), 'slipway-docs-'));
+  /** Not there before the page makes it, as in a new clone. */
+  private readonly folder = join(this.temporary, '.slipway');
   private server: ChildProcess | undefined;
   private addresses: Addresses = {};
   private hasFailed = false;
@@ -52,7 +54,7 @@ export class Reader {
 
   async leave(): Promise<void> {
     await this.endServer();
-    rmSync(this.folder, { recursive: true });
+    rmSync(this.temporary, { recursive: true });
   }
 
   private async tryOut({ command, output }: ShownCommand, context: TestContext): Promise<void> {
@@ -91,7 +93,6 @@ export class Reader {
   }
 
   private inFolder(command: string): string {
-    mkdirSync(join(this.folder, 'models'), { recursive: true });
     return command.replaceAll('$PWD/.slipway/', `${this.folder}/`).replace(/(?<![\w/])\.slipway\//g, `${this.folder}/`);
   }
 
