@@ -226,6 +226,22 @@ describe('Jenkins', () => {
     expect(ran.output).toContain('evaluate: unchanged');
   });
 
+  test.each([
+    ['a branch', 'feature', '', ['install', 'evaluate']],
+    ['main', 'main', '', ['install', 'evaluate', 'publish']],
+    ['main, given a version', 'main', '3', ['install', 'promote']],
+  ])('the stages of %s, none of which waits for an answer', (_, branch, version, expected) => {
+    const stages = text.split(/^ {4}stage\('/m).slice(1);
+    const ran = stages.filter((stage) => {
+      const when = /^ {6}when \{(.*?)^ {6}\w/ms.exec(stage)?.[1] ?? '';
+      if (when.includes("branch 'main'") && branch !== 'main') return false;
+      if (when.includes('{ !params.VERSION }')) return version === '';
+      return when.includes('{ !!params.VERSION }') ? version !== '' : true;
+    });
+    expect(ran.map((stage) => stage.split("'")[0])).toEqual(expected);
+    expect(text).not.toMatch(/\binput\b/);
+  });
+
   test('a closed gate ends the run with status 4', () => {
     const folder = project(5);
     expect(runAll(scripts, folder, { ...environment, MODEL_REPOSITORY: './models' }).status).toBe(4);
