@@ -18,7 +18,8 @@ const TAKEN = new Map<string, number>();
 /**
  * Options of children whose failure may be the cluster's: when one is not made, or does not get ready, the component says
  * which thing is missing and what installs it, below what the provider says. Not for every child: a hook is kept with the
- * resource, and one that cannot be deleted while no program runs could hide why.
+ * resource, and where a delete has not ended in time the engine asks for it though no program runs (`DeleteStep.Apply` of
+ * pkg/resource/deploy/step.go): it then says that the hook is not registered, and not why. docs/pulumi/services.md has the way out.
  *
  * With a CLI before 3.217, or an SDK before 3.218, there are none, and the preview says once where to ask instead.
  */

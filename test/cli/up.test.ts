@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { assertSameResources, assertSucceeded, reveal, runPulumiProgram, type PulumiRecording } from 'slipway/testing';
+import { failure } from '../../runtime/cli/deploy/open-stack';
 import { renderService } from '../../runtime/cli/service-objects';
 import { readServiceFile } from '../../runtime/cli/spec-file';
 import { toolOnPath } from '../support/tools';
@@ -244,3 +245,14 @@ function keyOf({ kind, metadata }: { kind: string; metadata: { name: string } })
 function plain(value: unknown): unknown {
   return JSON.parse(JSON.stringify(value));
 }
+
+test('a delete that was not done in time says where the reason is, which Pulumi has lost', () => {
+  const stdout =
+    'error: error hooks execution failed: error hook not registered for slipway:index:InferenceService digits';
+  const said = (text: string) =>
+    failure(new Error(`code: 255\n stdout: ${text}\n stderr: error: update failed\n err?: `));
+  expect(said(stdout).message).toBe(
+    'pulumi: update failed; something was not gone in time, and Pulumi does not say why: kubectl describe of what is left does; run it once more',
+  );
+  expect(said('forbidden').message).toBe('pulumi: update failed');
+});

@@ -68,7 +68,11 @@ export function failure(error: unknown): CliError {
   const said = /^ stderr: ([\s\S]*?)\n err\?:/m.exec(message)?.[1] ?? message;
   const lines = said.split('\n').filter((line) => line.trim() !== '');
   const line = lines.find((each) => each.startsWith('error: ')) ?? lines[0] ?? 'it failed';
-  return new CliError(`pulumi: ${line.trim().replace(/^error: /, '')}`);
+  // Pulumi asks for the words of a program where a delete has not ended in time, and a delete runs none.
+  const more = message.includes('error hook not registered for')
+    ? '; something was not gone in time, and Pulumi does not say why: kubectl describe of what is left does; run it once more'
+    : '';
+  return new CliError(`pulumi: ${line.trim().replace(/^error: /, '')}${more}`);
 }
 
 function assertPackages(): void {
