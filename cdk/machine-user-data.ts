@@ -58,7 +58,7 @@ function agentSettings({ spot, warmPool }: MachineSettings): readonly string[] {
  * is missing or cannot be used, volumes lie on the root volume, and replicas start all the same. Docker makes the folders
  * in there when a replica starts, so at the first boot it may run already.
  */
-export const MODEL_CACHE_SCRIPT = `#!/bin/bash
+const MODEL_CACHE_SCRIPT = `#!/bin/bash
 set -u
 mkdir -p ${VOLUMES}
 if ! mountpoint -q ${VOLUMES}; then

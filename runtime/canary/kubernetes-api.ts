@@ -14,7 +14,7 @@ export class KubernetesApiError extends Error {
 }
 
 /** Where a pod finds its token, and what it trusts the API server by. */
-export const SERVICE_ACCOUNT_FOLDER = '/var/run/secrets/kubernetes.io/serviceaccount';
+const SERVICE_ACCOUNT_FOLDER = '/var/run/secrets/kubernetes.io/serviceaccount';
 
 const TIMEOUT_MS = 10_000;
 const MAX_ANSWER_BYTES = 4 * 2 ** 20;

@@ -26,7 +26,7 @@ export const SAMPLES: Record<Datatype, Sample> = {
   BYTES: { json: ['a', 'é'], bytes: Buffer.from('010000006102000000c3a9', 'hex') },
 };
 
-export function doubles(values: readonly number[]): Buffer {
+function doubles(values: readonly number[]): Buffer {
   return Buffer.from(Float64Array.from(values).buffer);
 }
 

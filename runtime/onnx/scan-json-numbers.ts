@@ -1,6 +1,6 @@
 import { NumberList } from './json-numbers';
 import { NumberKernel } from './number-kernel';
-import { KERNEL_STOP } from './number-kernel-memory';
+import { KERNEL_STOP, LARGEST_POWER } from './number-kernel-memory';
 
 const TAB = 9;
 const NEWLINE = 10;
@@ -35,10 +35,9 @@ const MAX_INTEGER_LENGTH = 20;
 const MAX_EXPONENT = 9_999;
 
 /** Powers of ten that a double holds exactly, and each as a sum of two halves whose products are exact (Dekker). */
-const POWERS = Float64Array.from({ length: 23 }, (_, exponent) => Number(`1e${exponent}`));
+const POWERS = Float64Array.from({ length: LARGEST_POWER + 1 }, (_, exponent) => Number(`1e${exponent}`));
 const POWER_HIGHS = POWERS.map(highHalf);
 const POWER_LOWS = POWERS.map((power, exponent) => power - POWER_HIGHS[exponent]!);
-const LARGEST_POWER = 22;
 /** Up to here the digits before the last rounding are counted exactly, modulo 2^32. */
 const LARGEST_MANTISSA = 9e18;
 

@@ -30,7 +30,7 @@ function fits({ dims, values }: NumberList, shape: readonly number[]): boolean {
  * Numbers in the array of their datatype.
  * @returns undefined when one of them is not what the datatype can hold.
  */
-export function tensorDataFromNumbers(datatype: Datatype, { values, exact }: NumberList): TensorData | undefined {
+function tensorDataFromNumbers(datatype: Datatype, { values, exact }: NumberList): TensorData | undefined {
   switch (datatype) {
     case 'FP64':
       return values.slice();

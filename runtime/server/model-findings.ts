@@ -22,7 +22,7 @@ export function examineFetched(
   return findings;
 }
 
-export function logFinding(finding: Finding, log: Logger): void {
+function logFinding(finding: Finding, log: Logger): void {
   const level = finding.severity === 'info' ? 'debug' : 'warn';
   log[level]({ finding: finding.code, reason: describeFinding(finding) }, 'the model doctor found something');
 }

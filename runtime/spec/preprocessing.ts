@@ -118,7 +118,7 @@ export function widthOfColumn({ categories, encoding }: PreprocessedColumn): num
 }
 
 /** Tensors that come of one entry, by the model's inputs. */
-export function inputsMadeBy(name: string, entry: InputPreprocessing): readonly string[] {
+function inputsMadeBy(name: string, entry: InputPreprocessing): readonly string[] {
   if (entry.kind !== 'text') return [name];
   const { ids, mask, types } = entry.feeds;
   return [ids, mask, types].filter((input) => input !== undefined);

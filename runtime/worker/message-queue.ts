@@ -19,7 +19,7 @@ export interface MessageQueue {
 }
 
 /** SQS hands out so many at once. */
-export const MAX_RECEIVED = 10;
+const MAX_RECEIVED = 10;
 const POLL_SECONDS = 10;
 const REQUEST_HANDLER = { connectionTimeout: 5_000, socketTimeout: (POLL_SECONDS + 10) * 1_000 };
 

@@ -19,7 +19,7 @@ const CDK_SECONDS = 600;
 const TEMPLATE = '.template.json';
 
 /** How the CDK's command line is started: the app's own, else the one on the PATH. @throws SkippedStep without one */
-export function cdkCommand(folder: string): { readonly program: string; readonly args: readonly string[] } {
+function cdkCommand(folder: string): { readonly program: string; readonly args: readonly string[] } {
   try {
     const file = createRequire(path.join(folder, 'package.json')).resolve('aws-cdk/package.json');
     return { program: process.execPath, args: [path.join(path.dirname(file), 'bin/cdk')] };

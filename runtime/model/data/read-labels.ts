@@ -33,7 +33,7 @@ export function readLabel<K extends LabelKind>(given: unknown, reading: LabelRea
 }
 
 /** The index of a class, by index or by name. */
-export function readClass(given: unknown, { classNames, classes }: LabelReading, at: string): number {
+function readClass(given: unknown, { classNames, classes }: LabelReading, at: string): number {
   const named = typeof given === 'string' ? (classNames?.indexOf(given) ?? -1) : -1;
   const index = named >= 0 ? named : toIndex(given);
   const most = classes ?? classNames?.length;

@@ -94,7 +94,7 @@ function isOfConstants(name: string, index: GraphIndex, depth = 0): boolean {
 }
 
 /** Initializers, and what `Constant` nodes hold, by the names that layers take them under. */
-export function constantsOf({ proto: { graph } }: EditableModel): readonly { name: string; tensor: TensorProto }[] {
+function constantsOf({ proto: { graph } }: EditableModel): readonly { name: string; tensor: TensorProto }[] {
   const held = graph.node.flatMap((node) => {
     const value = node.opType === 'Constant' ? new Attributes(node).get('value')?.t : undefined;
     return value === undefined ? [] : [{ name: node.output[0] ?? '', tensor: value }];

@@ -57,7 +57,7 @@ export class GraphIndex {
 }
 
 /** The graphs that a node carries: branches and bodies. */
-export function subgraphsOf({ attribute }: NodeProto): readonly GraphProto[] {
+function subgraphsOf({ attribute }: NodeProto): readonly GraphProto[] {
   return attribute.flatMap(({ g, graphs }) => (g === undefined ? graphs : [g, ...graphs]));
 }
 
