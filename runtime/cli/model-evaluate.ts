@@ -5,7 +5,7 @@ import type { EndpointProtocol } from '../model/evaluate/endpoint/open-endpoint'
 import type { EvaluatedModel, EvaluationOptions } from '../model/evaluate/evaluate-models';
 import type { EvaluationReport } from '../model/evaluate/evaluation-report';
 import type { EvaluationTask, ScoreKind } from '../model/evaluate/task-evaluator';
-import { PREPROCESSING_OPTION } from './change-options';
+import { numberOption, PREPROCESSING_OPTION } from './change-options';
 import { UsageError } from './cli-error';
 import type { Command, ParsedArguments, Terminal } from './command';
 import { parseBytes, parseGates, parseMilliseconds, parseShare } from './evaluation-gates';
@@ -13,6 +13,7 @@ import { formatTable } from './text-table';
 
 /** Classes, mistakes and the like that fit on a screen; the report has all. */
 const MAX_SHOWN = 10;
+const MAX_SPEED_SECONDS = 3_600;
 
 /** `slipway model evaluate`: what a model gets right on labelled rows, how fast it is, and whether that is enough. */
 export const modelEvaluate: Command = {
@@ -233,7 +234,7 @@ async function optionsOf(given: ParsedArguments, terminal: Terminal): Promise<Ev
     maxRows: numberOf(given, 'limit'),
     speed: given.flag('no-speed')
       ? false
-      : { batchSizes: numbersOf(given, 'speed-batches'), seconds: numberOf(given, 'speed-seconds') },
+      : { batchSizes: numbersOf(given, 'speed-batches'), seconds: secondsOf(given) },
     gates: gatesOf(given),
     onProgress: (line) => terminal.err(line),
   };
@@ -308,6 +309,14 @@ function numbersOf(given: ParsedArguments, option: string): readonly number[] | 
       if (/^[1-9]\d{0,8}$/.test(part.trim())) return Number(part);
       throw new UsageError(`slipway model evaluate: --${option} must be whole numbers from 1 up, got '${part}'`);
     });
+}
+
+function secondsOf(given: ParsedArguments): number | undefined {
+  const seconds = numberOption(given, 'speed-seconds', 'slipway model evaluate');
+  if (seconds === undefined || (seconds > 0 && seconds <= MAX_SPEED_SECONDS)) return seconds;
+  throw new UsageError(
+    `slipway model evaluate: --speed-seconds must be above 0 and at most ${MAX_SPEED_SECONDS}, got '${given.text('speed-seconds')}'`,
+  );
 }
 
 function columnsOf(given: ParsedArguments): Readonly<Record<string, readonly string[]>> | undefined {

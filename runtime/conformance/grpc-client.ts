@@ -6,6 +6,7 @@ import {
   type IncomingHttpStatusHeader,
 } from 'node:http2';
 import { ConformanceFailure } from './conformance-case';
+import { AnswerTooLarge, MAX_ANSWER_BYTES, MAX_ANSWER_MS } from './http-client';
 
 export interface GrpcAnswer {
   /** The gRPC status: 0 is OK. */
@@ -29,6 +30,7 @@ export class GrpcClient {
     /** As in `http://127.0.0.1:8081`. */
     private readonly base: string,
     private readonly headers: Readonly<Record<string, string>> = {},
+    private readonly maxAnswerBytes = MAX_ANSWER_BYTES,
   ) {}
 
   call(
@@ -53,7 +55,7 @@ export class GrpcClient {
       const read = (fields: IncomingHttpHeaders): void => {
         if (fields['grpc-status'] !== undefined) status = fields['grpc-status'] as string;
         if (fields['grpc-retry-pushback-ms'] !== undefined) retryAfterMs = Number(fields['grpc-retry-pushback-ms']);
-        if (fields['grpc-message'] !== undefined) message = decodeURIComponent(fields['grpc-message'] as string);
+        if (fields['grpc-message'] !== undefined) message = decodeMessage(fields['grpc-message'] as string);
       };
       stream.setTimeout(TIMEOUT_MS, () => stream.close());
       stream.on('response', (fields) => {
@@ -64,9 +66,16 @@ export class GrpcClient {
         read(fields);
       });
       stream.on('trailers', read);
-      stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+      let bytes = 0;
+      stream.on('data', (chunk: Buffer) => {
+        bytes += chunk.byteLength;
+        if (bytes > this.maxAnswerBytes) stream.destroy(new AnswerTooLarge(this.maxAnswerBytes));
+        else chunks.push(chunk);
+      });
+      const end = setTimeout(() => stream.close(), MAX_ANSWER_MS);
       stream.on('error', reject);
       stream.on('close', () => {
+        clearTimeout(end);
         if (status === undefined) reject(new ConformanceFailure('the stream ended without a grpc-status'));
         else resolve({ status: Number(status), message, messages: unframe(Buffer.concat(chunks)), retryAfterMs });
       });
@@ -87,6 +96,15 @@ export class GrpcClient {
       this.session.on('error', () => {});
     }
     return this.session;
+  }
+}
+
+/** Percent-encoded as a rule, and as it is where a stranger did not. */
+function decodeMessage(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
   }
 }
 

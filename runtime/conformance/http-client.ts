@@ -17,6 +17,17 @@ export interface HttpRequest {
 }
 
 const TIMEOUT_MS = 30_000;
+/** However slowly an answer dribbles in. */
+export const MAX_ANSWER_MS = 10 * 60_000;
+/** Of an answer's body: a client holds it whole. */
+export const MAX_ANSWER_BYTES = 512 * 2 ** 20;
+
+/** An answer that is larger than this client holds. Asked again it would be as large. */
+export class AnswerTooLarge extends ConformanceFailure {
+  constructor(maxBytes: number) {
+    super(`the answer has more than the ${maxBytes} bytes that are read of one: ask for fewer rows at once`);
+  }
+}
 
 /** A client that adds nothing to what a case says: no content type, no compression, no redirects. */
 export class HttpClient {
@@ -24,6 +35,7 @@ export class HttpClient {
     /** As in `http://127.0.0.1:8080`. */
     readonly base: string,
     private readonly headers: Readonly<Record<string, string>> = {},
+    private readonly maxAnswerBytes = MAX_ANSWER_BYTES,
   ) {}
 
   get(path: string, headers: Readonly<Record<string, string>> = {}): Promise<HttpAnswer> {
@@ -56,7 +68,12 @@ export class HttpClient {
         },
         (incoming) => {
           const chunks: Buffer[] = [];
-          incoming.on('data', (chunk: Buffer) => chunks.push(chunk));
+          let bytes = 0;
+          incoming.on('data', (chunk: Buffer) => {
+            bytes += chunk.byteLength;
+            if (bytes > this.maxAnswerBytes) outgoing.destroy(new AnswerTooLarge(this.maxAnswerBytes));
+            else chunks.push(chunk);
+          });
           incoming.on('error', reject);
           incoming.on('end', () => {
             const whole = Buffer.concat(chunks);
@@ -68,6 +85,11 @@ export class HttpClient {
       outgoing.on('timeout', () =>
         outgoing.destroy(new ConformanceFailure(`no answer within ${TIMEOUT_MS / 1_000} s`)),
       );
+      const end = setTimeout(
+        () => outgoing.destroy(new ConformanceFailure(`no whole answer within ${MAX_ANSWER_MS / 1_000} s`)),
+        MAX_ANSWER_MS,
+      );
+      outgoing.on('close', () => clearTimeout(end));
       outgoing.on('error', reject);
       outgoing.end(bytes);
     });

@@ -14,7 +14,7 @@ test('a passed evaluation prints a table, writes report and page, and exits with
   const [report, html] = [path.join(folder, 'evaluation.json'), path.join(folder, 'evaluation.html')];
   const data = digitsNpz({ rows: 50, mislabelled: 1 });
   const gates = ['--min-accuracy', '98%', '--max-size', '105kB', '--max-p99', '60s', '--min', 'f1Macro=90%'];
-  const speed = ['--speed-batches', '1,4', '--speed-seconds', '1', '--threads', '1'];
+  const speed = ['--speed-batches', '1,4', '--speed-seconds', '0.05', '--threads', '1'];
   const { status, stdout, stderr } = await slipway(
     'model',
     'evaluate',

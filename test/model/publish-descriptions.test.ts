@@ -6,9 +6,12 @@ import { describe, expect, test } from 'vitest';
 import { exitStatusOf } from '../../runtime/cli/exit-status';
 import { digestPath } from '../../runtime/model/digest-path';
 import { checkLicence } from '../../runtime/model/licence';
+import { digestPreprocessing, readPreprocessingFile } from '../../runtime/model/preprocessing-file';
 import { provenanceFile, readProvenance, writeProvenance, type ToolStep } from '../../runtime/model/provenance';
 import { publishModel, type PublishOptions } from '../../runtime/model/publish-model';
 import { SPDX_EXCEPTIONS, SPDX_LICENCES } from '../../runtime/model/spdx-ids';
+import { readOnnxModel } from '../../runtime/onnx/read-onnx-model';
+import { publishedPreprocessingDigest } from '../../runtime/preprocess/preprocessing-digest';
 import { buildModel, identityModel, matmulModel, node, value } from '../support/onnx-models';
 import { emptyFolder, written } from '../support/written-files';
 import { refusal } from './refusal';
@@ -183,6 +186,60 @@ describe('an evaluation', () => {
     expect(await code({ evaluationFile: report({ dataset: {} }) })).toContain('evaluation.dataset.name must be a name');
     expect(await code({ evaluationFile: written('{', 'r.json') })).toMatch(/^3 EVALUATION_INVALID .*must be JSON/);
     expect(await code({ evaluationFile: '/nowhere/r.json' })).toMatch(/^3 FILE_UNREADABLE/);
+  });
+});
+
+describe('an evaluation of a model with preprocessing', () => {
+  const columns = (mean: number, order: readonly string[] = ['name', 'mean']): string => {
+    const entry = (name: string): object => Object.fromEntries(order.map((field) => [field, { name, mean }[field]]));
+    const how = { kind: 'columns', columns: ['a', 'b', 'c', 'd'].map(entry) };
+    return written(JSON.stringify(how), 'p.json');
+  };
+  const digestOf = async (file: string): Promise<string> =>
+    digestPreprocessing(await readPreprocessingFile(file, readOnnxModel(written(MODEL)).facts));
+  const report = async (preprocessingFile?: string): Promise<string> => {
+    const preprocessing =
+      preprocessingFile === undefined ? {} : { preprocessing: { sha256: await digestOf(preprocessingFile) } };
+    return written(JSON.stringify({ ...EVIDENCE, ...preprocessing }), 'report.json');
+  };
+
+  test('is published with the preprocessing that it was measured with, whoever wrote its fields in which order', async () => {
+    const { manifest } = await publish({
+      preprocessingFile: columns(3, ['mean', 'name']),
+      evaluationFile: await report(columns(3)),
+    });
+    expect(manifest.evaluation!.preprocessing).toEqual({ sha256: await digestOf(columns(3)) });
+    expect(publishedPreprocessingDigest(manifest)).toBe(manifest.evaluation!.preprocessing!.sha256);
+  });
+
+  test('is refused with another one, with none, and where it was measured with none', async () => {
+    const refused = async (preprocessingFile: string | undefined, evaluationFile: string): Promise<string> =>
+      code({ evaluationFile, ...(preprocessingFile === undefined ? {} : { preprocessingFile }) });
+    expect(await refused(columns(3), await report(columns(4)))).toMatch(
+      /^3 EVALUATION_MISMATCH .*was measured with another preprocessing \([0-9a-f]{64}\) than is published/,
+    );
+    expect(await refused(undefined, await report(columns(3)))).toMatch(
+      /^3 EVALUATION_MISMATCH .*and none is published: give --preprocessing/,
+    );
+    expect(await refused(columns(3), await report())).toMatch(
+      /^3 EVALUATION_MISMATCH .*was not measured with the preprocessing that is published/,
+    );
+    expect(
+      await code({ evaluationFile: written(JSON.stringify({ ...EVIDENCE, preprocessing: {} }), 'r.json') }),
+    ).toMatch(/^3 EVALUATION_INVALID .*evaluation.preprocessing must be an object with sha256/);
+  });
+
+  test('counts the bytes of a tokenizer', async () => {
+    const folder = emptyFolder();
+    const tokenizer = path.join(folder, 'tokenizer.json');
+    copyFileSync(path.join(__dirname, '../fixtures/tokenizers/bpe.json'), tokenizer);
+    const file = path.join(folder, 'p.yaml');
+    writeFileSync(file, 'kind: text\ntokenizer: tokenizer.json\nmaxLength: 16\n');
+    const ids = readOnnxModel(written(identityModel({ datatype: 'INT64', shape: ['n', 'length'] }))).facts;
+    const before = await digestPreprocessing(await readPreprocessingFile(file, ids));
+    expect(await digestPreprocessing(await readPreprocessingFile(file, ids))).toBe(before);
+    writeFileSync(tokenizer, `${readFileSync(tokenizer, 'utf8')}\n`);
+    expect(await digestPreprocessing(await readPreprocessingFile(file, ids))).not.toBe(before);
   });
 });
 

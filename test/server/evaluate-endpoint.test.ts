@@ -189,6 +189,34 @@ test('an answer that is no yes, or cannot be read, is refused with what it says'
   ]);
 });
 
+test('an answer without end is given up, and not asked for again', async () => {
+  let asked = 0;
+  const url = await serve((_, response) => {
+    asked += 1;
+    const more = (): void => {
+      while (response.write(Buffer.alloc(65_536, ' ')));
+      if (!response.destroyed) response.once('drain', more);
+    };
+    more();
+  });
+  const options = { url, protocol: 'v2', model: 'digits', signature: SIGNATURE, maxAnswerBytes: 1_000_000 } as const;
+  const { model } = await open(options);
+  const error = await toolError(model.run([IMAGE]));
+  expect(error).toMatchObject({ code: 'ENDPOINT_REFUSED' });
+  expect(error.message).toContain('the answer has more than the 1000000 bytes that are read of one');
+  expect(asked).toBe(1);
+  // Over gRPC: an answer of 40 bytes and a frame around it.
+  const { grpcPort } = await startServer({ modelRepository: await publishedRepository('digits', DIGITS_MODEL) });
+  const grpc = {
+    url: `http://127.0.0.1:${grpcPort}`,
+    protocol: 'grpc',
+    model: 'digits',
+    signature: SIGNATURE,
+  } as const;
+  const small = await open({ ...grpc, maxAnswerBytes: 32 });
+  expect((await toolError(small.model.run([IMAGE]))).message).toContain('more than the 32 bytes');
+});
+
 test('a model that an endpoint does not have, and an endpoint that has none named, are refused', async () => {
   const { url, grpcPort } = await startServer({ modelRepository: plainRepository({ one: identityModel() }) });
   expect(await toolError(openEndpoint({ url, model: 'two' }))).toMatchObject({ code: 'ENDPOINT_REFUSED' });

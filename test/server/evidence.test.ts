@@ -4,8 +4,10 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, test } from 'vitest';
+import { digestPreprocessing, readPreprocessingFile } from '../../runtime/model/preprocessing-file';
 import { publishModel } from '../../runtime/model/publish-model';
 import { writeProvenance } from '../../runtime/model/provenance';
+import { readOnnxModel } from '../../runtime/onnx/read-onnx-model';
 import type { EvaluationEvidence } from '../../runtime/spec/evaluation-evidence';
 import { addOneModel, externalDataModel } from '../support/onnx-models';
 import { startFileServer } from '../support/file-server';
@@ -111,6 +113,46 @@ describe('a server that requires evidence', () => {
     json.evaluation.model.push({ path: 'weights.bin', sha256: sha256(weights) });
     writeFileSync(manifest, JSON.stringify(json));
     expect(await serve({ repository })).toMatch(/^200/);
+  });
+});
+
+describe('a server that requires evidence of a version with preprocessing', () => {
+  const columns = { kind: 'columns', columns: ['a', 'b', 'c', 'd'].map((name) => ({ name, mean: 1 })) };
+
+  /** Published with an evaluation, and changed afterwards as no publisher of this version would do it. */
+  async function ready(change: (manifest: any) => void, requireEvidence = true): Promise<string> {
+    const folder = mkdtempSync(path.join(tmpdir(), 'slipway-evidence-'));
+    const source = path.join(folder, 'source.onnx');
+    writeFileSync(source, MODEL);
+    const preprocessingFile = path.join(folder, 'p.json');
+    writeFileSync(preprocessingFile, JSON.stringify(columns));
+    const preprocessing = await readPreprocessingFile(preprocessingFile, readOnnxModel(source).facts);
+    const evaluationFile = path.join(folder, 'report.json');
+    writeFileSync(
+      evaluationFile,
+      JSON.stringify(evidence({ preprocessing: { sha256: await digestPreprocessing(preprocessing) } })),
+    );
+    const repository = path.join(folder, 'repository');
+    await publishModel({ source, name: 'adder', repository, preprocessingFile, evaluationFile });
+    const manifest = path.join(repository, 'adder/1/manifest.json');
+    const json = JSON.parse(readFileSync(manifest, 'utf8'));
+    change(json);
+    writeFileSync(manifest, JSON.stringify(json));
+    return readiness(await startServer({ modelRepository: repository, requireEvidence }));
+  }
+
+  test('serves it where it was measured with that preprocessing', async () => {
+    expect(await ready(() => {})).toMatch(/^200/);
+  });
+
+  test('does not where it was measured with another one, or with none', async () => {
+    const other = (manifest: any): void => void (manifest.preprocessing.input.columns[0].mean = 2);
+    expect(await ready(other)).toMatch(/^503 .*its evaluation was measured with another preprocessing/);
+    expect(await ready((manifest) => delete manifest.preprocessing)).toMatch(/^503 .*with another preprocessing/);
+    // As versions were published before evidence named it: they are read, and evidence they are not.
+    const older = (manifest: any): void => void delete manifest.evaluation.preprocessing;
+    expect(await ready(older)).toMatch(/^503 .*its evaluation was not measured with its preprocessing/);
+    expect(await ready(older, false)).toMatch(/^200/);
   });
 });
 

@@ -45,7 +45,9 @@ function isNamed(metric: string, name: string): boolean {
   const [before, after] = name.split('<k>');
   if (after === undefined) return metric === name;
   return (
-    metric.startsWith(before!) && metric.endsWith(after) && /^\d+$/.test(metric.slice(before!.length, -after.length))
+    metric.startsWith(before!) &&
+    metric.endsWith(after) &&
+    /^\d+$/.test(metric.slice(before!.length, metric.length - after.length))
   );
 }
 

@@ -13,19 +13,19 @@ const SHOWN_CLASSES = 5;
  * Predictions for people: an output whose classes have names becomes, for each row, `{"label", "score", "classes"}` with the
  * five greatest elements; one that holds indices of classes becomes `{"label"}`. Other outputs stay what they are.
  */
-export function writeLabelledPredictions(outputs: readonly Tensor[], { labels, maxRows }: InferTarget): string {
+export function labelledPredictions(outputs: readonly Tensor[], { labels, maxRows }: InferTarget): string {
   const writers = outputs.map((output) => labelWriter(output, labels?.get(output.name), maxRows !== undefined));
   const rows = outputs[0]?.shape[0] ?? 1;
   const isAligned = outputs.every(({ shape }) => (shape[0] ?? 1) === rows);
   if (!isAligned || writers.every((writer) => writer === undefined)) {
-    return `{"predictions":${writePredictions(outputs)}}`;
+    return writePredictions(outputs);
   }
   const predictions = Array.from({ length: rows }, (_, row) => {
     const values = outputs.map((output, i) => writers[i]?.(row) ?? writeNestedRow(output, row, writeTypedElements));
     if (outputs.length === 1) return values[0];
     return `{${outputs.map(({ name }, i) => `${JSON.stringify(name)}:${values[i]}`).join(',')}}`;
   });
-  return `{"predictions":[${predictions.join(',')}]}`;
+  return `[${predictions.join(',')}]`;
 }
 
 type Numbers = Exclude<Tensor['data'], readonly string[]>;

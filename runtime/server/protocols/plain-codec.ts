@@ -13,7 +13,7 @@ import { isJsonObject, malformed, parseJsonBody, showGiven } from '../json-body'
 import { readCsv, readCsvRows } from './csv-input';
 import { IMAGE_TYPES, readImage } from './image-input';
 import { tensorFromJson } from './json-tensor';
-import { writeLabelledPredictions } from './labelled-predictions';
+import { labelledPredictions } from './labelled-predictions';
 import { chooseMediaType, parseMediaType, type MediaType } from './media-type';
 import { sliceRows } from '../../onnx/slice-rows';
 import { decodePredictRequest, jsonAnswer, writePredictions } from './tensorflow-serving';
@@ -171,7 +171,7 @@ function plain(inputs: readonly Tensor[], target: InferTarget, answer: AnswerTyp
 function userAnswer(inputs: readonly Tensor[], target: InferTarget, answer: AnswerType): DecodedRequest {
   const request = plain(inputs, target, answer);
   if (answer !== 'application/json') return request;
-  return { ...request, encode: (_, outputs) => jsonAnswer(writeLabelledPredictions(outputs, target)) };
+  return { ...request, encode: (_, outputs) => jsonAnswer(`{"predictions":${labelledPredictions(outputs, target)}}`) };
 }
 
 function textOf(body: Uint8Array): string {

@@ -1,11 +1,16 @@
-import type { Codec } from '../codec';
+import type { Tensor } from '../../onnx/tensor-encoding';
+import { countRows } from '../check-inputs';
+import type { Codec, DecodedRequest } from '../codec';
+import type { InferTarget } from '../infer-request';
 import { isJsonObject, malformed, parseJsonObject, showGiven } from '../json-body';
 import type { Handler } from '../open-inference-protocol';
 import { readRequestParameters } from '../request-parameters';
 import type { Route } from '../router';
 import { defaultModel } from './default-model';
+import { labelledPredictions } from './labelled-predictions';
 import type { RouteContext } from './route-context';
 import { decodePredictRequest, jsonAnswer, writePredictions } from './tensorflow-serving';
+import { readUserRows, takesUserData, userRowsOf } from './user-input';
 
 /**
  * What Vertex AI asks of a container, at the paths that it names
@@ -33,27 +38,42 @@ export function vertexRoutes(context: RouteContext): readonly Route<Handler>[] {
   ];
 }
 
+interface Instances extends Pick<DecodedRequest, 'inputs' | 'rows'> {
+  readonly write: (outputs: readonly Tensor[], target: InferTarget) => string;
+}
+
 /** Rows and parameters in, rows out: `{"instances": [...], "parameters": {...}}` and `{"predictions": [...]}`. */
 function vertexCodec(deployedModelId: string | undefined): Codec {
   const id = deployedModelId === undefined ? '' : `,"deployedModelId":${JSON.stringify(deployedModelId)}`;
   return {
     protocol: 'vertex',
-    decode: (body, target) => {
+    decode: async (body, target) => {
       const { instances, parameters = {} } = parseJsonObject(body);
       if (instances === undefined) throw malformed("a prediction request must have 'instances', a list of rows");
       if (parameters !== null && !isJsonObject(parameters)) {
         throw malformed(`parameters must be an object, got ${showGiven(parameters)}`);
       }
       const { others, priority, timeoutMicroseconds } = readRequestParameters(Object.entries(parameters ?? {}));
+      const { write, ...request } = await readInstances(instances, target);
       return {
-        ...decodePredictRequest({ instances }, target),
+        ...request,
         priority,
         timeoutMicroseconds,
         parameters: others,
-        encode: (_, outputs) => jsonAnswer(`{"predictions":${writePredictions(outputs)}${id}}`),
+        encode: (_, outputs) => jsonAnswer(`{"predictions":${write(outputs, target)}${id}}`),
       };
     },
   };
+}
+
+/** Tensors, or what users have where the manifest says how that becomes inputs: then the answer has the names of classes. */
+async function readInstances(instances: unknown, target: InferTarget): Promise<Instances> {
+  const rows = takesUserData(target) ? userRowsOf({ instances }, target) : undefined;
+  if (!takesUserData(target) || rows === undefined) {
+    return { ...decodePredictRequest({ instances }, target), write: writePredictions };
+  }
+  const inputs = await readUserRows(rows, target);
+  return { inputs, rows: countRows(inputs, target), write: labelledPredictions };
 }
 
 /** The path may hold what a pattern of ours would read as a parameter. */

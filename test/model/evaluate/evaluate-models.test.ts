@@ -12,6 +12,7 @@ import { evaluationPage } from '../../../runtime/model/evaluate/evaluation-page'
 import { evidenceOf } from '../../../runtime/model/evaluate/evaluation-report';
 import { assertGatesPassed } from '../../../runtime/model/evaluate/gates';
 import { openEvaluatedFile } from '../../../runtime/model/evaluate/open-evaluated-file';
+import { EVALUATION_TASKS, type EvaluationTask } from '../../../runtime/model/evaluate/task-evaluator';
 import { publishModel } from '../../../runtime/model/publish-model';
 import { checkEvaluation } from '../../../runtime/spec/evaluation-evidence';
 import {
@@ -103,6 +104,52 @@ test('a gate on a number that there is not is refused, not passed', async () => 
   expect((await gate('p99Ms')).message).toBe('GATE_UNKNOWN p99Ms: needs speed, which is not to be measured');
   expect((await gate('drop')).code).toBe('GATE_UNKNOWN');
   expect((await gate('constructor')).code).toBe('GATE_UNKNOWN');
+});
+
+test('a gate that cannot come is refused before a row is read, one that did not come before anything is timed', async () => {
+  const model = await open(DIGITS_MODEL);
+  const lines: string[] = [];
+  const gate = (metric: string, data: string, more: Partial<EvaluationOptions> = {}) =>
+    toolError(
+      evaluateModels([model], {
+        ...classify(data),
+        ...quick,
+        gates: [{ metric, bound: 'min', limit: 0 }],
+        onProgress: (line) => lines.push(line),
+        ...more,
+      }),
+    );
+  expect((await gate('acuracy', 'nowhere.npz')).message).toMatch(/^GATE_UNKNOWN acuracy: .*top<k>Accuracy.*p99Ms/);
+  expect((await gate('drop', 'nowhere.npz')).message).toBe(
+    'GATE_UNKNOWN drop: needs a model to compare with: give --compare',
+  );
+  expect((await gate('r2', 'nowhere.npz')).code).toBe('GATE_UNKNOWN');
+  // There may be such a metric, and here there is none: the rows tell.
+  expect((await gate('top7Accuracy', digitsNpz({ rows: 4 }))).code).toBe('GATE_UNKNOWN');
+  expect(lines).toEqual([]);
+});
+
+test('every number of every task can be asked for by a gate', async () => {
+  const boxes = '{"inputs":{"input":[[0,0,2,2,0.9,0],[4,4,6,6,0.8,1]]},"label":{"boxes":[[0,0,2,2]],"classes":[0]}}\n';
+  const row = (input: readonly number[], label: unknown): string => `${JSON.stringify({ inputs: { input }, label })}\n`;
+  const one = [0.7, 0.2, 0.1];
+  const other = [0.1, 0.6, 0.3];
+  const data: Readonly<Record<EvaluationTask, string>> = {
+    classification: row(one, 0) + row(other, 1),
+    multilabel: row(one, [0]) + row(other, [1, 2]),
+    regression: row(one, [0.7, 0.2, 0]) + row(other, [0, 0.6, 0.3]),
+    detection: boxes,
+    embedding: row(one, 0) + row(one, 0) + row(other, 1) + row(other, 1),
+    similarity: row(one, [1]) + row(one, [1]) + row(one, [0]) + row(other, [0]) + row(other, [0.5]) + row(one, [0.5]),
+  };
+  for (const task of EVALUATION_TASKS) {
+    const model = await openBytes(task === 'detection' ? identityModel({ shape: ['n', 2, 6] }) : scores(3));
+    const options = { data: writeData('rows.jsonl', data[task]), task, speed: false, topK: [2] } as const;
+    const { metrics } = await evaluateModels([model], options);
+    expect(Object.keys(metrics).length, task).toBeGreaterThan(1);
+    const gates = Object.keys(metrics).map((metric) => ({ metric, bound: 'min', limit: -1e9 }) as const);
+    expect((await evaluateModels([model], { ...options, gates })).passed, task).toBe(true);
+  }
 });
 
 test('models are compared row by row, the second being the original', async () => {

@@ -1,7 +1,9 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import sharp from 'sharp';
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { readHeldOutDigits } from '../../../runtime/cli/quickstart/held-out-digits';
 import { optimizeModel } from '../../../runtime/model/optimize/optimize-model';
 import { quantizeModel } from '../../../runtime/model/optimize/quantize-model';
 import { int8Instructions } from '../../../runtime/model/optimize/vector-instructions';
@@ -10,6 +12,7 @@ import { readOnnxModel } from '../../../runtime/onnx/read-onnx-model';
 import { slipway } from '../../cli/terminal';
 import { buildModel, floatTensor, node, value } from '../../support/onnx-models';
 import { modelPython } from '../../support/model-python';
+import { writeNpz } from '../data/support';
 
 const DIGITS = path.join(__dirname, '../../../models/digits/model.onnx');
 let folder: string;
@@ -57,6 +60,41 @@ test.each(['min-max', 'entropy', 'percentile'] as const)(
   },
   120_000,
 );
+
+test('calibrated on pictures with their preprocessing, a model is the same to the byte as on the tensors that come of them', async () => {
+  const digits = readHeldOutDigits(path.join(path.dirname(DIGITS), 'heldout.json')).slice(0, 48);
+  // By class and number, in which order a folder is read.
+  const named = digits.map((digit, i) => ({ ...digit, file: `${digit.label}/${String(i).padStart(3, '0')}.png` }));
+  named.sort((a, b) => (a.file < b.file ? -1 : 1));
+  for (const { pixels, file } of named) {
+    mkdirSync(path.dirname(out(`pictures/${file}`)), { recursive: true });
+    // Dark on light, which the preprocessing undoes.
+    await sharp(
+      Uint8Array.from(pixels, (value) => 255 - value * 15),
+      { raw: { width: 8, height: 8, channels: 1 } },
+    )
+      .png()
+      .toFile(out(`pictures/${file}`));
+  }
+  const preprocessing = out('preprocessing.yaml');
+  writeFileSync(preprocessing, 'kind: image\nscale: 1\nmean: [255]\ndeviation: [-15]\n');
+  const seen = named.map(({ pixels }) => Float32Array.from(pixels));
+  const tensors = writeNpz({
+    image: { datatype: 'FP32', shape: [48, 1, 8, 8], data: Float32Array.from(seen.flatMap((each) => [...each])) },
+  });
+  const quantize = async (name: string, ...words: readonly string[]): Promise<Buffer> => {
+    const command = ['model', 'quantize', DIGITS, '-o', out(name), '--min-agreement', '0', '--tolerance', '9'];
+    const { status, stderr } = await slipway(...command, ...words);
+    expect({ status, stderr }).toMatchObject({ status: 0 });
+    return readFileSync(out(name));
+  };
+  const fromTensors = await quantize('tensors.onnx', '--calibration', tensors);
+  const described = ['--calibration', out('pictures'), '--preprocessing', preprocessing];
+  expect((await quantize('pictures.onnx', ...described)).equals(fromTensors)).toBe(true);
+  expect((await quantize('plain.onnx', '--calibration', out('pictures'))).equals(fromTensors)).toBe(false);
+  const history = await readProvenance(out('pictures.onnx'));
+  expect(history!.steps.at(-1)!.report).toMatchObject({ preprocessing: { sha256: expect.any(String) as string } });
+}, 120_000);
 
 test('weights alone become INT8 without calibration data', async () => {
   const weights = Array.from({ length: 256 * 256 }, (_, i) => Math.sin(i * 12.9898) / 16);

@@ -1,7 +1,7 @@
 import { isDatatype } from '../../../spec/datatypes';
 import type { ModelFacts, TensorSignature } from '../../../spec/model-facts';
 import { GrpcClient } from '../../../conformance/grpc-client';
-import { HttpClient, type HttpAnswer } from '../../../conformance/http-client';
+import { AnswerTooLarge, HttpClient, type HttpAnswer } from '../../../conformance/http-client';
 import { showJson } from '../../../onnx/show-json';
 import type { Tensor } from '../../../onnx/tensor-encoding';
 import type { UserField, UserRow } from '../../../preprocess/preprocessor';
@@ -47,6 +47,8 @@ export interface EndpointOptions {
   readonly headers?: Readonly<Record<string, string>>;
   /** @default - asked for by the Open Inference Protocol */
   readonly signature?: Pick<ModelFacts, 'inputs' | 'outputs'>;
+  /** Most bytes of one answer. @default 512 MiB */
+  readonly maxAnswerBytes?: number;
   readonly signal?: AbortSignal;
 }
 
@@ -104,7 +106,7 @@ type Opened = Pick<EvaluatedModel, 'model' | 'users' | 'hidesPreprocessing'>;
 
 async function openHttp(target: Target, protocol: EndpointProtocol, options: EndpointOptions): Promise<Opened> {
   const { base } = target;
-  const client = new HttpClient(base, options.headers);
+  const client = new HttpClient(base, options.headers, options.maxAnswerBytes);
   const { path, codec } = routeOf(protocol, target, options.url);
   const described: Described = options.signature ?? (await fetchSignature(client, target, options.signal));
   const signature = { inputs: described.inputs, outputs: described.outputs };
@@ -217,7 +219,7 @@ function askHttp(where: string, send: () => Promise<HttpAnswer>, signal?: AbortS
     try {
       answer = await send();
     } catch (error) {
-      return { kind: 'later', reason: reasonOf(error) };
+      return notAnswered(where, error);
     }
     const { status, headers, body } = answer;
     if (status === 200) return { kind: 'answered', value: answer };
@@ -231,7 +233,7 @@ function askHttp(where: string, send: () => Promise<HttpAnswer>, signal?: AbortS
 }
 
 async function openGrpc({ base, model, version }: Target, options: EndpointOptions): Promise<Opened> {
-  const client = new GrpcClient(base, options.headers);
+  const client = new GrpcClient(base, options.headers, options.maxAnswerBytes);
   const ask = (method: string, request: Buffer): Promise<Buffer> => {
     const where = `${base} ${method}`;
     const attempt = async (): Promise<Attempt<Buffer>> => {
@@ -239,7 +241,7 @@ async function openGrpc({ base, model, version }: Target, options: EndpointOptio
       try {
         answer = await client.call(method, [request]);
       } catch (error) {
-        return { kind: 'later', reason: reasonOf(error) };
+        return notAnswered(where, error);
       }
       const { status, message, messages, retryAfterMs } = answer;
       const [first] = messages;
@@ -276,6 +278,14 @@ async function openGrpc({ base, model, version }: Target, options: EndpointOptio
     client.close();
     throw error;
   }
+}
+
+/** A network may work the next time; an answer that is too large would be as large again. */
+function notAnswered(where: string, error: unknown): Attempt<never> {
+  if (error instanceof AnswerTooLarge) {
+    throw new ModelToolError('ENDPOINT_REFUSED', where, `${error.message} (--batch-size)`);
+  }
+  return { kind: 'later', reason: reasonOf(error) };
 }
 
 /** What the network says, which may be several things at once: each address that was tried. */
