@@ -58,17 +58,18 @@ export const modelQuantize: Command = {
 
 function readOptions(given: ParsedArguments): Partial<QuantizeOptions> {
   const calibration = given.text('calibration');
+  const method = oneOf(given, 'method', ['min-max', 'entropy', 'percentile']);
   const rows = numberOption(given, 'calibration-rows', NAME);
   const percentile = numberOption(given, 'percentile', NAME);
   return {
     mode: oneOf(given, 'mode', ['static', 'dynamic']) ?? 'static',
-    method: oneOf(given, 'method', ['min-max', 'entropy', 'percentile']) ?? 'min-max',
     perChannel: !given.flag('per-tensor'),
     reduceRange: given.flag('reduce-range'),
     exclude: given.texts('exclude'),
     python: given.text('python'),
     excludeMost: given.text('exclude-most') === 'auto' ? 'auto' : (numberOption(given, 'exclude-most', NAME) ?? 0),
     ...(calibration === undefined ? {} : { calibration }),
+    ...(method === undefined ? {} : { method }),
     ...(rows === undefined ? {} : { calibrationRows: rows }),
     ...(percentile === undefined ? {} : { percentile }),
   };

@@ -10,6 +10,19 @@ export interface Acceptance {
 }
 
 /**
+ * Refuses limits that mean nothing, before any work is done.
+ * @throws ModelToolError OPTION_INVALID
+ */
+export function assertAcceptance({ tolerance = 0, minAgreement = 0 }: Acceptance): void {
+  if (!(tolerance >= 0)) {
+    throw new ModelToolError('OPTION_INVALID', '--tolerance', `must be a share from 0 up, got ${tolerance}`);
+  }
+  if (!(minAgreement >= 0 && minAgreement <= 1)) {
+    throw new ModelToolError('OPTION_INVALID', '--min-agreement', `must be a share from 0 to 1, got ${minAgreement}`);
+  }
+}
+
+/**
  * Refuses a changed model that is further from its source than its author allows.
  * @param where the output that is then not written
  * @throws ModelToolError TOLERANCE_EXCEEDED with both numbers

@@ -58,9 +58,13 @@ export function joinRows(pieces: readonly (readonly Tensor[])[]): readonly Tenso
   });
 }
 
-/** The first rows of a tensor, again from the beginning where there are too few: data for batches of any size. */
+/**
+ * The first rows of a tensor, again from the beginning where there are too few: data for batches of any size. A tensor without
+ * dimensions has no rows, and stays as it is.
+ */
 export function cycleRows(tensor: Tensor, rows: number): Tensor {
-  const own = tensor.shape[0]!;
+  const [own] = tensor.shape;
+  if (own === undefined) return tensor;
   if (rows <= own) return sliceRows(tensor, 0, rows);
   const parts = Array.from({ length: Math.ceil(rows / own) }, (_, i) =>
     sliceRows(tensor, 0, Math.min(own, rows - i * own)),

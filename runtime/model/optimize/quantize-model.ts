@@ -141,13 +141,8 @@ export async function quantizeModel(options: QuantizeOptions): Promise<EditRepor
   }
 }
 
-function assertOptions({
-  mode = 'static',
-  calibration,
-  excludeMost = 0,
-  percentile = 50,
-  source,
-}: QuantizeOptions): void {
+function assertOptions(options: QuantizeOptions): void {
+  const { mode = 'static', calibration, excludeMost = 0, percentile = 50, source } = options;
   if (mode === 'static' && calibration === undefined) {
     throw new ModelToolError(
       'CALIBRATION_MISSING',
@@ -162,12 +157,31 @@ function assertOptions({
       'is measured for --mode static; name nodes with --exclude',
     );
   }
+  if (mode === 'dynamic') assertNoneIsGiven(options, ['method', 'percentile', 'calibrationRows', 'reduceRange']);
+  if (options.method !== 'percentile' && options.percentile !== undefined) {
+    throw new ModelToolError('OPTION_INVALID', '--percentile', 'is for --method percentile: give that, too');
+  }
+  const rows = options.calibrationRows ?? CALIBRATION_ROWS;
+  if (!(Number.isInteger(rows) && rows > 0)) {
+    throw new ModelToolError('OPTION_INVALID', '--calibration-rows', `must be a whole number from 1 up, got ${rows}`);
+  }
   if (excludeMost !== 'auto' && !(Number.isInteger(excludeMost) && excludeMost >= 0)) {
     throw new ModelToolError('OPTION_INVALID', '--exclude-most', `must be auto or a whole number, got ${excludeMost}`);
   }
   if (!(percentile > 0 && percentile <= 100)) {
     throw new ModelToolError('OPTION_INVALID', '--percentile', `must be above 0 and at most 100, got ${percentile}`);
   }
+}
+
+/** What would be passed over is refused: somebody believes that it did something. */
+function assertNoneIsGiven(
+  options: QuantizeOptions,
+  names: readonly ('method' | 'percentile' | 'calibrationRows' | 'reduceRange')[],
+): void {
+  const given = names.find((name) => options[name] !== undefined && options[name] !== false);
+  if (given === undefined) return;
+  const flag = `--${given.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;
+  throw new ModelToolError('OPTION_INVALID', flag, 'is for --mode static: dynamic finds ranges in each run');
 }
 
 function requestOf(

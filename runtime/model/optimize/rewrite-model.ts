@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { readOnnxModel } from '../../onnx/read-onnx-model';
 import type { ModelFacts } from '../../spec/model-facts';
-import { acceptanceOf, assertAcceptable, type Acceptance } from '../compare/acceptance';
+import { acceptanceOf, assertAcceptable, assertAcceptance, type Acceptance } from '../compare/acceptance';
 import { compareModels } from '../compare/compare-models';
 import { modelSamples } from '../compare/model-samples';
 import { costOfModel } from '../cost/model-cost';
@@ -35,6 +35,7 @@ export async function rewriteModel<D extends object>(
   write: (file: string, facts: ModelFacts) => Promise<Rewritten<D>>,
 ): Promise<EditReport<D>> {
   const { source, output, onProgress = () => {} } = options;
+  assertAcceptance(options);
   const { facts } = readOnnxModel(source);
   return writeOutput(output, options, async (folder) => {
     const file = path.join(folder, path.basename(output));

@@ -37,6 +37,9 @@ METHODS = {
 SENSITIVE = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 
+NARROW = (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
+
+
 class Rows(CalibrationDataReader):
     """Batches that lie in a folder as <batch>/<place of the input>.npy."""
 
@@ -77,11 +80,21 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
             sensitivity = measure(prepared, request, scratch)
             excluded += [each["node"] for each in sensitivity[: request["excludeMost"]]]
         quantize(prepared, output, request, excluded, scratch)
+        if quantized(output) <= quantized(source):
+            why = "all nodes that could be were left out" if excluded else "no node of the graph itself has weights that 8 bits are made of"
+            raise ToolError("NOTHING_TO_CHANGE", source_name(request), f"has nothing to quantize: {why}")
     return {"excluded": excluded, "sensitivity": sensitivity, "nodes": count(output)}
 
 
 def prepare(source: str, prepared: str) -> None:
     """Shapes and fused nodes, which the quantizer needs to place its scales."""
+    graph = onnx.load(source, load_external_data=False).graph
+    if graph.sparse_initializer:
+        name = graph.sparse_initializer[0].values.name
+        raise ToolError("QUANTIZATION_FAILED", source, f"stores '{name}' sparse, which the quantizer cannot read: quantize the model before it is sparsified")
+    narrow = next((each for each in graph.initializer if each.data_type in NARROW and len(each.dims) > 1), None)
+    if narrow is not None:
+        raise ToolError("QUANTIZATION_FAILED", source, f"has '{narrow.name}' in half floats, which the quantizer cannot read: quantize the model with FP32 weights")
     progress("shapes and fusions before quantization")
     for symbolic in (False, True):
         try:
@@ -167,6 +180,12 @@ def run_model(path: str, batch: dict[str, np.ndarray]) -> list[np.ndarray]:
     options.log_severity_level = 4
     session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
     return [np.asarray(each, dtype=np.float64) for each in session.run(None, batch) if np.asarray(each).dtype.kind in "fiu"]
+
+
+def quantized(path: str) -> int:
+    """Nodes that make or take 8-bit numbers."""
+    words = ("Quantize", "Integer", "QLinear")
+    return sum(number for operator, number in count(path).items() if any(word in operator for word in words))
 
 
 def count(path: str) -> dict[str, int]:

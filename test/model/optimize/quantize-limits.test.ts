@@ -1,0 +1,109 @@
+import { existsSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { beforeEach, expect, test } from 'vitest';
+import { optimizeModel } from '../../../runtime/model/optimize/optimize-model';
+import { temporaryFolder } from '../../server/harness/model-repository';
+import { slipway, type CommandResult } from '../../cli/terminal';
+import { modelPython } from '../../support/model-python';
+import {
+  buildModel,
+  ELEMENT_TYPES,
+  floatTensor,
+  int64Tensor,
+  matmulModel,
+  node,
+  value,
+  type ModelInit,
+} from '../../support/onnx-models';
+
+beforeEach(async (context) => void (await modelPython(context, 'onnx')));
+
+const SIDE = 8;
+
+type Weights = Pick<NonNullable<ModelInit['graph']>, 'initializer' | 'sparseInitializer'>;
+
+/** `y = x × w` where the test says what `w` is. */
+function product(weights: Weights, datatype: 'FP32' | 'FP16' = 'FP32'): Uint8Array {
+  return buildModel({
+    node: [node('MatMul', ['x', 'w'], ['y'])],
+    input: [value('x', datatype, ['batch', SIDE])],
+    output: [value('y', datatype, ['batch', SIDE])],
+    ...weights,
+  });
+}
+
+async function quantize(model: Uint8Array, ...words: readonly string[]): Promise<CommandResult & { written: boolean }> {
+  const folder = temporaryFolder();
+  const [source, output] = [path.join(folder, 'source.onnx'), path.join(folder, 'output.onnx')];
+  writeFileSync(source, model);
+  const result = await slipway('model', 'quantize', source, '-o', output, ...words);
+  return { ...result, written: existsSync(output) };
+}
+
+const identity = Array.from({ length: SIDE * SIDE }, (_, i) => (i % (SIDE + 1) === 0 ? 1 : 0));
+const halves = new Uint8Array(Uint16Array.from(identity, (number) => (number === 1 ? 0x3c00 : 0)).buffer);
+
+test.each([
+  [
+    'a model in which no node takes 8-bit numbers',
+    buildModel({
+      node: [node('Relu', ['x'], ['y'])],
+      input: [value('x', 'FP32', ['batch', SIDE])],
+      output: [value('y', 'FP32', ['batch', SIDE])],
+    }),
+    /NOTHING_TO_CHANGE source\.onnx: has nothing to quantize: no node/,
+  ],
+  [
+    'a model of half floats',
+    product({ initializer: [{ name: 'w', dims: [8n, 8n], dataType: ELEMENT_TYPES.FP16, rawData: halves }] }, 'FP16'),
+    /QUANTIZATION_FAILED .*'w' in half floats.*with FP32 weights/,
+  ],
+  [
+    'a model with weights that are stored sparse',
+    product({
+      sparseInitializer: [
+        { values: floatTensor('w', [1], [1]), indices: int64Tensor('places', [1], [0n]), dims: [8n, 8n] },
+      ],
+    }),
+    /QUANTIZATION_FAILED .*stores 'w' sparse.*before it is sparsified/,
+  ],
+])(
+  '%s is refused with what would work, and nothing is written',
+  async (_name, model, said) => {
+    const { status, stderr, written } = await quantize(model, '--mode', 'dynamic');
+    expect({ status, written }).toEqual({ status: 3, written: false });
+    expect(stderr.trim().split('\n').at(-1)).toMatch(said);
+  },
+  60_000,
+);
+
+test.each([
+  [['--mode', 'dynamic', '--method', 'entropy'], '--method: is for --mode static'],
+  [['--mode', 'dynamic', '--calibration-rows', '8'], '--calibration-rows: is for --mode static'],
+  [['--mode', 'dynamic', '--reduce-range'], '--reduce-range: is for --mode static'],
+  [['--calibration', 'rows.npz', '--percentile', '99'], '--percentile: is for --method percentile'],
+  [['--calibration', 'rows.npz', '--calibration-rows', '0'], '--calibration-rows: must be a whole number from 1 up'],
+  [['--mode', 'dynamic', '--min-agreement', '2'], '--min-agreement: must be a share from 0 to 1, got 2'],
+  [['--mode', 'dynamic', '--tolerance=-1'], '--tolerance: must be a share from 0 up, got -1'],
+] as const)('what would be passed over, or means nothing, is refused: %j', async (words, said) => {
+  const { status, stderr } = await quantize(matmulModel(), ...words);
+  expect({ status, stderr }).toMatchObject({
+    status: 3,
+    stderr: expect.stringContaining(`OPTION_INVALID ${said}`) as string,
+  });
+});
+
+test('a model whose input has no dimensions is timed and compared like others', async () => {
+  const folder = temporaryFolder();
+  const source = path.join(folder, 'scalar.onnx');
+  writeFileSync(
+    source,
+    buildModel({
+      node: [node('Add', ['x', 'x'], ['y'])],
+      input: [value('x', 'FP32', [])],
+      output: [value('y', 'FP32', [])],
+    }),
+  );
+  const { comparison } = await optimizeModel({ source, output: path.join(folder, 'out.onnx') });
+  expect(comparison.maxAbsolute).toBe(0);
+}, 60_000);
