@@ -1,7 +1,7 @@
 // Lists every package whose code is inside dist/server.mjs, from the bundler's own record of inputs, and the packages that
 // the images install beside it, from their lock file, each with its licence text.
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 
 const LICENCE_FILE = /^(licen[cs]e|copying|notice)([.-].*)?$/i;
 
@@ -41,7 +41,7 @@ export async function writeThirdPartyNotices({ root, metafile, installed, outfil
     version: entry.version,
     licence: entry.license,
     // This machine has the packages of its own processor alone; their texts are those of the packages they belong to.
-    text: entry.cpu === undefined ? readPackage(join(root, 'node_modules', name)).text : '',
+    ...(entry.cpu === undefined ? textOf(readPackage(join(root, 'node_modules', name))) : { text: '' }),
   }));
   const unlicensed = [...bundled, ...beside].filter(({ licence }) => licence === undefined).map(({ name }) => name);
   if (unlicensed.length > 0)
@@ -56,37 +56,55 @@ export async function writeThirdPartyNotices({ root, metafile, installed, outfil
   );
 }
 
+const textOf = ({ text, by }) => ({ text, by });
+
 function byName(a, b) {
   return `${a.name}@${a.version}` < `${b.name}@${b.version}` ? -1 : 1;
 }
 
-function section(entry) {
+function section(entry, _, all) {
   const remarks = REMARKS.filter(({ of }) => of.test(entry.name)).map(({ remark }) => remark(entry));
+  if (entry.text === '' && entry.by !== undefined) remarks.push(withoutText(entry, all));
   const text = entry.text === '' ? [] : [`\`\`\`text\n${entry.text.trim()}\n\`\`\``];
   return [`## ${entry.name}@${entry.version}`, `Licence: ${entry.licence}`, ...remarks, ...text].join('\n\n');
 }
 
-// The nearest folder above a file that has a package.json with a name and a version: nested ones only set a module type.
+function withoutText({ licence, by }, all) {
+  const terms = licence
+    .match(/[\w.-]+/g)
+    .map((id) => [id, all.find((other) => other.licence === id && other.text !== '')])
+    .filter(([, under]) => under !== undefined)
+    .map(([id, under]) => ` The terms of ${id} stand under ${under.name}, with its own holder of the copyright.`);
+  return `The package holds no text of its licence. It is by ${by}.${terms.join('')}`;
+}
+
+// Not the nearest one with a package.json: some packages have a copy of theirs among their code.
 function packageFolder(file) {
-  for (let folder = dirname(file); folder !== dirname(folder); folder = dirname(folder)) {
-    const path = join(folder, 'package.json');
-    if (!existsSync(path)) continue;
-    const { name, version } = JSON.parse(readFileSync(path, 'utf8'));
-    if (name !== undefined && version !== undefined) return folder;
-  }
-  throw new Error(`no package owns ${file}`);
+  return /^.*\/node_modules\/(@[^/]+\/)?[^/]+/.exec(file)[0];
 }
 
 function readPackage(folder) {
-  const { name, version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
-  const texts = readdirSync(folder)
+  const { name, version, license, author, repository } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+  const files = readdirSync(folder);
+  const texts = files
     .filter((file) => LICENCE_FILE.test(file))
     .sort()
     .map((file) => readFileSync(join(folder, file), 'utf8'));
+  // Some say it in their read-me alone.
+  const readMe = files.find((file) => /^readme\.md$/i.test(file));
+  if (texts.length === 0 && readMe !== undefined) {
+    const [text] =
+      /^.*Copyright.*$[\s\S]*?^Permission is hereby granted[\s\S]*?SOFTWARE\.$/m.exec(
+        readFileSync(join(folder, readMe), 'utf8'),
+      ) ?? [];
+    if (text !== undefined) texts.push(text);
+  }
+  const address = (repository?.url ?? repository)?.replace(/^git\+|\.git$/g, '');
   return {
     name,
     version,
     licence: typeof license === 'string' ? license : license?.type,
     text: texts.join('\n\n'),
+    by: [author?.name ?? author, address].filter((each) => each !== undefined).join(', '),
   };
 }

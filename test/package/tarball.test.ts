@@ -1,3 +1,5 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { binary, makeScratch, packSlipway, removeScratch, ROOT, run, type PackedPackage } from './packed-package';
 
@@ -27,6 +29,24 @@ test('the tarball holds no source, test, example, map or demonstration', () => {
 test('the tarball carries its licence, the notices of what is bundled, and the read-me', () => {
   const expected = ['LICENSE', 'NOTICE', 'README.md', 'dist/THIRD-PARTY-NOTICES.md', 'dist/server.mjs'];
   expect(packed.files).toEqual(expect.arrayContaining(expected));
+});
+
+test('the notices have the text of each licence, or by whom a package is that holds none', () => {
+  const notices = readFileSync(join(ROOT, 'dist/THIRD-PARTY-NOTICES.md'), 'utf8');
+  const sections = notices.split(/^## (?=@?[\w./-]+@\d)/m).slice(1);
+  expect(sections.length).toBeGreaterThan(100);
+  // Packages for one processor are parts of others, whose text stands there.
+  const silent = sections.filter(
+    (section) => !/^```text\n|^The package holds no text.* It is by .+ The terms of/m.test(section),
+  );
+  expect(silent.map((section) => section.split('\n')[0]!.replace(/@[\d.]+$/, ''))).toEqual([
+    '@img/sharp-libvips-linux-arm64',
+    '@img/sharp-libvips-linux-x64',
+    '@img/sharp-linux-arm64',
+    '@img/sharp-linux-x64',
+    '@koromix/koffi-linux-arm64',
+    '@koromix/koffi-linux-x64',
+  ]);
 });
 
 test.each(['cpu', 'cuda'])('the tarball carries the whole build context of the %s image', (variant) => {
