@@ -5,6 +5,7 @@ import path from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
 import { connectInference } from '../server/grpc/grpc-client';
 import { startBundledServer } from '../server/harness/bundled-server';
+import { LIGHT_RESNET50 } from '../support/light-models';
 import { pythonWith } from '../support/python';
 import { runBare } from './bare-runtime';
 import { sendBinary, sendGrpc, sendJson } from './send-case';
@@ -24,16 +25,15 @@ test('a ResNet-50 is answered in each form as bare onnxruntime answers it, and a
   execFileSync(python, ['-c', WRITE_OUTPUT, path.join(folder, 'expected')], { stdio: 'pipe', timeout: 60_000 });
   const expected = floatsOf(readFileSync(path.join(folder, 'expected')));
 
-  const modelPath = 'bench/light_resnet50.onnx';
   const count = 3 * 224 * 224;
   // As the runner of ONNX's own tests makes it.
   const values = Float32Array.from({ length: count }, (_, i) => i / count);
   const inputs: readonly WireTensor[] = [
     { name: 'gpu_0/data_0', datatype: 'FP32', shape: [1, 3, 224, 224], bytes: Buffer.from(values.buffer) },
   ];
-  const bare = await runBare(modelPath, inputs);
+  const bare = await runBare(LIGHT_RESNET50, inputs);
   if (bare.kind !== 'outputs') throw new Error(bare.reason);
-  const server = await startBundledServer([{ name: 'resnet', bytes: readFileSync(modelPath) }]);
+  const server = await startBundledServer([{ name: 'resnet', bytes: readFileSync(LIGHT_RESNET50) }]);
   onTestFinished(async () => void (await server.stop()));
   const grpc = connectInference(Number(new URL(server.grpcUrl).port));
   for (const send of [sendJson(server.url), sendBinary(server.url), sendGrpc(grpc)]) {

@@ -1,9 +1,9 @@
-import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { expect, test } from 'vitest';
 import { costOf, costOfModel } from '../../runtime/model/cost/model-cost';
 import { renderCostPage } from '../../runtime/model/cost/cost-page';
 import { decodeModel } from '../../runtime/onnx/decode-model';
+import { LIGHT_RESNET50, LIGHT_SQUEEZENET } from '../support/light-models';
 import {
   buildModel,
   floatTensor,
@@ -15,7 +15,6 @@ import {
 } from '../support/onnx-models';
 
 const DIGITS = path.join(__dirname, '../../models/digits/model.onnx');
-const shared = (name: string): string => path.join(__dirname, '../../../shared/models', name);
 
 test('operations are counted as by hand, and grow with the batch', () => {
   const { nodes, operations, parameters, weightBytes } = costOfModel(DIGITS);
@@ -26,16 +25,15 @@ test('operations are counted as by hand, and grow with the batch', () => {
   expect(costOfModel(DIGITS, { batch: 16 })).toMatchObject({ batch: 16, operations: operations * 16, parameters });
 });
 
-test('ResNet-50 and SqueezeNet have the parameters and operations that their papers give', (context) => {
-  if (!existsSync(shared('light_resnet50.onnx'))) return context.skip('the shared models are not beside this checkout');
+test('ResNet-50 and SqueezeNet have the parameters and operations that their papers give', () => {
   // He et al. 2015, table 1: 3.8 G multiply-adds for the network without its later placing of strides; 25.6 M parameters.
-  const resnet = costOfModel(shared('light_resnet50.onnx'), { batch: 8 });
+  const resnet = costOfModel(LIGHT_RESNET50, { batch: 8 });
   expect(resnet.batch).toBe(1);
   expect(resnet.parameters / 25.6e6).toBeCloseTo(1, 2);
   expect(resnet.operations / 2 / 1e9).toBeGreaterThan(3.8);
   expect(resnet.operations / 2 / 1e9).toBeLessThan(4.2);
   // Iandola et al. 2016: 1.25 M parameters.
-  expect(costOfModel(shared('light_squeezenet.onnx')).parameters / 1.24e6).toBeCloseTo(1, 1);
+  expect(costOfModel(LIGHT_SQUEEZENET).parameters / 1.24e6).toBeCloseTo(1, 1);
 });
 
 test('memory in between is what lives at one moment, not the sum of all', () => {

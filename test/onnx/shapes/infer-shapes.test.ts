@@ -1,5 +1,5 @@
 import { create, toBinary } from '@bufbuild/protobuf';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import * as ort from 'onnxruntime-node';
@@ -8,19 +8,12 @@ import { decodeModel, type DecodedModel } from '../../../runtime/onnx/decode-mod
 import { ModelProtoSchema, ValueInfoProtoSchema } from '../../../runtime/onnx/generated/onnx-ml_pb';
 import { readSkeleton } from '../../../runtime/onnx/read-skeleton';
 import { inferShapes } from '../../../runtime/onnx/shapes/infer-shapes';
+import { LIGHT_RESNET50, LIGHT_SQUEEZENET } from '../../support/light-models';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'slipway-shapes-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-const SHARED = path.join(__dirname, '../../../../shared/models');
-const MODELS = [
-  path.join(__dirname, '../../../models/digits/model.onnx'),
-  ...(existsSync(SHARED)
-    ? readdirSync(SHARED)
-        .filter((name) => name.endsWith('.onnx'))
-        .map((name) => path.join(SHARED, name))
-    : []),
-];
+const MODELS = [path.join(__dirname, '../../../models/digits/model.onnx'), LIGHT_RESNET50, LIGHT_SQUEEZENET];
 
 /** What ONNX Runtime says the shapes are: every value of the graph as an output, and one run. */
 async function shapesOfRun(
