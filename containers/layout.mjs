@@ -18,8 +18,11 @@ import { fileURLToPath } from 'node:url';
 const CONTAINERS = dirname(fileURLToPath(import.meta.url));
 const PACKAGE_ROOT = dirname(CONTAINERS);
 
-/** What the image runs, with the chunks that it loads; each Dockerfile copies them by name. */
-const PROGRAMS = ['server.mjs', 'worker.mjs', 'cli.mjs'];
+/**
+ * What the image runs, and what its command loads besides chunks because the package loads it, too; each Dockerfile copies them
+ * by name.
+ */
+export const PROGRAMS = ['server.mjs', 'worker.mjs', 'cli.mjs', 'model-pull.mjs', 'model-stores.mjs'];
 const CHUNKS = 'server-chunks';
 const LICENCE_TEXTS = ['GPL-3.0.txt', 'LGPL-3.0.txt'];
 const SHARED = ['package.json', 'package-lock.json', 'healthcheck.mjs', 'keep-platform.mjs'].map((name) =>
@@ -33,7 +36,7 @@ const VARIANTS = {
 /**
  * The same sources give the same bytes and modes, so that an asset's hash changes only when the image would.
  *
- * @param {string} distDirectory holds the bundled programs, `server.mjs`, `worker.mjs` and `cli.mjs` with
+ * @param {string} distDirectory holds the bundled programs of the image with
  * `server-chunks/`, and `THIRD-PARTY-NOTICES.md` for what is in that bundle and beside it; the contexts go into its folder `image`
  * @returns {{ cpu: string, cuda: string }} the two context directories
  * @throws Error naming a source that is missing

@@ -1,5 +1,6 @@
 import { createHash } from 'node:crypto';
 import {
+  chmodSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -19,6 +20,7 @@ import { install, packSlipway } from '../package/packed-package';
 const ROOT = path.resolve(__dirname, '../..');
 
 interface Layout {
+  readonly PROGRAMS: readonly string[];
   readonly layOutImageContexts: (distDirectory: string) => { cpu: string; cuda: string };
 }
 const layout = import(pathToFileURL(path.join(ROOT, 'containers/layout.mjs')).href) as Promise<Layout>;
@@ -31,11 +33,11 @@ afterEach(() => rmSync(scratch, { recursive: true }));
 
 describe('laying out the image contexts', () => {
   async function layOut(): Promise<{ cpu: string; cuda: string }> {
-    writeFileSync(path.join(scratch, 'server.mjs'), 'export {};\n', { mode: 0o600 });
-    for (const name of ['worker.mjs', 'cli.mjs']) writeFileSync(path.join(scratch, name), 'export {};\n');
+    for (const name of (await layout).PROGRAMS) writeFileSync(path.join(scratch, name), 'export {};\n');
     mkdirSync(path.join(scratch, 'server-chunks'), { recursive: true });
     writeFileSync(path.join(scratch, 'server-chunks', 's3-1A2B.mjs'), 'export {};\n');
     writeFileSync(path.join(scratch, 'THIRD-PARTY-NOTICES.md'), 'notices\n');
+    chmodSync(path.join(scratch, 'server.mjs'), 0o600);
     return (await layout).layOutImageContexts(scratch);
   }
 
@@ -70,6 +72,23 @@ describe('laying out the image contexts', () => {
     const { version } = JSON.parse(readFileSync(path.join(ROOT, 'package.json'), 'utf8')) as { version: string };
     const dockerfile = readFileSync(path.join((await layOut()).cuda, 'Dockerfile'), 'utf8');
     expect(dockerfile).toContain(`\nARG SLIPWAY_VERSION=${version}\n`);
+  });
+
+  test('the programs of an image find in it every file of ours that they import', () => {
+    const context = path.join(ROOT, 'dist/image/cpu');
+    const programs = ['', 'server-chunks'].flatMap((folder) =>
+      readdirSync(path.join(context, folder))
+        .filter((name) => name.endsWith('.mjs'))
+        .map((name) => path.join(folder, name)),
+    );
+    expect(programs).toContain('cli.mjs');
+    const imported = programs.flatMap((program) => {
+      const text = readFileSync(path.join(context, program), 'utf8');
+      const names = [...text.matchAll(/(?:from|import)\s*\(?\s*"(\.{1,2}\/[\w./-]+\.mjs)"/g)];
+      return names.map(([, name]) => path.join(path.dirname(program), name!));
+    });
+    expect(imported.length).toBeGreaterThan(20);
+    expect([...new Set(imported)].filter((file) => !existsSync(path.join(context, file)))).toEqual([]);
   });
 
   test('without the server bundle it says which file is missing', async () => {

@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 // Beside node_modules, so that the bundle finds onnxruntime-node as it does where it is published.
 const FOLDER = path.resolve('node_modules/.cache/slipway');
 const CHUNKS = 'server-chunks';
+const LAYOUT = pathToFileURL(path.resolve('containers/layout.mjs')).href;
 
 let bundle: Promise<URL> | undefined;
 
@@ -24,7 +25,9 @@ async function makeBundle(): Promise<URL> {
   for (const chunk of readdirSync(path.join(fresh, CHUNKS))) {
     renameSync(path.join(fresh, CHUNKS, chunk), path.join(FOLDER, CHUNKS, chunk));
   }
-  for (const program of ['cli.mjs', 'worker.mjs', 'server.mjs']) {
+  // Those of the image, and no other: what a program lacks there, it must lack here.
+  const { PROGRAMS } = (await import(LAYOUT)) as { readonly PROGRAMS: readonly string[] };
+  for (const program of PROGRAMS) {
     renameSync(path.join(fresh, program), path.join(FOLDER, program));
   }
   rmSync(fresh, { recursive: true });
