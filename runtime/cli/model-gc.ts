@@ -21,7 +21,7 @@ export const modelGc: Command = {
     json: { type: 'boolean', description: 'print the verdict on each version as JSON' },
   },
   details:
-    'A version that a label or a configuration names always stays. Nobody but you knows what deployments name: give these with ' +
+    'A version that a label or a configuration names always stays, and so do the last ones that a label has named, as many as --keep says. Nobody but you knows what deployments name: give these with ' +
     '--protect. Manifests go first, so no reader takes what is left of a version for one.',
   run: async (given, terminal) => {
     const { openModelStore } = await import('../model/open-model-store.js');

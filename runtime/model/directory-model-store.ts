@@ -11,6 +11,8 @@ import { readChunks } from './read-chunks';
 const COPY_CHUNK_BYTES = 4 * 1024 * 1024;
 /** Where versions are written; anything else that begins with a dot is no model's. */
 const UNFINISHED = '.publishing-';
+/** What nobody has written to for so long is of a publish that was killed. */
+const LITTER_MS = 86_400_000;
 /** Whoever has held the lock of a small file for so long is gone. */
 const LOCK_ABANDONED_MS = 60_000;
 const LOCK_ATTEMPTS = 100;
@@ -40,6 +42,7 @@ export function directoryModelStore(directory: string): ModelStore {
       // The version is written under a name that no reader takes for one, and appears whole, by one rename.
       const unfinished = join(modelFolder, UNFINISHED + randomUUID());
       try {
+        await removeLitter(modelFolder);
         await mkdir(unfinished, { recursive: true });
         for (const file of [...files, manifest]) {
           await writeDurably(join(unfinished, file.path), file);
@@ -55,6 +58,11 @@ export function directoryModelStore(directory: string): ModelStore {
         throw PublishError.is(error) ? error : unreachable(uri, error);
       }
     },
+
+    tidy: (model) =>
+      removeLitter(join(directory, modelPrefix(model))).catch((error: Error) => {
+        throw unreachable(uri + model, error);
+      }),
 
     files: (folder) => listFiles(directory, folder).catch(nothingMissing(uri)),
 
@@ -87,6 +95,18 @@ export function directoryModelStore(directory: string): ModelStore {
       }
     },
   };
+}
+
+/** Removes what killed publishes of a model have left; a publish that goes on writes to its folder. */
+async function removeLitter(modelFolder: string): Promise<void> {
+  const names = await readdir(modelFolder).catch((): string[] => []);
+  for (const name of names.filter((each) => each.startsWith(UNFINISHED))) {
+    const folder = join(modelFolder, name);
+    const within = await readdir(folder, { recursive: true }).catch((): string[] => []);
+    const stats = await Promise.all(['', ...within].map((each) => stat(join(folder, each)).catch(() => undefined)));
+    const written = Math.max(0, ...stats.map((each) => each?.mtimeMs ?? 0));
+    if (Date.now() - written > LITTER_MS) await rm(folder, { recursive: true, force: true });
+  }
 }
 
 /** What removing a folder says that holds something, or is gone. */

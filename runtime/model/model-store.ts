@@ -67,6 +67,11 @@ export interface ModelStore {
   placeOf?(model: string, version: number): string;
   /** Takes versions out of the index. */
   withdraw?(model: string, versions: readonly number[]): Promise<void>;
+  /**
+   * Removes what killed publishes of a model have left, a day later. Absent where that is a version without a manifest, which is
+   * collected like any other.
+   */
+  tidy?(model: string): Promise<void>;
   /** Everything below a folder, given by its path in the repository with a closing slash. */
   files(folder: string): Promise<readonly ListedFile[]>;
   /** A small file by its path in the repository; undefined where there is none. */

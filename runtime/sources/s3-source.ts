@@ -7,10 +7,13 @@ import { S3_REQUEST_HANDLER, s3CompatibleSource } from './s3-compatible-source';
  * the AWS SDK's own: profile, role of the task, the pod or the machine. Reading needs `s3:GetObject` only; listing, which
  * serving a whole repository by hand does, `s3:ListBucket`.
  */
-export const s3Source = s3CompatibleSource('s3', connectS3);
+export const s3Source = s3CompatibleSource('s3', (sdk) => connectS3(sdk));
 
 /** The client that the identity and the endpoint of this process make. */
-export async function connectS3({ S3Client }: typeof S3): Promise<S3.S3Client> {
+export async function connectS3(
+  { S3Client }: typeof S3,
+  special: Pick<S3.S3ClientConfig, 'maxAttempts'> = {},
+): Promise<S3.S3Client> {
   const variables = cloudVariables();
   const credentials = await workloadIdentity(variables);
   const options: S3.S3ClientConfig = {
@@ -19,6 +22,7 @@ export async function connectS3({ S3Client }: typeof S3): Promise<S3.S3Client> {
     // The models of one server may lie in buckets of several regions.
     followRegionRedirects: true,
     requestHandler: S3_REQUEST_HANDLER,
+    ...special,
     ...(credentials === undefined ? {} : { credentials }),
   };
   const client = new S3Client(options);

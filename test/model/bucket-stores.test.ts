@@ -1,7 +1,7 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, expect, onTestFinished, test } from 'vitest';
 import type { ModelStore, StoredFile } from '../../runtime/model/model-store';
 import { publishModel } from '../../runtime/model/publish-model';
 import { azureObjectStore } from '../../runtime/model/stores/azure-object-store';
@@ -187,6 +187,17 @@ test.for(STORE_KINDS)(
     expect(await store.versions('m')).toEqual([]);
   },
 );
+
+test.for(STORE_KINDS)('a network that is back after two seconds ends no publish to %s://', async (kind, ctx) => {
+  const { uri, proxy } = await startBucket(kind, ctx);
+  const store = await openRemoteStore(uri);
+  await store.versions('m');
+  proxy.loseNetwork(true);
+  const back = setTimeout(() => proxy.loseNetwork(false), 2_000);
+  onTestFinished(() => clearTimeout(back));
+  await store.write('m', 1, [inMemory('model.onnx', 'graph')], manifest);
+  expect(await store.versions('m')).toEqual([1]);
+});
 
 test.for([
   ['s3', 's3://UPPER', 'must be s3://<bucket>'],

@@ -3,7 +3,7 @@ import { createHash, generateKeyPairSync, randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { chmodSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, request, type IncomingMessage } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { connect, createServer as createTcpServer, type AddressInfo, type Socket } from 'node:net';
 import path from 'node:path';
 import { expect, onTestFinished, test, vi, type TestContext } from 'vitest';
 import type { StoredFile } from '../../runtime/model/model-store';
@@ -131,6 +131,48 @@ test('an interrupted push goes on where it stopped, and a layer that is there is
   expect(sent.slice(1).every(([, wereThere]) => !wereThere)).toBe(true);
   expect(await open().versions('m')).toEqual([1]);
 });
+
+test('a connection that breaks in the middle of a chunk ends no push, also where the registry then gives the upload up', async (ctx) => {
+  const host = await startRegistry(ctx);
+  const port = await breakingOnce(Number(host.split(':')[1]), 2 * MIB + 500_000);
+  const content = randomBytes(4 * MIB + 77);
+  const store = ociModelStore(`oci://127.0.0.1:${port}/models`, { chunkBytes: MIB });
+  await store.write('m', 1, [stored('weights.bin', content)], stored('manifest.json', Buffer.from('{}')));
+  const index = await json(host, 'models', 'manifests/m-1');
+  const image = await json(host, 'models', `manifests/${index.manifests[0].digest}`);
+  const layer = await fetch(`http://${host}/v2/models/blobs/${image.layers[0].digest}`);
+  expect(Buffer.from(await layer.arrayBuffer()).includes(content)).toBe(true);
+});
+
+/** A port that leads to another one, and where the first connection that has sent so many bytes in all is cut. */
+async function breakingOnce(target: number, bytes: number): Promise<number> {
+  let sent = 0;
+  let isBroken = false;
+  const sockets = new Set<Socket>();
+  const server = createTcpServer((near) => {
+    const far = connect(target, '127.0.0.1');
+    for (const socket of [near, far]) sockets.add(socket.on('error', () => undefined));
+    far.pipe(near);
+    near.on('close', () => far.destroy());
+    near.on('data', (chunk: Buffer) => {
+      sent += chunk.byteLength;
+      if (isBroken || sent < bytes) return void far.write(chunk);
+      isBroken = true;
+      // What has come so far arrives, and nothing else.
+      far.write(chunk, () => {
+        far.end();
+        near.destroy();
+      });
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy();
+    server.close();
+  });
+  return (server.address() as AddressInfo).port;
+}
 
 test('who asks for a token gets one with what docker login left, by a helper too, and strangers are refused', async (ctx) => {
   const host = await startRegistry(ctx);

@@ -127,6 +127,20 @@ test('a collection keeps what is newest, young, protected or named, and deletes 
   expect((await store.versions('digits')).toSorted((a, b) => a - b)).toEqual([2, 3, 4, 5, 7, 8]);
 });
 
+test('a collection leaves the versions to which a label would be taken back', async () => {
+  const { store } = await repositoryOf(9);
+  for (const version of [1, 2, 3, 4, 7]) await promoteVersion(store, 'digits', version, 'production');
+  const collected = await collectGarbage(store, { keep: 3, days: 0, delete: true });
+  expect(verdicts(collected)).toEqual({
+    ...{ 1: 'deleted', 2: 'deleted', 3: 'labelled', 4: 'labelled' },
+    ...{ 5: 'deleted', 6: 'deleted', 7: 'labelled', 8: 'newest', 9: 'newest' },
+  });
+  expect(collected[2]!.reason).toBe("named by label 'production', which a rollback takes back to it");
+  for (const version of [4, 3]) {
+    expect(await rollBackLabel(store, 'digits', 'production')).toMatchObject({ version });
+  }
+});
+
 test('a version is never collected that a label comes to name while its manifest goes', async () => {
   const { store } = await repositoryOf(3);
   // Whoever promotes has seen the manifest, and writes the label just before it is deleted.

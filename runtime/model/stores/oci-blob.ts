@@ -5,6 +5,8 @@ import { forgetUpload, recallUpload, rememberUpload } from './remembered-upload'
 
 // One chunk is held in memory, so that it can be sent again.
 const CHUNK_BYTES = 32 * 1024 * 1024;
+/** Uploads of one blob: a registry may give one up whose connection broke. */
+const ATTEMPTS = 3;
 
 export interface Blob {
   readonly digest: string;
@@ -36,21 +38,10 @@ export async function putBlob(
   const there = await registry.ask(`blobs/${blob.digest}`, { method: 'HEAD', accepted: [404] });
   if (there.ok) return onBytes(blob.size, true);
   const identity = [registry.host, registry.repository, blob.digest];
-  const begun = await goOn(registry, await recallUpload(identity));
-  let { location, arrived } = begun ?? { location: await begin(registry), arrived: 0 };
-  if (arrived > 0) onBytes(arrived, true);
-  let position = 0;
-  for await (const chunk of inChunks(bytes(), chunkBytes)) {
-    const from = Math.max(position, arrived);
-    position += chunk.byteLength;
-    if (from >= position) continue;
-    const body = chunk.subarray(chunk.byteLength - (position - from));
-    const headers = { 'Content-Type': 'application/octet-stream', 'Content-Range': `${from}-${position - 1}` };
-    const response = await registry.ask(location, { method: 'PATCH', headers, body });
-    location = registry.locate(response.headers.get('location'));
-    arrived = position;
-    await rememberUpload(identity, location.pathname + location.search);
-    onBytes(body.byteLength, false);
+  let location: URL | undefined;
+  for (let attempt = 1; location === undefined; attempt++) {
+    if (attempt > ATTEMPTS) throw new RegistryError(0, `the registry has lost what was sent to it ${ATTEMPTS} times`);
+    location = await sendChunks(registry, identity, inChunks(bytes(), chunkBytes), onBytes);
   }
   location.searchParams.set('digest', blob.digest);
   await registry.ask(location, {
@@ -59,6 +50,59 @@ export async function putBlob(
     body: new Uint8Array(0),
   });
   await forgetUpload(identity);
+}
+
+/** @returns the upload that has all of them; undefined where the registry has given it up, and another one must be begun */
+async function sendChunks(
+  registry: OciRegistry,
+  identity: readonly string[],
+  chunks: AsyncIterable<Uint8Array>,
+  onBytes: (bytes: number, wereThere: boolean) => void,
+): Promise<URL | undefined> {
+  const begun = await goOn(registry, await recallUpload(identity));
+  let { location, arrived } = begun ?? { location: await begin(registry), arrived: 0 };
+  if (arrived > 0) onBytes(arrived, true);
+  let position = 0;
+  for await (const chunk of chunks) {
+    const start = Math.max(position, arrived);
+    position += chunk.byteLength;
+    if (start >= position) continue;
+    const body = chunk.subarray(chunk.byteLength - (position - start));
+    const next = await sendChunk(registry, location, body, start);
+    if (next === undefined) {
+      await forgetUpload(identity);
+      return undefined;
+    }
+    location = next;
+    arrived = position;
+    await rememberUpload(identity, location.pathname + location.search);
+    onBytes(body.byteLength, false);
+  }
+  return location;
+}
+
+/**
+ * @returns where the next one goes. Undefined where the registry says that this chunk does not begin where the last one ended:
+ * a connection broke, a part of it has arrived, and it was sent again. By the specification that is 416; others say 400 or 404, and
+ * have thrown away what there was.
+ */
+async function sendChunk(
+  registry: OciRegistry,
+  location: URL,
+  body: Uint8Array,
+  start: number,
+): Promise<URL | undefined> {
+  const headers = {
+    'Content-Type': 'application/octet-stream',
+    'Content-Range': `${start}-${start + body.byteLength - 1}`,
+  };
+  try {
+    const response = await registry.ask(location, { method: 'PATCH', headers, body });
+    return registry.locate(response.headers.get('location'));
+  } catch (error) {
+    if (error instanceof RegistryError && [400, 404, 416].includes(error.status)) return undefined;
+    throw error;
+  }
 }
 
 async function begin(registry: OciRegistry): Promise<URL> {

@@ -31,16 +31,21 @@ interface Dialect {
   readonly forbidOverwrite?: string;
 }
 
+/** The SDK's own three attempts are over in less than a second, and a network may be gone for several: these take about twelve. */
+const PATIENT = { maxAttempts: 10 } as const;
+
 const DIALECTS = {
-  s3: { connect: connectS3 },
+  s3: { connect: (sdk) => connectS3(sdk, PATIENT) },
   // https://www.alibabacloud.com/help/en/oss/developer-reference/putobject
   oss: {
-    connect: ({ S3Client }) => new S3Client({ ...ossClientOptions(cloudVariables()), ...WITHOUT_CHECKSUMS }),
+    connect: ({ S3Client }) =>
+      new S3Client({ ...ossClientOptions(cloudVariables()), ...WITHOUT_CHECKSUMS, ...PATIENT }),
     forbidOverwrite: 'x-oss-forbid-overwrite',
   },
   // https://www.tencentcloud.com/document/product/436/7749
   cos: {
-    connect: ({ S3Client }) => new S3Client({ ...cosClientOptions(cloudVariables()), ...WITHOUT_CHECKSUMS }),
+    connect: ({ S3Client }) =>
+      new S3Client({ ...cosClientOptions(cloudVariables()), ...WITHOUT_CHECKSUMS, ...PATIENT }),
     forbidOverwrite: 'x-cos-forbid-overwrite',
   },
 } as const satisfies Readonly<Record<string, Dialect>>;

@@ -2,12 +2,12 @@ import { readModelConfiguration } from '../../spec/model-configuration';
 import { CONFIGURATION_FILES, MANIFEST_FILE, modelPrefix, versionPrefix } from '../../spec/model-repository';
 import type { ModelStore } from '../model-store';
 import { lastModified, modelsOf } from './list-versions';
-import { readLabels } from './version-labels';
+import { pathOf, readLabels } from './version-labels';
 
 export interface GarbageOptions {
   /** Only this model's versions. @default - every model's */
   readonly model?: string;
-  /** Newest published versions that stay, at least one. @default 3 */
+  /** Newest published versions that stay, and last ones that each label has named, at least one. @default 3 */
   readonly keep?: number;
   /** Versions that were written in the last days stay, unfinished ones among them. @default 30 */
   readonly days?: number;
@@ -32,7 +32,7 @@ const DAY_MS = 86_400_000;
 
 /**
  * Finds versions that nobody needs, and deletes them when asked to: the manifest first, so that no reader takes the rest for a
- * version. What a label, a configuration or the caller names stays, and so does every version of a model whose labels or
+ * version. What a label, a configuration or the caller names stays, and what a rollback would take a label back to, and so does every version of a model whose labels or
  * configuration cannot be read.
  * @throws PublishError REPOSITORY_UNREACHABLE
  */
@@ -46,7 +46,7 @@ export async function collectGarbage(store: ModelStore, options: GarbageOptions)
 async function collectModel(store: ModelStore, model: string, options: GarbageOptions): Promise<CollectedVersion[]> {
   const { keep = 3, days = 30, protect = [], now = new Date() } = options;
   const newestFirst = (await store.versions(model)).toSorted((a, b) => b - a);
-  const named = await namedVersions(store, model).catch((error: Error) => error);
+  const named = await namedVersions(store, model, keep).catch((error: Error) => error);
   const verdicts: CollectedVersion[] = [];
   const deleted: number[] = [];
   let published = 0;
@@ -68,6 +68,7 @@ async function collectModel(store: ModelStore, model: string, options: GarbageOp
         store,
         model,
         version,
+        keep,
         files.map(({ path }) => path),
       )
     ) {
@@ -76,13 +77,19 @@ async function collectModel(store: ModelStore, model: string, options: GarbageOp
     } else say('labelled', 'named by a label since a moment ago');
   }
   if (deleted.length > 0) await store.withdraw?.(model, deleted);
+  if (options.delete === true) await store.tidy?.(model);
   return verdicts.sort((a, b) => a.version - b.version);
 }
 
-/** Versions that labels and the model's configuration name, with what names them. */
-async function namedVersions(store: ModelStore, model: string): Promise<ReadonlyMap<number, string>> {
+/** Versions that labels and the model's configuration name, and those that labels would go back to, with what names them. */
+async function namedVersions(store: ModelStore, model: string, keep: number): Promise<ReadonlyMap<number, string>> {
   const named = new Map<number, string>();
-  const { labels } = (await readLabels(store, model)).file;
+  const { file: labelFile } = await readLabels(store, model);
+  const { labels } = labelFile;
+  for (const label of Object.keys(labels)) {
+    const before = pathOf(label, labelFile).slice(-Math.max(1, keep), -1);
+    for (const version of before) named.set(version, `label '${label}', which a rollback takes back to it`);
+  }
   for (const [label, version] of Object.entries(labels)) named.set(version, `label '${label}'`);
   for (const file of CONFIGURATION_FILES) {
     const there = await store.read(modelPrefix(model) + file);
@@ -104,13 +111,14 @@ async function deleteVersion(
   store: ModelStore,
   model: string,
   version: number,
+  keep: number,
   paths: readonly string[],
 ): Promise<boolean> {
   const folder = versionPrefix(model, version);
   const manifest = await store.read(folder + MANIFEST_FILE);
-  if ((await namedVersions(store, model)).has(version)) return false;
+  if ((await namedVersions(store, model, keep)).has(version)) return false;
   await store.delete(folder + MANIFEST_FILE);
-  if ((await namedVersions(store, model)).has(version)) {
+  if ((await namedVersions(store, model, keep)).has(version)) {
     if (manifest !== undefined) await store.replace(folder + MANIFEST_FILE, manifest.content, undefined);
     return false;
   }
