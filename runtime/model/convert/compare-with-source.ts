@@ -98,6 +98,11 @@ export function assertFaithful(
     throw new ModelToolError('CONVERSION_DIFFERS', output, `${frozen} (${refused.refusal}); nothing was written`);
   }
   const said = comparison.outputs.flatMap(({ name, maxAbsolute, maxRelative, agreement }) => {
+    if (!Number.isFinite(maxRelative)) {
+      return [
+        `output '${name}' has another shape than the source's, or numbers where the source has none, or the reverse`,
+      ];
+    }
     if (!(maxRelative <= tolerance)) {
       return [`output '${name}' differs from the source by up to ${percent(maxRelative)} of its largest element`];
     }

@@ -1,11 +1,13 @@
 import { mkdtemp, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { OnnxFileError } from '../../onnx/onnx-file-error';
 import { readOnnxModel } from '../../onnx/read-onnx-model';
-import { isBatchable, type ModelFacts } from '../../spec/model-facts';
+import type { ModelFacts } from '../../spec/model-facts';
 import type { ModelComparison } from '../compare/compare-models';
 import { NpzFile } from '../data/npz-file';
 import { onnxRuntimeVersion } from '../measure/open-model-file';
 import { writeProvenance } from '../provenance';
+import { PublishError } from '../publish-error';
 import type { PythonOptions } from '../python/environment';
 import { runPython } from '../python/run-python';
 import { ModelToolError } from '../tool-error';
@@ -111,7 +113,7 @@ async function convertInto(
   );
   const tolerance = options.tolerance ?? (result.rounds === true ? DEFAULT_TOLERANCE_OF_ROUNDING : DEFAULT_TOLERANCE);
   options.progress?.('comparing with the source on ONNX Runtime');
-  const model = readOnnxModel(file);
+  const model = await inWordsOfAuthor(options.output, file, () => readOnnxModel(file));
   const opset = model.facts.opsets.find(({ domain }) => domain === '')?.version ?? 0;
   if (options.opset !== undefined && opset !== options.opset) {
     throw new ModelToolError(
@@ -120,7 +122,9 @@ async function convertInto(
       `the converter writes opset ${opset} for this network, got ${options.opset}`,
     );
   }
-  const { comparison, cases } = await compareWithSource(file, model.facts, result.inputs, result.cases);
+  const { comparison, cases } = await inWordsOfAuthor(options.output, file, () =>
+    compareWithSource(file, model.facts, result.inputs, result.cases),
+  );
   assertFaithful(options.output, comparison, cases, tolerance);
   const tools = {
     ...environment.packages,
@@ -147,7 +151,7 @@ async function convertInto(
     tolerance,
     comparison,
     cases,
-    notes: [...result.notes, ...notesOf(source, options, isBatchable(model.facts))],
+    notes: [...result.notes, ...notesOf(source, options, model.facts)],
   };
 }
 
@@ -232,10 +236,31 @@ function commandOf(options: ConvertOptions): string {
   return words.join(' ');
 }
 
+/** What the converter wrote lies under a temporary name, which tells its author nothing. */
+async function inWordsOfAuthor<T>(output: string, file: string, use: () => T | Promise<T>): Promise<T> {
+  try {
+    return await use();
+  } catch (error) {
+    const isOfFile = OnnxFileError.is(error) || (PublishError.is(error) && error.code === 'MODEL_NOT_LOADED');
+    if (!isOfFile) throw error;
+    const said = error.message.slice(`${error.code} ${file}: `.length).replaceAll(file, 'model');
+    throw new ModelToolError('CONVERSION_FAILED', output, `what the converter wrote cannot be served: ${said}`);
+  }
+}
+
+function whyUnbatched({ inputs, outputs }: ModelFacts): string | undefined {
+  const names = (tensors: ModelFacts['inputs']) => tensors.map(({ name }) => `'${name}'`).join(', ');
+  const fixed = inputs.filter(({ shape }) => typeof shape[0] !== 'string');
+  if (fixed.length > 0) return `${names(fixed)} has a fixed size in dimension 0, as its source or --input says`;
+  const uncounted = [...inputs, ...outputs].filter(({ shape }) => shape[0] !== 'batch');
+  if (uncounted.length === 0) return undefined;
+  return `${names(uncounted)} does not count rows (batch) in dimension 0`;
+}
+
 function notesOf(
   source: ConversionSource,
   { trustPickle = false, sample }: ConvertOptions,
-  isBatched: boolean,
+  facts: ModelFacts,
 ): readonly string[] {
   const notes: string[] = [];
   if (trustPickle) {
@@ -245,8 +270,8 @@ function notesOf(
   } else if (source.kind === 'torch-factory') {
     notes.push('the code of the factory ran, in a process of its own without your credentials');
   }
-  if (!isBatched)
-    notes.push('takes batches of one size alone, as its source or --input fixes it: a server cannot join requests');
+  const unbatched = whyUnbatched(facts);
+  if (unbatched !== undefined) notes.push(`${unbatched}: a server cannot join requests`);
   if (sample === undefined) notes.push('compared on numbers made from the signature; --sample compares on yours');
   return notes;
 }

@@ -13,6 +13,7 @@ from slipway_convert import (
     Arrays,
     Input,
     answer_cases,
+    describe,
     failed,
     free_names,
     make_cases,
@@ -76,7 +77,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     except ToolError:
         raise
     except Exception as error:
-        raise refuse_inputs(f"the network does not take {inputs}: {one_line(error)}") from error
+        raise refuse_inputs(f"the network does not take {describe(inputs)}: {one_line(error)}") from error
 
     progress("converting with tf2onnx")
     import onnx
@@ -91,7 +92,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     del keep
     rename_inputs(model, order)
     rename_outputs(model, request["outputs"] or free_names(model, output_names))
-    name_dimensions(model, inputs)
+    name_dimensions(model, inputs, answered)
     onnx.save(model, request["output"])
     return {"kind": kind, "inputs": inputs, "cases": answered, "notes": notes, "rounds": QUANTIZED in notes}
 

@@ -14,6 +14,7 @@ from slipway_convert import (
     Arrays,
     Input,
     answer_cases,
+    describe,
     failed,
     free_names,
     inputs_of_sample,
@@ -68,7 +69,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     model = onnx.load(target, load_external_data=False)
     if kind != "script":
         rename_outputs(model, request["outputs"] or free_names(model, names))
-    name_dimensions(model, inputs)
+    name_dimensions(model, inputs, answered)
     onnx.save(model, target)
     return {
         "kind": {"module": "PyTorch module", "program": "torch.export program", "script": "TorchScript"}[kind],
@@ -156,7 +157,8 @@ def build(path: str, factory: str, weights: str | None) -> Any:
         raise ToolError("SOURCE_UNREADABLE", path, f"has no function '{factory}' that builds the network")
     try:
         network = make()
-    except Exception as error:
+    # SystemExit, too: scripts end themselves when they do not like how they are called.
+    except BaseException as error:
         raise ToolError("SOURCE_UNREADABLE", where, f"failed: {type(error).__name__}: {one_line(error)}") from error
     if not isinstance(network, torch.nn.Module):
         raise ToolError("SOURCE_UNREADABLE", where, f"must return a torch.nn.Module, got {type(network).__name__}")
@@ -260,7 +262,25 @@ def export(
             opset_version=opset,
             verbose=False,
         )
+    separate_outputs(program.model.graph)
     program.save(target)
+
+
+def separate_outputs(graph: Any) -> None:
+    """An output that is an input, a weight, or another output gets a tensor of its own: the exporter gives them one name."""
+    import onnx_ir
+
+    names = {value.name for value in (*graph.inputs, *graph.initializers.values())}
+    for i, value in enumerate(graph.outputs):
+        if value.is_graph_input() or value.is_initializer() or any(value is other for other in graph.outputs[:i]):
+            copy = onnx_ir.node("Identity", [value])
+            graph.append(copy)
+            graph.outputs[i] = copy.outputs[0]
+            graph.outputs[i].type, graph.outputs[i].shape = value.type, value.shape
+            value = graph.outputs[i]
+        if value.name is None or value.name in names:
+            value.name = f"output_{i}_of_{len(graph.outputs)}"
+        names.add(value.name)
 
 
 def output_names(network: Any, case: Arrays, order: list[str]) -> list[str]:
@@ -281,7 +301,12 @@ def flat(result: Any) -> list[tuple[str, Any]]:
 
     leaves, _ = _pytree.tree_flatten_with_path(result)
     pairs = [(str(getattr(path[-1], "key", "")) if path else "", leaf) for path, leaf in leaves]
-    return [(key, leaf) for key, leaf in pairs if isinstance(leaf, torch.Tensor)]
+    other = next((leaf for _, leaf in pairs if leaf is not None and not isinstance(leaf, torch.Tensor)), None)
+    if other is not None:
+        raise ToolError(
+            "CONVERSION_FAILED", "outputs", f"the network gives a value of the type {type(other).__name__} among its tensors, and a graph gives tensors alone"
+        )
+    return [(key, leaf) for key, leaf in pairs if leaf is not None]
 
 
 def array_of(tensor: Any) -> np.ndarray:
@@ -289,7 +314,3 @@ def array_of(tensor: Any) -> np.ndarray:
 
     tensor = tensor.detach().cpu()
     return (tensor.float() if tensor.dtype == torch.bfloat16 else tensor).contiguous().numpy()
-
-
-def describe(inputs: list[Input]) -> str:
-    return ", ".join(f"{one['name']}={one['datatype']}[{','.join(map(str, one['shape']))}]" for one in inputs)

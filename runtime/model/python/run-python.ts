@@ -66,10 +66,12 @@ export async function runPython<Result>(
       killedBy === null
         ? `ended with exit status ${exitCode}`
         : `was ended by ${killedBy}${killedBy === 'SIGKILL' ? ', which is what the system does where memory runs out' : ''}`;
+    // What it said to us is no news to whoever reads this.
+    const said = lastLines.filter((line) => !line.startsWith('{"progress"'));
     throw new ModelToolError(
       'PYTHON_CRASHED',
       script,
-      `the Python tool ${ending}, and said last:\n${lastLines.join('\n')}`,
+      `the Python tool ${ending}, and said ${said.length === 0 ? 'nothing' : `last:\n${said.join('\n')}`}`,
     );
   } finally {
     await rm(directory, { recursive: true, force: true });

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
+import sysconfig
+import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -48,6 +51,11 @@ def datatype_of(array: np.ndarray) -> str:
     if name not in DATATYPES:
         raise ToolError("INPUTS_UNKNOWN", "--sample", f"holds an array of {name}; known are {', '.join(DATATYPES)}")
     return name
+
+
+def describe(inputs: Sequence[Input]) -> str:
+    """Inputs as `--input` takes them."""
+    return ", ".join(f"{one['name']}={one['datatype']}[{','.join(map(str, one['shape']))}]" for one in inputs)
 
 
 def make_cases(inputs: Sequence[Input], sample: Arrays | None) -> list[Arrays]:
@@ -118,6 +126,8 @@ def answer_cases(
     for i, case in enumerate(cases):
         progress(f"running the source on sample {i + 1} of {len(cases)}")
         outputs = run(case)
+        if i == 0:
+            refuse_chance(outputs, run(case))
         answered.append(
             {
                 "inputs": [_save(folder, f"{i}-in-{k}", name, array) for k, (name, array) in enumerate(case.items())],
@@ -133,11 +143,27 @@ def _save(folder: str, file: str, name: str, array: np.ndarray) -> dict[str, str
         array = array.astype(np.str_)
     path = os.path.join(folder, f"{file}.npy")
     np.save(path, array, allow_pickle=False)
-    return {"name": name, "file": path}
+    return {"name": name, "file": path, "shape": list(array.shape)}
 
 
-def name_dimensions(model: Any, inputs: Sequence[Input]) -> None:
-    """Gives dimension 0 its name where a converter wrote none, or one of its own making."""
+def refuse_chance(first: list[tuple[str, np.ndarray]], second: list[tuple[str, np.ndarray]]) -> None:
+    """A source that draws numbers cannot be compared with anything; threads may add in another order, and differ in the last digits."""
+    for (_, one), (_, other) in zip(first, second):
+        if one.shape == other.shape and one.dtype.kind == "f":
+            scale = np.max(np.abs(one), initial=0.0, where=np.isfinite(one))
+            if np.allclose(one, other, rtol=0, atol=float(scale) * 1e-2, equal_nan=True):
+                continue
+        elif one.shape == other.shape and np.array_equal(one, other):
+            continue
+        raise ToolError(
+            "CONVERSION_FAILED",
+            "source",
+            "answers the same rows otherwise when it is asked again, so it draws random numbers (such as a dropout that is on outside of training), and there is nothing to compare with",
+        )
+
+
+def name_dimensions(model: Any, inputs: Sequence[Input], answered: Sequence[dict[str, Any]]) -> None:
+    """Gives dimension 0 its name where a converter wrote none, or one of its own making. What the source answered tells whether it counts rows."""
     named = {one["name"]: one["shape"] for one in inputs}
     for value in model.graph.input:
         shape = named.get(value.name)
@@ -147,11 +173,21 @@ def name_dimensions(model: Any, inputs: Sequence[Input]) -> None:
         for dimension, size in zip(dimensions, shape):
             if isinstance(size, str):
                 dimension.dim_param = size
-    is_batched = any(shape[:1] == ["batch"] for shape in named.values())
-    for value in model.graph.output:
+    batched = {name for name, shape in named.items() if shape[:1] == ["batch"]}
+    for i, value in enumerate(model.graph.output):
         dimensions = value.type.tensor_type.shape.dim
-        if is_batched and len(dimensions) > 0 and not dimensions[0].HasField("dim_value"):
-            dimensions[0].dim_param = "batch"
+        if len(dimensions) > 0 and not dimensions[0].HasField("dim_value"):
+            if all(_counts_rows(case, i, batched) for case in answered):
+                dimensions[0].dim_param = "batch"
+            elif dimensions[0].dim_param == "batch":
+                dimensions[0].ClearField("dim_param")
+
+
+def _counts_rows(case: dict[str, Any], output: int, batched: set[str]) -> bool:
+    rows = {one["shape"][0] for one in case["inputs"] if one["name"] in batched}
+    # What differs in its number of outputs is refused by the caller.
+    shapes = [one["shape"] for one in case["outputs"]]
+    return output < len(shapes) and shapes[output][:1] == list(rows)
 
 
 def rename_outputs(model: Any, names: Sequence[str] | None, where: str = "--output-name") -> None:
@@ -190,8 +226,28 @@ def free_names(model: Any, names: Sequence[str]) -> list[str]:
 
 
 def failed(where: str, error: BaseException) -> ToolError:
-    """What a framework's converter could not do, in its own words."""
-    return ToolError("CONVERSION_FAILED", where, f"the converter says: {one_line(error)}")
+    """What a framework's converter could not do: the first paragraph of what it met at the bottom of its own explanations, and where."""
+    chain = [error]
+    while chain[-1].__cause__ is not None and chain[-1].__cause__ not in chain:
+        chain.append(chain[-1].__cause__)
+    reason = chain[-1]
+    paragraph = re.split(r"\n\s*\n", re.sub(r"\x1b\[[0-9;]*m", "", str(reason)).strip())[0]
+    said = one_line(Exception(paragraph or type(reason).__name__))
+    if type(reason).__name__.startswith("GuardOnDataDependent"):
+        said = f"the code branches or loops by the numbers in a tensor, which a graph can say with torch.where or torch.cond alone ({said})"
+    line = _line_of_user(chain)
+    return ToolError("CONVERSION_FAILED", where, f"the converter says{'' if line is None else f' at {line}'}: {said}")
+
+
+def _line_of_user(chain: Sequence[BaseException]) -> str | None:
+    """The innermost line that is neither of a package nor of Python's own."""
+    paths = sysconfig.get_paths()
+    own = [os.path.dirname(os.path.abspath(__file__)), *(paths[name] for name in ("stdlib", "platstdlib", "purelib", "platlib"))]
+    for error in reversed(chain):
+        for frame in reversed(traceback.extract_tb(error.__traceback__)):
+            if os.path.isabs(frame.filename) and not any(frame.filename.startswith(folder + os.sep) for folder in own):
+                return f"{os.path.basename(frame.filename)}:{frame.lineno}"
+    return None
 
 
 def _list(sample: Arrays) -> str:

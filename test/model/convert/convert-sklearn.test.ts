@@ -1,4 +1,4 @@
-import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, expect, test, vi, type TestContext } from 'vitest';
@@ -41,6 +41,34 @@ class Evil:
         return (open, ('evil-was-here', 'w'))
 pickle.dump(Evil(), open('evil.pkl', 'wb'))
 joblib.dump({'weights': rows}, 'dictionary.joblib')
+from sklearn.cluster import KMeans
+from sklearn.ensemble import HistGradientBoostingClassifier, IsolationForest, VotingClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.mixture import GaussianMixture
+from sklearn.model_selection import GridSearchCV
+from sklearn.multioutput import MultiOutputClassifier
+from sklearn.svm import SVC, LinearSVC
+exact = load_iris(return_X_y=True)[0]
+pair = classes > 0
+two = numpy.stack([classes, classes % 2], axis=1)
+for name, model in {
+    'clusters': make_pipeline(StandardScaler(), KMeans(3, n_init=1, random_state=0)).fit(exact),
+    'outliers': IsolationForest(n_estimators=10, random_state=0).fit(exact),
+    'mixture': GaussianMixture(3, random_state=0).fit(exact),
+    'boosted': HistGradientBoostingClassifier(max_iter=3).fit(exact, classes),
+    'vectors': make_pipeline(StandardScaler(), SVC()).fit(exact, pair),
+    'line': make_pipeline(StandardScaler(), LinearSVC()).fit(exact, pair),
+    'searched': GridSearchCV(make_pipeline(StandardScaler(), LogisticRegression()), {'logisticregression__C': [1, 2]}).fit(exact, classes),
+    'votes': VotingClassifier([('line', LogisticRegression()), ('other', LogisticRegression(C=2))], voting='soft').fit(exact, classes),
+    'forest-of-two': RandomForestClassifier(n_estimators=5, random_state=0).fit(rows, two),
+    'two': MultiOutputClassifier(LogisticRegression()).fit(rows, two),
+}.items():
+    joblib.dump(model, name + '.joblib')
+words = ['good film', 'bad film', 'GREAT acting', 'awful acting', 'really good', 'really bad'] * 3
+skops.io.dump(make_pipeline(TfidfVectorizer(), LogisticRegression()).fit(words, ['yes', 'no'] * 9), 'text.skops')
+skops.io.dump(TfidfVectorizer().fit(words), 'weights-of-words.skops')
+numpy.savez('list.npz', text=numpy.array(words))
+numpy.savez('column.npz', text=numpy.array(words)[:, None])
 `;
 
 async function needSklearn(context: TestContext): Promise<void> {
@@ -89,6 +117,47 @@ test('types that skops does not vouch for are refused by name, and taken when th
   expect(forest.outputs[0]).toMatchObject({ name: 'label', datatype: 'INT64' });
   const regression = await convert(at('regression.skops'), { trustedTypes: [TREE] });
   expect(regression.outputs).toHaveLength(1);
+});
+
+test.for([
+  // Fitted in float64, served in float32.
+  ['clusters', ['label', 'scores']],
+  ['outliers', ['label', 'scores']],
+  ['mixture', ['label', 'probabilities']],
+  ['boosted', ['label', 'probabilities']],
+  // No probabilities, but scores: of each of two classes, and of the second alone.
+  ['vectors', ['label', 'probabilities']],
+  ['line', ['label', 'probabilities']],
+  ['searched', ['label', 'probabilities']],
+  ['votes', ['label', 'probabilities']],
+  ['forest-of-two', ['label', 'probabilities']],
+] as const)(
+  'what scikit-learn answers beside its first answer is compared as well: %s',
+  async ([name, outputs], context) => {
+    await needSklearn(context);
+    const converted = await convert(at(`${name}.joblib`), { trustPickle: true, sample: at('iris.npz') });
+    expect(converted.outputs.map((output) => output.name)).toEqual(outputs);
+    expect(converted.comparison.maxRelative).toBeLessThan(1e-4);
+  },
+);
+
+test('a list of outputs, which no server answers with, is refused', async (context) => {
+  await needSklearn(context);
+  expect(await refused(at('two.joblib'), { trustPickle: true })).toContain(
+    "its output 'probabilities' is a list of tensors, one for each target",
+  );
+});
+
+test('text is a list or a column, and needs no locale that images of containers lack', async (context) => {
+  await needSklearn(context);
+  const converted = await convert(at('text.skops'), { sample: at('list.npz') });
+  expect(converted.inputs).toEqual([{ name: 'text', datatype: 'BYTES', shape: ['batch'] }]);
+  expect(readFileSync(converted.output.path).includes('C.UTF-8')).toBe(true);
+  const column = await convert(at('text.skops'), { sample: at('column.npz') });
+  expect(column.inputs[0]!.shape).toEqual(['batch', 1]);
+  // Its answer is a sparse matrix.
+  const weights = await convert(at('weights-of-words.skops'), { sample: at('list.npz') });
+  expect(weights.outputs[0]!.shape).toEqual(['batch', 7]);
 });
 
 test('a pickle runs only where it is trusted', async (context) => {

@@ -41,7 +41,44 @@ class Orthogonal(nn.Module):
     def forward(self, x):
         return torch.linalg.qr(x.flatten(2))[0]
 
+class Tagger(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.words = nn.Embedding(50, 8)
+        self.reader = nn.LSTM(8, 4, batch_first=True, bidirectional=True)
+    def forward(self, ids):
+        tags, (last, _) = self.reader(self.words(ids))
+        return {'tags': tags, 'last': last, 'again': tags, 'ids': ids, 'found': tags[tags > 0], 'nothing': None}
+
+class Branch(nn.Module):
+    def forward(self, x):
+        if x.sum() > 0:
+            return x
+        return -x
+
+class Counted(nn.Module):
+    def forward(self, x):
+        return x, x.shape[1]
+
+class Chance(nn.Module):
+    def forward(self, x):
+        return nn.functional.dropout(x)
+
+class Short(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.words = nn.Embedding(4, 2, dtype=torch.bfloat16)
+    def forward(self, ids):
+        return self.words(ids)
+
 def cnn(): return Cnn()
+def tagger(): return Tagger()
+def branch(): return Branch()
+def counted(): return Counted()
+def chance(): return Chance()
+def short(): return Short()
+def script(): raise SystemExit('usage: net.py WEIGHTS')
+def gone(): import os; os._exit(3)
 def text(): return Text()
 def unknown(): return Orthogonal()
 def nothing(): return 7
@@ -123,6 +160,21 @@ test('several inputs and named outputs keep their names, and a second free dimen
   expect(converted.outputs.map(({ name }) => name)).toEqual(['logits', 'pooled']);
 });
 
+test('outputs that are the same tensor, or an input, each have one of their own, and what does not count rows is no batch', async (context) => {
+  await needTorch(context);
+  const converted = await convert(`${at('net.py')}:tagger`, { inputs: ['ids=int64[batch,words]'] });
+  expect(converted.outputs.map(({ name, shape }) => [name, shape[0]])).toEqual([
+    ['tags', 'batch'],
+    ['last', 2],
+    ['again', 'batch'],
+    ['ids_', 'batch'],
+    ['found', expect.stringMatching(/^u\d+$/)],
+  ]);
+  expect(converted.notes).toContain(
+    "'last', 'found' does not count rows (batch) in dimension 0: a server cannot join requests",
+  );
+});
+
 test('an exported program is converted with the dynamic batch that its author gave it', async (context) => {
   await needTorch(context);
   const converted = await convert(at('net.pt2'));
@@ -157,6 +209,11 @@ test('weights that are more than weights do not run', async (context) => {
   expect(existsSync(at('evil-was-here'))).toBe(false);
 });
 
+/** Of the `if` that depends on values. */
+function branchLine(): number {
+  return NETWORKS.split('\n').indexOf('        if x.sum() > 0:') + 1;
+}
+
 interface Refused {
   readonly weights?: string;
   readonly inputs?: readonly string[];
@@ -170,7 +227,28 @@ test.for([
   ['a function that is not there', 'net.py:cmm', {}, "has no function 'cmm' that builds the network"],
   ['a function that returns no network', 'net.py:nothing', {}, 'must return a torch.nn.Module, got int'],
   ['a function that fails', 'net.py:broken', {}, 'failed: ValueError: no such width'],
-  ['an operator that ONNX has not', 'net.py:unknown', {}, 'CONVERSION_FAILED'],
+  ['a function that ends its process', 'net.py:script', {}, 'failed: SystemExit: usage: net.py WEIGHTS'],
+  ['a process that is gone', 'net.py:gone', {}, 'ended with exit status 3, and said nothing'],
+  [
+    'an operator that ONNX has not',
+    'net.py:unknown',
+    {},
+    'CONVERSION_FAILED net.py: the converter says: No ONNX function found',
+  ],
+  [
+    'a branch by the numbers in a tensor',
+    'net.py:branch',
+    {},
+    `CONVERSION_FAILED net.py: the converter says at net.py:${branchLine()}: the code branches or loops by the numbers`,
+  ],
+  ['an output that is no tensor', 'net.py:counted', {}, 'the network gives a value of the type int among its tensors'],
+  ['a network that draws numbers', 'net.py:chance', {}, 'answers the same rows otherwise when it is asked again'],
+  [
+    'an output of a type that nobody can send',
+    'net.py:short',
+    { inputs: ['ids=int64[batch,3]'] },
+    "CONVERSION_FAILED model.onnx: what the converter wrote cannot be served: output 'output' is bfloat16",
+  ],
   [
     'an opset that the converter does not write',
     'net.py:cnn',
@@ -188,6 +266,9 @@ test.for([
   async ([, source, options, message], context) => {
     await needTorch(context);
     const weights = options.weights === undefined ? {} : { weights: at(options.weights) };
-    expect(await refused(at(source), { inputs: [IMAGE], ...options, ...weights })).toContain(message);
+    const said = await refused(at(source), { inputs: [IMAGE], ...options, ...weights });
+    // Which folder it is decides chance.
+    expect(said.replace(/ \/\S+\/([\w.]+):/g, ' $1:')).toContain(message);
+    expect(said).not.toMatch(/[\n\x1b]/);
   },
 );
