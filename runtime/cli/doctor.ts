@@ -3,6 +3,7 @@ import type { Command, ParsedArguments, Terminal } from './command';
 import type { Checkup, Severity } from './doctor/checkup';
 import type { ProbeFacts, ServiceNeeds } from './doctor/facts';
 import type { ClusterChoice, Kubectl } from './doctor/kubectl';
+import type { EvidenceFacts } from './evidence-facts';
 import type { RenderedService } from './service-objects';
 import type { FileModel, ServiceFile } from './spec-file';
 
@@ -13,7 +14,7 @@ class WarningsError extends CliError {
 
 const PROBE_SECONDS = 180;
 
-/** `slipway doctor`: what a cluster, and an account, lack for a service. */
+/** `slipway doctor`: what a cluster, an account, and the versions of models lack for a service. */
 export const doctor: Command = {
   arguments: [
     {
@@ -46,7 +47,7 @@ export const doctor: Command = {
     json: { type: 'boolean', description: 'print every finding as JSON' },
   },
   details:
-    'No cluster is looked at that was not named. Exit status 0: nothing worse than a note. 3: warnings. 1: errors, or the cluster does ' +
+    'No cluster is looked at that was not named. With requireEvidence in the spec file, the manifest of every model is read, where it can be. Exit status 0: nothing worse than a note. 3: warnings. 1: errors, or the cluster does ' +
     'not answer.',
   run: async (given, terminal) => {
     const { examine } = await import('./doctor/examine.js');
@@ -55,7 +56,11 @@ export const doctor: Command = {
     const service = await serviceOf(given);
     const choice = choiceOf(given, service?.file);
     const looksAtAws = given.flag('aws') || given.text('aws-region') !== undefined;
-    if (choice === undefined && !looksAtAws) throw await clusterUnnamed();
+    const requiresEvidence = service?.file.spec.requireEvidence === true;
+    if (choice === undefined && !looksAtAws) {
+      if (!requiresEvidence) throw await clusterUnnamed();
+      terminal.err('no cluster is looked at: none was named, by --context or --kubeconfig');
+    }
     if (given.flag('probe-identity') && (choice === undefined || service === undefined)) {
       throw new UsageError('slipway doctor: --probe-identity needs a spec file and a cluster');
     }
@@ -67,12 +72,14 @@ export const doctor: Command = {
     const aws = looksAtAws
       ? await (await import('./doctor/collect-aws.js')).collectAws(given.text('aws-region'))
       : undefined;
+    const evidence = service === undefined ? [] : await lookForEvidence(service.file);
     const checkups = examine({
       tools,
       ...(cluster === undefined ? {} : { cluster: cluster.facts }),
       ...(service === undefined ? {} : { needs: service.needs }),
       ...(probe === undefined ? {} : { probe }),
       ...(aws === undefined ? {} : { aws }),
+      evidence,
     });
     terminal.out(given.flag('json') ? JSON.stringify(checkups, undefined, 2) : shown(checkups));
     const worst = worstOf(checkups);
@@ -130,6 +137,11 @@ function choiceOf(given: ParsedArguments, file: ServiceFile | undefined): Cluste
   const context = given.text('context') ?? file?.deploy.context;
   if (kubeconfig === undefined && context === undefined) return undefined;
   return { ...(kubeconfig === undefined ? {} : { kubeconfig }), ...(context === undefined ? {} : { context }) };
+}
+
+async function lookForEvidence(file: ServiceFile): Promise<readonly EvidenceFacts[]> {
+  const { collectEvidence } = await import('./evidence-facts.js');
+  return collectEvidence(file, 'everywhere');
 }
 
 /** Which cluster is current is nothing that a command should guess. */

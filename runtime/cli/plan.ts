@@ -17,14 +17,27 @@ export const plan: Command = {
     '{ file: path/model.onnx }, or { name, version } when nothing else is known. Paths are relative to the spec file.',
   run: async (given, terminal) => {
     const { planInferenceService } = await import('../spec/inference-service-plan.js');
-    const { readSpecFile } = await import('./spec-file.js');
+    const { readServiceFile } = await import('./spec-file.js');
+    const { collectEvidence, remedyFor } = await import('./evidence-facts.js');
     const { renderPlan } = await import('./plan-table.js');
     const { readPrices } = await import('./price-options.js');
     const prices = readPrices(given.texts('price'));
-    const spec = readSpecFile(given.argument('spec file'));
+    const file = readServiceFile(given.argument('spec file'));
+    const { spec } = file;
     const decided = planInferenceService(spec);
+    const evidence = await collectEvidence(file, 'local');
     terminal.out(
       given.flag('json') ? JSON.stringify(decided, undefined, 2) : renderPlan(spec, decided, terminal.width, prices),
     );
+    for (const each of evidence) {
+      const { model, version, missing, unreadable } = each;
+      if (missing === undefined && unreadable === undefined) continue;
+      terminal.err(
+        `warning: requireEvidence: version ${version} of model '${model}' ` +
+          (missing === undefined
+            ? `cannot be read: ${unreadable}`
+            : `will not be served: ${missing}\n  → ${remedyFor(each)}`),
+      );
+    }
   },
 };

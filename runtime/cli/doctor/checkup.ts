@@ -40,6 +40,7 @@ export type CheckupCode =
   | 'prometheus-rules'
   | 'metrics-api'
   | 'identity'
+  | 'model-evidence'
   | 'aws-quota';
 
 const ORDER: readonly Severity[] = ['ok', 'note', 'warning', 'error'];

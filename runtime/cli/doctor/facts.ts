@@ -1,3 +1,5 @@
+import type { EvidenceFacts } from '../evidence-facts';
+
 /** Versions of programs on this machine; undefined for one that is not there. */
 export interface ToolFacts {
   readonly node: string;
@@ -142,4 +144,6 @@ export interface DoctorFacts {
   readonly aws?: AwsFacts;
   readonly probe?: ProbeFacts;
   readonly needs?: ServiceNeeds;
+  /** Of every model, where the service requires evidence. */
+  readonly evidence?: readonly EvidenceFacts[];
 }

@@ -317,6 +317,7 @@ describe('what is amiss is said with what was seen and what mends it', () => {
       'tool-pulumi',
       'tool-image-builder',
       'identity',
+      'model-evidence',
       'aws-quota',
       'add-on-present',
     ];
@@ -344,6 +345,7 @@ describe('what is amiss is said with what was seen and what mends it', () => {
       'prometheus-rules': true,
       'metrics-api': true,
       identity: true,
+      'model-evidence': true,
       'aws-quota': true,
     };
     const page = readFileSync(path.join(__dirname, '../../../docs/pulumi/doctor.md'), 'utf8');
@@ -448,6 +450,26 @@ describe('an identity', () => {
     expect(found.at(-1)).toMatchObject({ code: 'identity', severity: 'error' });
     expect(found.at(-1)!.evidence).toContain('AccessDenied');
     expect(found.at(-1)!.fix).toContain("serviceAccountName: 'digits'");
+  });
+});
+
+describe('evidence of a model', () => {
+  const facts = { model: 'digits', version: 3, place: 's3://models/digits/3/manifest.json' };
+  const found = (more: object): Checkup => examine({ tools: TOOLS, evidence: [{ ...facts, ...more }] }).at(-1)!;
+  test('that is there is as it should be', () => {
+    expect(found({})).toMatchObject({ code: 'model-evidence', severity: 'ok', evidence: facts.place });
+  });
+  test('that is missing is an error, with the commands that make it', () => {
+    const error = found({ missing: 'nobody evaluated it', hasPreprocessing: true });
+    expect(error).toMatchObject({ severity: 'error', evidence: `${facts.place}: nobody evaluated it` });
+    expect(error.fix).toMatch(
+      /^slipway model evaluate .* --preprocessing PREPROCESSING --report evaluation\.json, then/,
+    );
+    expect(error.fix).toContain('--name digits --evaluation evaluation.json --preprocessing PREPROCESSING');
+    expect(found({ missing: 'nobody evaluated it' }).fix).not.toContain('--preprocessing');
+  });
+  test('that nobody could read is a warning', () => {
+    expect(found({ unreadable: 'AccessDenied' })).toMatchObject({ severity: 'warning' });
   });
 });
 
