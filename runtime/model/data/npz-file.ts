@@ -31,7 +31,7 @@ export interface NpzRows {
 
 /**
  * The arrays of an `.npz` file (NumPy's zip of `.npy` files), read row by row. Nothing in it is executed or written to a
- * disk: arrays of Python objects, names with a path, and entries that are larger than they say are refused.
+ * disk: arrays of Python objects, names that leave a folder, and entries that are larger than they say are refused.
  */
 export class NpzFile {
   private constructor(
@@ -200,8 +200,9 @@ async function listEntries(zip: ZipFile, path: string, maxBytes: number): Promis
   let bytes = 0;
   for await (const entry of zip.eachEntry()) {
     const { fileName } = entry;
-    if (/[/\\\0]/.test(fileName)) {
-      throw new ModelToolError('DATA_UNSAFE', path, `an array's name must have no path, got ${showJson(fileName)}`);
+    // TensorFlow's and Caffe2's inputs have names like 'serving/x:0': nothing is unpacked to a disk, so a slash does no harm.
+    if (/^\/|(^|\/)\.\.?(\/|$)|[\\\0]/.test(fileName)) {
+      throw new ModelToolError('DATA_UNSAFE', path, `an array's name must leave no folder, got ${showJson(fileName)}`);
     }
     if (!fileName.endsWith('.npy') || !entry.canDecodeFileData()) {
       const what = entry.isEncrypted() ? 'encrypted' : 'no .npy file, stored or deflated';
@@ -259,7 +260,7 @@ function toolError(error: unknown, path: string): ModelToolError {
   if (ModelToolError.is(error)) return error;
   const { code, message } = error as NodeJS.ErrnoException;
   if (/^(absolute path|invalid relative path)/.test(message)) {
-    return new ModelToolError('DATA_UNSAFE', path, `an array's name must have no path: ${message}`);
+    return new ModelToolError('DATA_UNSAFE', path, `an array's name must leave no folder: ${message}`);
   }
   const reason =
     code === 'ENOENT' ? 'does not exist' : `cannot be read as .npz: ${message.replace(/\s+/g, ' ').trim()}`;

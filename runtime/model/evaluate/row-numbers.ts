@@ -25,18 +25,24 @@ export function assertRows({ name, shape }: Tensor, rows: number): void {
 /** What sums that should be 1 may be off by: FP16 has three digits. */
 const SUM_TOLERANCE = 1e-2;
 
-/** Scores of one class each row are probabilities where they add up to 1, and none is below 0. */
+/** Scores of one class each row are probabilities where they add up to 1, and none is below 0. Rows with NaN say nothing. */
 export function kindOfScores(rows: readonly Float64Array[]): ScoreKind {
-  const areShares = rows.every((row) => {
+  const areShares = rows.filter(isOfNumbers).every((row) => {
     const sum = row.reduce((total, score) => total + score, 0);
     return row.every((score) => score >= 0) && Math.abs(sum - 1) <= SUM_TOLERANCE;
   });
   return areShares ? 'probabilities' : 'logits';
 }
 
-/** Scores that stand for themselves are probabilities where all are from 0 to 1. */
+/** Scores that stand for themselves are probabilities where all are from 0 to 1. Rows with NaN say nothing. */
 export function kindOfSingleScores(rows: readonly Float64Array[]): ScoreKind {
-  return rows.every((row) => row.every((score) => score >= 0 && score <= 1)) ? 'probabilities' : 'logits';
+  return rows.filter(isOfNumbers).every((row) => row.every((score) => score >= 0 && score <= 1))
+    ? 'probabilities'
+    : 'logits';
+}
+
+function isOfNumbers(row: Float64Array): boolean {
+  return !row.some(Number.isNaN);
 }
 
 export function softmax(scores: Float64Array): Float64Array {

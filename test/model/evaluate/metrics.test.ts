@@ -5,6 +5,7 @@ import { DetectionTally, type DetectedBox } from '../../../runtime/model/evaluat
 import { RetrievalTally, SimilarityTally, spearman } from '../../../runtime/model/evaluate/metrics/embedding';
 import { MultilabelTally } from '../../../runtime/model/evaluate/metrics/multilabel';
 import { RegressionTally } from '../../../runtime/model/evaluate/metrics/regression';
+import { kindOfScores, kindOfSingleScores } from '../../../runtime/model/evaluate/row-numbers';
 import type { LabelledBox } from '../../../runtime/model/data/dataset';
 import { modelPython } from '../../support/model-python';
 import { pythonWith } from '../../support/python';
@@ -23,6 +24,14 @@ function runPython(python: string, script: string, input: unknown): any {
   if (status !== 0) throw new Error(stderr);
   return JSON.parse(stdout);
 }
+
+test('a row of NaN does not make logits of probabilities', () => {
+  const broken = Float64Array.of(NaN, NaN);
+  expect(kindOfScores([Float64Array.of(0.25, 0.75), broken])).toBe('probabilities');
+  expect(kindOfScores([Float64Array.of(0.25, 3), broken])).toBe('logits');
+  expect(kindOfSingleScores([Float64Array.of(0.25), Float64Array.of(NaN)])).toBe('probabilities');
+  expect(kindOfSingleScores([Float64Array.of(-1), Float64Array.of(NaN)])).toBe('logits');
+});
 
 describe('classification, by hand', () => {
   // Four rows of three classes: right, right, wrong, right.
@@ -198,6 +207,13 @@ describe('detection, by hand', () => {
     ]);
     expect(crowd.meanAveragePrecision).toBe(1);
   });
+
+  test('recalls are those of COCO to the last bit: 57 of 100 boxes do not reach its 0.57', () => {
+    // NumPy's linspace has 0.5700000000000001 there, so that 0 to 0.56 are reached: 57 of 101.
+    const row = (i: number) => [[box(0)], i < 57 ? [found(0, 0.9)] : []] as const;
+    const result = resultOf(...Array.from({ length: 100 }, (_, i) => row(i)));
+    expect(result.meanAveragePrecision).toBeCloseTo(57 / 101, 12);
+  });
 });
 
 test('pycocotools counts the same average precision on random boxes', (context) => {
@@ -305,6 +321,17 @@ describe('embeddings, by hand', () => {
     // By hand: ranks 1, 2.5, 2.5, 4 and 1, 2, 3, 4 give 4.5 ÷ √(4.5 × 5).
     expect(spearman([1, 2, 2, 3], [1, 2, 3, 4])).toBeCloseTo(4.5 / Math.sqrt(4.5 * 5), 12);
     expect(spearman([1, 1], [1, 2])).toBeNaN();
+  });
+
+  test('pairs of equal vectors are equally similar, whatever the last bits of their products are', () => {
+    const tally = new SimilarityTally();
+    const pairs = Array.from({ length: 40 }, (_, i) => [Math.sin(i), Math.cos(i * 3), i / 7]);
+    for (const vector of pairs) [1, 2].forEach(() => tally.add(pairs.indexOf(vector), vector));
+    tally.add(-1, [1, 0]);
+    tally.add(-1, [0, 1]);
+    // One pair is less similar than 40 that are all the same: ranks 1 and 21.5 against 1 to 41.
+    const expected = spearman([0, ...pairs.map(() => 1)], [-1, ...pairs.keys()]);
+    expect(tally.result().spearman).toBeCloseTo(expected, 12);
   });
 });
 

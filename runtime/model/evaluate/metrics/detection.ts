@@ -27,9 +27,9 @@ export interface DetectionResult {
 }
 
 /** Overlaps (intersection over union) from which on a box counts as found. */
-const OVERLAPS = Array.from({ length: 10 }, (_, i) => (50 + 5 * i) / 100);
+const OVERLAPS = evenly(0.5, 0.95, 10);
 /** Recalls at which precision is read off: 0, 0.01 … 1. */
-const RECALLS = Array.from({ length: 101 }, (_, i) => i / 100);
+const RECALLS = evenly(0, 1, 101);
 /** Best answers that count, for each picture and class. */
 const MAX_DETECTIONS = 100;
 
@@ -85,6 +85,12 @@ export class DetectionTally {
       })),
     };
   }
+}
+
+/** As NumPy's `linspace`, to the bit: whether 57 of 100 boxes reach the recall 0.57 is decided by its last one. */
+function evenly(from: number, to: number, count: number): readonly number[] {
+  const step = (to - from) / (count - 1);
+  return Array.from({ length: count }, (_, i) => (i === count - 1 ? to : i * step + from));
 }
 
 /** Gives each answer, the surest first, the box that it overlaps most of those that nobody has taken. */

@@ -80,7 +80,8 @@ export class SimilarityTally {
       return;
     }
     this.#labels.push(label);
-    this.#similarities.push(dot(this.#before, now));
+    // Two pairs of equal vectors are equally similar, whatever the last bit of their products says.
+    this.#similarities.push(Math.fround(dot(this.#before, now)));
     this.#before = undefined;
   }
 
