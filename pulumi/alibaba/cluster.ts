@@ -5,6 +5,7 @@ import { NodePool } from '@pulumi/alicloud/cs/nodePool';
 import * as k8s from '@pulumi/kubernetes';
 import * as pulumi from '@pulumi/pulumi';
 import { integer } from '../../runtime/spec/numbers';
+import { fitName } from '../fit-name';
 import { decideFor } from '../refusal';
 import { tagged } from '../tags';
 import type { ClusterFacts } from './cluster-facts';
@@ -114,9 +115,11 @@ const LOGGED = ['apiserver', 'kcm', 'scheduler', 'ccm'];
 const LOG_DAYS = '90';
 
 function createControlPlane(name: string, args: ClusterArgs, parent: pulumi.ComponentResource): ManagedKubernetes {
+  const { named, once } = fitName('name', 63, name, parent);
   return new ManagedKubernetes(
     name,
     {
+      ...named,
       clusterSpec: 'ack.pro.small',
       ...(args.kubernetesVersion === undefined ? {} : { version: args.kubernetesVersion }),
       vswitchIds: args.vswitchIds,
@@ -139,7 +142,7 @@ function createControlPlane(name: string, args: ClusterArgs, parent: pulumi.Comp
       ...tagged(args.tags),
     },
     // Add-ons are taken when the cluster is made, and never again.
-    { parent, ignoreChanges: ['addons'] },
+    { parent, ...once, ignoreChanges: ['addons'] },
   );
 }
 

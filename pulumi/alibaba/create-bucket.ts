@@ -6,6 +6,7 @@ import { BucketPublicAccessBlock } from '@pulumi/alicloud/oss/bucketPublicAccess
 import { BucketServerSideEncryption } from '@pulumi/alicloud/oss/bucketServerSideEncryption';
 import { BucketVersioning } from '@pulumi/alicloud/oss/bucketVersioning';
 import * as pulumi from '@pulumi/pulumi';
+import { fitName } from '../fit-name';
 import type { ModelBucketArgs } from './model-bucket';
 import { tagged } from '../tags';
 
@@ -20,9 +21,11 @@ export function createBucket(
   // What protects the bucket is kept with it: a bucket left behind without its policy would be open to plain HTTP.
   const child = { parent, retainOnDelete: keep };
 
+  const { named, once } = fitName('bucket', 63, name, parent);
   const resource = new Bucket(
     name,
     {
+      ...named,
       redundancyType: args.redundancy ?? 'ZRS',
       forceDestroy: !keep,
       lifecycleRules: [
@@ -37,7 +40,7 @@ export function createBucket(
       ...tagged(args.tags),
     },
     // These have resources of their own, and what they set is read back here.
-    { ...child, ignoreChanges: ['acl', 'policy', 'serverSideEncryptionRule', 'versioning'] },
+    { ...child, ...once, ignoreChanges: ['acl', 'policy', 'serverSideEncryptionRule', 'versioning'] },
   );
   const bucket = resource.id;
   const acl = new BucketAcl(name, { bucket, acl: 'private' }, child);

@@ -1,6 +1,7 @@
 import { NodePool } from '@pulumi/alicloud/cs/nodePool';
 import * as pulumi from '@pulumi/pulumi';
 import { GPU_TAINT, planGpuPool, SpecError, type GpuPool, type Placement } from '../../runtime/spec';
+import { shortened } from '../account-name';
 import { logCost } from '../cost-line';
 import { placementOf, planGroupSize, type GroupSize } from '../gpu-group';
 import type { GpuSharingArgs } from '../gpu-sharing';
@@ -59,7 +60,7 @@ export class GpuInstanceGroup extends pulumi.ComponentResource {
       name,
       {
         clusterId: args.cluster.id,
-        nodePoolName: `${name}-${pulumi.getStack()}`,
+        nodePoolName: shortened(`${name}-${pulumi.getStack()}`, 63),
         vswitchIds: args.cluster.vswitchIds,
         instanceTypes: [...args.instanceTypes],
         ...closedMachines(machines.diskSizeGiB, args.diskEncryptionKey),

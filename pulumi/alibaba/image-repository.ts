@@ -5,10 +5,12 @@ import { RegistryEnterpriseNamespace } from '@pulumi/alicloud/cs/registryEnterpr
 import { RegistryEnterpriseRepo } from '@pulumi/alicloud/cs/registryEnterpriseRepo';
 import { RegistryEnterpriseSyncRule } from '@pulumi/alicloud/cs/registryEnterpriseSyncRule';
 import * as pulumi from '@pulumi/pulumi';
+import type { ChildOptions } from '../child-options';
 import { SpecError } from '../../runtime/spec';
 import { integer } from '../../runtime/spec/numbers';
 import { imageByDigest, type ImagePlace } from '../image-by-digest';
 import { checkMirrors, pathOf, type MirrorUris } from '../image-mirrors';
+import { hyphenated, shortened } from '../account-name';
 import { decideFor } from '../refusal';
 import { tagged } from '../tags';
 
@@ -185,7 +187,7 @@ function buyInstance(
 /** Values: `CreateScanRule` of Container Registry's API 2018-12-01, as the provider's documentation shows them. */
 function scanning(name: string) {
   return {
-    ruleName: name,
+    ruleName: shortened(name, 64),
     repoTagFilterPattern: '.*',
     scanScope: 'NAMESPACE',
     scanType: 'VUL',
@@ -198,7 +200,7 @@ function copyTo(
   name: string,
   mirrors: readonly ImageMirrorArgs[],
   repository: RegistryEnterpriseRepo,
-  child: pulumi.CustomResourceOptions & { readonly parent: pulumi.ComponentResource },
+  child: ChildOptions,
 ): MirrorUris {
   const copies = mirrors.map(({ region, instanceId, uri }, i) => {
     const target = pathOf(uri, `replicateTo[${i}].uri`, child.parent);
@@ -240,10 +242,7 @@ function hostsOf(
   };
 }
 
-/** Lower-case letters, digits and hyphens, a letter or a digit at both ends. */
+/** Lower-case letters, digits and hyphens, a letter or a digit at both ends, up to 120. */
 function namespaceOf(text: string): string {
-  return text
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, '-')
-    .replace(/^-+|-+$/g, '');
+  return shortened(hyphenated(text), 120);
 }

@@ -7,6 +7,8 @@ import * as k8s from '@pulumi/kubernetes';
 import * as pulumi from '@pulumi/pulumi';
 import { integer } from '../../runtime/spec/numbers';
 import { shortHash } from '../../runtime/spec/short-hash';
+import { shortened } from '../account-name';
+import { fitName } from '../fit-name';
 import { decideFor } from '../refusal';
 import type { ClusterFacts } from './cluster-facts';
 import { createNodeRole, createServiceRole } from './iam-role';
@@ -110,7 +112,7 @@ interface ClusterPlan {
 
 function planCluster(name: string, args: ClusterArgs): ClusterPlan {
   return {
-    clusterName: args.clusterName ?? `${name}-${pulumi.getStack()}`,
+    clusterName: args.clusterName ?? shortened(`${name}-${pulumi.getStack()}`, 100),
     systemNodes: integer('systemNodes', args.systemNodes, 2, 1, 100),
   };
 }
@@ -228,9 +230,11 @@ function createSystemNodes(
 ): eks.NodeGroup {
   const { role, attachments } = createNodeRole(`${name}-system`, args, parent);
   const template = createNodeTemplate(`${name}-system`, SYSTEM_DISK_GIB, args.tags, parent);
+  const { named, once } = fitName('nodeGroupName', 63, `${name}-system`, parent);
   return new eks.NodeGroup(
     `${name}-system`,
     {
+      ...named,
       clusterName: cluster.name,
       nodeRoleArn: role.arn,
       subnetIds: args.subnetIds,
@@ -242,7 +246,7 @@ function createSystemNodes(
       nodeRepairConfig: { enabled: true },
       ...tagged(args.tags),
     },
-    { parent, ignoreChanges: ['scalingConfig.desiredSize'], dependsOn: [...attachments, ...addons] },
+    { parent, ...once, ignoreChanges: ['scalingConfig.desiredSize'], dependsOn: [...attachments, ...addons] },
   );
 }
 

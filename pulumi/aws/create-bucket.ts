@@ -1,6 +1,7 @@
 import * as s3 from '@pulumi/aws/s3';
 import * as pulumi from '@pulumi/pulumi';
 import type { ModelBucketArgs } from './model-bucket';
+import { fitName } from '../fit-name';
 import { tagged } from '../tags';
 
 /** The bucket and everything that protects it. */
@@ -14,7 +15,8 @@ export function createBucket(
   // What protects the bucket is kept with it: a bucket left behind without its policy would be open to plain HTTP.
   const child = { parent, retainOnDelete: keep };
 
-  const resource = new s3.Bucket(name, { forceDestroy: !keep, ...tagged(args.tags) }, child);
+  const { named, once } = fitName('bucket', 63, name, parent);
+  const resource = new s3.Bucket(name, { ...named, forceDestroy: !keep, ...tagged(args.tags) }, { ...child, ...once });
   const bucket = resource.id;
   const closed = new s3.BucketPublicAccessBlock(
     name,

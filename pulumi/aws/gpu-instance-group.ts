@@ -5,6 +5,7 @@ import type * as iam from '@pulumi/aws/iam';
 import * as pulumi from '@pulumi/pulumi';
 import { GPU_TAINT, planGpuPool, type GpuPool, type Placement } from '../../runtime/spec';
 import { logCost } from '../cost-line';
+import { fitName } from '../fit-name';
 import { placementOf, planGroupSize, type GroupSize } from '../gpu-group';
 import type { GpuSharingArgs } from '../gpu-sharing';
 import { decideFor } from '../refusal';
@@ -70,9 +71,11 @@ export class GpuInstanceGroup extends pulumi.ComponentResource {
       ({ role: this.nodeRole, attachments } = createNodeRole(name, args, this));
     }
     this.launchTemplate = createNodeTemplate(name, machines.diskSizeGiB, args.tags, this);
+    const { named, once } = fitName('nodeGroupName', 63, name, this);
     this.nodeGroup = new eks.NodeGroup(
       name,
       {
+        ...named,
         clusterName: args.cluster.name,
         nodeRoleArn: args.nodeRoleArn ?? this.nodeRole!.arn,
         subnetIds: args.cluster.subnetIds,
@@ -91,7 +94,7 @@ export class GpuInstanceGroup extends pulumi.ComponentResource {
         ...tagged(args.tags),
       },
       // The autoscaler owns the number of machines; writing it again would stop some under load.
-      { ...child, ignoreChanges: ['scalingConfig.desiredSize'], dependsOn: attachments },
+      { ...child, ...once, ignoreChanges: ['scalingConfig.desiredSize'], dependsOn: attachments },
     );
     tagAutoScalingGroup(name, this.nodeGroup, machines, this);
 

@@ -1,6 +1,7 @@
 import { getPartitionOutput } from '@pulumi/aws/getPartition';
 import * as iam from '@pulumi/aws/iam';
 import * as pulumi from '@pulumi/pulumi';
+import { fitName } from '../fit-name';
 import { tagged, type Tags } from '../tags';
 
 export interface RoleOptions {
@@ -15,14 +16,16 @@ export function createRole(
   { tags, permissionsBoundaryArn }: RoleOptions,
   parent: pulumi.ComponentResource,
 ): iam.Role {
+  const { named, once } = fitName('name', 64, name, parent);
   return new iam.Role(
     name,
     {
+      ...named,
       assumeRolePolicy,
       ...(permissionsBoundaryArn === undefined ? {} : { permissionsBoundary: permissionsBoundaryArn }),
       ...tagged(tags),
     },
-    { parent },
+    { parent, ...once },
   );
 }
 

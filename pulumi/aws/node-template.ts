@@ -1,5 +1,6 @@
 import * as ec2 from '@pulumi/aws/ec2';
 import type * as pulumi from '@pulumi/pulumi';
+import { fitName } from '../fit-name';
 import { tagged, type Tags } from '../tags';
 
 /** Machines whose disks are encrypted and whose credentials no pod reaches. */
@@ -9,9 +10,11 @@ export function createNodeTemplate(
   tags: Tags | undefined,
   parent: pulumi.ComponentResource,
 ): ec2.LaunchTemplate {
+  const { named, once } = fitName('name', 125, name, parent);
   return new ec2.LaunchTemplate(
     name,
     {
+      ...named,
       updateDefaultVersion: true,
       // One hop ends at the machine: a pod that asks for the machine's credentials gets no answer.
       metadataOptions: { httpEndpoint: 'enabled', httpTokens: 'required', httpPutResponseHopLimit: 1 },
@@ -34,7 +37,7 @@ export function createNodeTemplate(
         ? {}
         : { tagSpecifications: TAGGED_AT_LAUNCH.map((resourceType) => ({ resourceType, ...tagged(tags) })) }),
     },
-    { parent },
+    { parent, ...once },
   );
 }
 

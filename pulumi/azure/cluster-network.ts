@@ -1,5 +1,7 @@
 import { Subnet, VirtualNetwork } from '@pulumi/azure-native/network';
 import type * as pulumi from '@pulumi/pulumi';
+import type { ChildOptions } from '../child-options';
+import { fitName } from '../fit-name';
 import type { Tags } from '../tags';
 
 /**
@@ -14,16 +16,19 @@ export function createNodeSubnet(
   name: string,
   resourceGroupName: pulumi.Input<string>,
   tags: Tags | undefined,
-  child: pulumi.CustomResourceOptions,
+  child: ChildOptions,
 ): Subnet {
+  const { named, once } = fitName('virtualNetworkName', 64, name, child.parent);
   const network = new VirtualNetwork(
     name,
-    { resourceGroupName, addressSpace: { addressPrefixes: [NETWORK] }, tags },
-    child,
+    { ...named, resourceGroupName, addressSpace: { addressPrefixes: [NETWORK] }, tags },
+    { ...child, ...once },
   );
+  const subnet = fitName('subnetName', 80, `${name}-nodes`, child.parent);
   return new Subnet(
     `${name}-nodes`,
     {
+      ...subnet.named,
       resourceGroupName,
       virtualNetworkName: network.name,
       addressPrefix: NODES,
@@ -31,6 +36,6 @@ export function createNodeSubnet(
       // AKS gives machines their way out by a load balancer of its own.
       defaultOutboundAccess: false,
     },
-    child,
+    { ...child, ...subnet.once },
   );
 }

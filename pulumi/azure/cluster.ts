@@ -3,7 +3,9 @@ import { UserAssignedIdentity } from '@pulumi/azure-native/managedidentity';
 import type { Subnet } from '@pulumi/azure-native/network';
 import * as k8s from '@pulumi/kubernetes';
 import * as pulumi from '@pulumi/pulumi';
+import type { ChildOptions } from '../child-options';
 import { SpecError } from '../../runtime/spec';
+import { fitName } from '../fit-name';
 import { decideFor } from '../refusal';
 import type { ClusterFacts } from './cluster-facts';
 import { createNodeSubnet } from './cluster-network';
@@ -134,11 +136,13 @@ function createCluster(
   name: string,
   args: ClusterArgs,
   { subnetId, identityId }: Place & { readonly identityId: pulumi.Output<string> },
-  child: pulumi.CustomResourceOptions,
+  child: ChildOptions,
 ): ManagedCluster {
+  const { named, once } = fitName('resourceName', 63, name, child.parent);
   return new ManagedCluster(
     name,
     {
+      ...named,
       resourceGroupName: args.resourceGroupName,
       dnsPrefix: dnsPrefixOf(name),
       kubernetesVersion: args.kubernetesVersion,
@@ -176,7 +180,7 @@ function createCluster(
       tags: args.tags,
     },
     // The autoscaler owns the number of machines.
-    { ...child, ignoreChanges: ['agentPoolProfiles[0].count'] },
+    { ...child, ...once, ignoreChanges: ['agentPoolProfiles[0].count'] },
   );
 }
 
@@ -185,7 +189,7 @@ function createGeneralPool(
   name: string,
   args: ClusterArgs,
   { subnetId, clusterName }: Place & { readonly clusterName: pulumi.Output<string> },
-  child: pulumi.CustomResourceOptions,
+  child: ChildOptions,
 ): AgentPool {
   return new AgentPool(
     `${name}-general`,

@@ -1,6 +1,8 @@
 import { DiagnosticSetting } from '@pulumi/azure-native/monitor';
 import { Workspace } from '@pulumi/azure-native/operationalinsights';
 import type * as pulumi from '@pulumi/pulumi';
+import type { ChildOptions } from '../child-options';
+import { fitName } from '../fit-name';
 import type { Tags } from '../tags';
 
 /**
@@ -19,7 +21,7 @@ export interface ControlPlaneLogs {
 }
 
 /** Sends what the control plane logs to a Log Analytics workspace. */
-export function logControlPlane(name: string, args: ControlPlaneLogs, child: pulumi.CustomResourceOptions): void {
+export function logControlPlane(name: string, args: ControlPlaneLogs, child: ChildOptions): void {
   const { resourceGroupName, clusterId, tags } = args;
   const workspaceId = args.workspaceId ?? createWorkspace(name, resourceGroupName, tags, child).id;
   new DiagnosticSetting(
@@ -38,11 +40,12 @@ function createWorkspace(
   name: string,
   resourceGroupName: pulumi.Input<string>,
   tags: Tags | undefined,
-  child: pulumi.CustomResourceOptions,
+  child: ChildOptions,
 ): Workspace {
+  const { named, once } = fitName('workspaceName', 63, name, child.parent);
   return new Workspace(
     name,
-    { resourceGroupName, sku: { name: 'PerGB2018' }, retentionInDays: KEPT_DAYS, tags },
-    child,
+    { ...named, resourceGroupName, sku: { name: 'PerGB2018' }, retentionInDays: KEPT_DAYS, tags },
+    { ...child, ...once },
   );
 }

@@ -1,7 +1,9 @@
 import { Registry, Replication, type RegistryArgs } from '@pulumi/azure-native/containerregistry';
 import * as pulumi from '@pulumi/pulumi';
+import type { ChildOptions } from '../child-options';
 import { SpecError } from '../../runtime/spec';
 import { integer } from '../../runtime/spec/numbers';
+import { hyphenated } from '../account-name';
 import { groupGrants, type Grantable, type GrantGroup } from '../grant-names';
 import { imageByDigest, type ImagePlace } from '../image-by-digest';
 import { checkMirrors, type MirrorUris } from '../image-mirrors';
@@ -118,7 +120,7 @@ export class ImageRepository extends pulumi.ComponentResource {
       this.registry = registry;
       this.uri = pulumi
         .all([registry.loginServer, ...[...grants, ...endpoint].map(({ id }) => id)])
-        .apply(([server]) => `${server}/${repositoryNameOf(name)}`);
+        .apply(([server]) => `${server}/${hyphenated(name)}`);
       this.mirrorUris = mirror(name, args, registry, this.uri, child);
     } else {
       this.uri = pulumi.output(args.existing);
@@ -141,7 +143,7 @@ function createRegistry(
   name: string,
   args: ImageRepositoryArgs,
   untaggedDays: number | undefined,
-  child: pulumi.CustomResourceOptions & { readonly parent: pulumi.ComponentResource },
+  child: ChildOptions,
 ): Registry {
   const { resourceGroupName, encryptionKey, tags } = args;
   const key = encryptionKey === undefined ? undefined : useKey(name, encryptionKey, resourceGroupName, tags, child);
@@ -275,12 +277,4 @@ function assertNetwork({
       'is for the private endpoint in subnetId; give that, too',
     );
   }
-}
-
-/** Repositories of a registry are lower-case. */
-function repositoryNameOf(name: string): string {
-  return name
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, '-')
-    .replace(/^-|-$/g, '');
 }

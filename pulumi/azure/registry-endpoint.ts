@@ -2,6 +2,7 @@ import type { Registry } from '@pulumi/azure-native/containerregistry';
 import { PrivateDnsZoneGroup, PrivateEndpoint } from '@pulumi/azure-native/network';
 import { PrivateZone, VirtualNetworkLink } from '@pulumi/azure-native/privatedns';
 import * as pulumi from '@pulumi/pulumi';
+import { fitName } from '../fit-name';
 import type { Tags } from '../tags';
 import { networkOfSubnet } from './subnet-id';
 
@@ -24,15 +25,17 @@ export function reachFrom(
   { resourceGroupName, privateDnsZoneId, tags }: RegistryEndpoint,
   parent: pulumi.ComponentResource,
 ): readonly pulumi.CustomResource[] {
+  const { named, once } = fitName('privateEndpointName', 64, name, parent);
   const endpoint = new PrivateEndpoint(
     name,
     {
+      ...named,
       resourceGroupName,
       subnet: { id: subnetId },
       privateLinkServiceConnections: [{ name: 'registry', privateLinkServiceId: registry.id, groupIds: ['registry'] }],
       tags,
     },
-    { parent },
+    { parent, ...once },
   );
   const zone = privateDnsZoneId === undefined ? createZone(name, registry, resourceGroupName, tags, parent) : undefined;
   const group = new PrivateDnsZoneGroup(

@@ -2,6 +2,7 @@ import * as container from '@pulumi/gcp/container';
 import * as k8s from '@pulumi/kubernetes';
 import * as pulumi from '@pulumi/pulumi';
 import { integer } from '../../runtime/spec/numbers';
+import { fitName } from '../fit-name';
 import { decideFor } from '../refusal';
 import type { ClusterFacts } from './cluster-facts';
 import { createNodeAccount, type NodeAccount } from './node-account';
@@ -92,9 +93,11 @@ function createControlPlane(
   parent: pulumi.ComponentResource,
 ): container.Cluster {
   const cidrs = args.authorizedCidrs ?? [];
+  const { named, once } = fitName('name', 40, name, parent);
   return new container.Cluster(
     name,
     {
+      ...named,
       location: args.location,
       project: project.id,
       network: args.network,
@@ -130,7 +133,7 @@ function createControlPlane(
       ...resourceLabelled(args.tags),
     },
     // What is read back there is of a pool that is made elsewhere.
-    { parent, dependsOn: rights, ignoreChanges: ['nodeConfig', 'initialNodeCount'] },
+    { parent, ...once, dependsOn: rights, ignoreChanges: ['nodeConfig', 'initialNodeCount'] },
   );
 }
 
@@ -142,9 +145,11 @@ function createSystemNodes(
   { account }: NodeAccount,
   parent: pulumi.ComponentResource,
 ): container.NodePool {
+  const { named, once } = fitName('name', 40, `${name}-system`, parent);
   return new container.NodePool(
     `${name}-system`,
     {
+      ...named,
       cluster: cluster.name,
       location: args.location,
       project: cluster.project,
@@ -157,7 +162,7 @@ function createSystemNodes(
         ...resourceLabelled(args.tags),
       },
     },
-    { parent, ignoreChanges: ['initialNodeCount', 'nodeCount'] },
+    { parent, ...once, ignoreChanges: ['initialNodeCount', 'nodeCount'] },
   );
 }
 

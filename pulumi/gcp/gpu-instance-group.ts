@@ -3,6 +3,7 @@ import type { Account } from '@pulumi/gcp/serviceaccount';
 import * as pulumi from '@pulumi/pulumi';
 import { GPU_TAINT, planGpuPool, type GpuPool, type Placement } from '../../runtime/spec';
 import { logCost } from '../cost-line';
+import { fitName } from '../fit-name';
 import { onlyInstanceType, placementOf, planGroupSize, type GroupSize } from '../gpu-group';
 import type { GpuSharingArgs } from '../gpu-sharing';
 import { decideFor } from '../refusal';
@@ -67,9 +68,11 @@ export class GpuInstanceGroup extends pulumi.ComponentResource {
     if (args.nodeServiceAccount === undefined) {
       ({ account: this.nodeAccount, rights } = createNodeAccount(name, project, this));
     }
+    const { named, once } = fitName('name', 40, name, this);
     this.nodePool = new NodePool(
       name,
       {
+        ...named,
         cluster: cluster.name,
         location: cluster.location,
         project: project.id,
@@ -94,7 +97,7 @@ export class GpuInstanceGroup extends pulumi.ComponentResource {
         },
       },
       // The autoscaler owns the number of machines; writing it again would stop some under load.
-      { parent: this, ignoreChanges: ['initialNodeCount', 'nodeCount'], dependsOn: rights },
+      { parent: this, ...once, ignoreChanges: ['initialNodeCount', 'nodeCount'], dependsOn: rights },
     );
 
     this.placement = machines.placement;

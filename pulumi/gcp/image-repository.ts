@@ -2,6 +2,7 @@ import { Repository } from '@pulumi/gcp/artifactregistry';
 import * as pulumi from '@pulumi/pulumi';
 import { imageByDigest, untaggedDaysOf, type ImagePlace } from '../image-by-digest';
 import { checkMirrors } from '../image-mirrors';
+import { hyphenated, shortened } from '../account-name';
 import { decideFor } from '../refusal';
 import { labelled } from './tags';
 
@@ -144,10 +145,7 @@ function uriOf({ location, project, repositoryId }: Repository): pulumi.Output<s
 
 const SECONDS_PER_DAY = 86_400;
 
-/** Ids have lower-case letters, digits and hyphens, and begin with a letter. */
+/** Ids have up to 63 lower-case letters, digits and hyphens, and begin with a letter. */
 function idOf(text: string): string {
-  return text
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, '-')
-    .replace(/^[^a-z]+|-+$/g, '');
+  return shortened(hyphenated(text).replace(/^[^a-z]+/, ''), 63);
 }

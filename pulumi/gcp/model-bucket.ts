@@ -3,6 +3,7 @@ import * as pulumi from '@pulumi/pulumi';
 import type { ModelSource } from '../../runtime/onnx/resolve-model';
 import { locateModel, type Model } from '../model';
 import { noncurrentVersionDaysOf, publishModel, readLocalModel, type ModelFileOptions } from '../model-from-file';
+import { fitName } from '../fit-name';
 import { decideFor } from '../refusal';
 import { labelled } from './tags';
 
@@ -130,9 +131,11 @@ function createBucket(
   parent: pulumi.ComponentResource,
 ): Bucket {
   const keep = args.keepOnDelete ?? true;
+  const { named, once } = fitName('name', 63, name, parent);
   return new Bucket(
     name,
     {
+      ...named,
       location: args.location,
       ...(args.project === undefined ? {} : { project: args.project }),
       forceDestroy: !keep,
@@ -150,6 +153,6 @@ function createBucket(
       ],
       ...labelled(args.tags),
     },
-    { parent, retainOnDelete: keep },
+    { parent, ...once, retainOnDelete: keep },
   );
 }

@@ -1,6 +1,7 @@
 import { IAMMember } from '@pulumi/gcp/projects';
 import { Account } from '@pulumi/gcp/serviceaccount';
 import * as pulumi from '@pulumi/pulumi';
+import { fitName } from '../fit-name';
 import type { Project } from './project';
 
 /**
@@ -19,10 +20,12 @@ export interface NodeAccount {
 }
 
 export function createNodeAccount(name: string, project: Project, parent: pulumi.ComponentResource): NodeAccount {
+  // Google takes 6 to 30 characters.
+  const { named, once } = fitName('accountId', 30, name, parent);
   const account = new Account(
     name,
-    { project: project.id, displayName: pulumi.interpolate`machines of ${name}` },
-    { parent },
+    { ...named, project: project.id, displayName: pulumi.interpolate`machines of ${name}` },
+    { parent, ...once },
   );
   const member = pulumi.interpolate`serviceAccount:${account.email}`;
   const rights = Object.entries(NODE_ROLES).map(

@@ -2,6 +2,7 @@ import * as k8s from '@pulumi/kubernetes';
 import * as pulumi from '@pulumi/pulumi';
 import { SpecError } from '../../runtime/spec';
 import { integer } from '../../runtime/spec/numbers';
+import { shortened } from '../account-name';
 import { decideFor } from '../refusal';
 import { tagged } from '../tags';
 import type { ClusterFacts } from './cluster-facts';
@@ -191,7 +192,7 @@ function createControlPlane(
   const cluster = new KubernetesCluster(
     name,
     {
-      clusterName: `${name}-${pulumi.getStack()}`,
+      clusterName: shortened(`${name}-${pulumi.getStack()}`, 60),
       ...(args.kubernetesVersion === undefined ? {} : { clusterVersion: args.kubernetesVersion }),
       clusterDeployType: 'MANAGED_CLUSTER',
       containerRuntime: 'containerd',

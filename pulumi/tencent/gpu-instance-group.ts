@@ -3,6 +3,7 @@ import { GPU_TAINT, planGpuPool, SpecError, type GpuPool, type Placement } from 
 import { logCost } from '../cost-line';
 import { placementOf, planGroupSize, type GroupSize } from '../gpu-group';
 import type { GpuSharingArgs } from '../gpu-sharing';
+import { shortened } from '../account-name';
 import { decideFor } from '../refusal';
 import { tagged } from '../tags';
 import type { ClusterFacts } from './cluster-facts';
@@ -115,7 +116,7 @@ function planMachines(args: GpuInstanceGroupArgs, pool: string): MachinePlan {
   return {
     ...planned,
     ...size,
-    name: pool.replace(/[^A-Za-z0-9_.-]/g, '-').slice(0, MAX_NAME),
+    name: shortened(pool.replace(/[^A-Za-z0-9_.-]/g, '-'), MAX_NAME),
     placement: args.gpuResourceName === undefined ? placement : { ...placement, gpuResourceName: args.gpuResourceName },
   };
 }

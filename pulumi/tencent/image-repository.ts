@@ -1,7 +1,9 @@
 import * as pulumi from '@pulumi/pulumi';
+import type { ChildOptions } from '../child-options';
 import { SpecError } from '../../runtime/spec';
 import { imageByDigest, type ImagePlace } from '../image-by-digest';
 import { checkMirrors, pathOf, type MirrorUris } from '../image-mirrors';
+import { hyphenated, shortened } from '../account-name';
 import { decideFor } from '../refusal';
 import { tagged } from '../tags';
 import { TcrImmutableTagRule, TcrNamespace, TcrReplication, TcrRepository } from './provider';
@@ -95,8 +97,6 @@ function assertRegistry({ registry, existing }: ImageRepositoryArgs): void {
   if (registry !== undefined || existing !== undefined) return;
   throw new SpecError('REGISTRY_CHOICE', 'registry', 'give registry or existing, got none');
 }
-
-type ChildOptions = pulumi.CustomResourceOptions & { readonly parent: pulumi.ComponentResource };
 
 function createRepository(
   name: string,
@@ -208,9 +208,5 @@ function numberOf(region: string, path: string): number {
 
 /** 2 to 30 lower-case letters, digits and hyphens, a letter or a digit at both ends. */
 function namespaceOf(text: string): string {
-  return text
-    .toLowerCase()
-    .replace(/[^a-z0-9]+/g, '-')
-    .slice(0, 30)
-    .replace(/^-+|-+$/g, '');
+  return shortened(hyphenated(text), 30);
 }

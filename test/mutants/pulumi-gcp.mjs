@@ -3,6 +3,27 @@ const fact = (name) => ({ file, name: `on 'gcp' ${name}` });
 
 export const MUTANTS = [
   {
+    name: 'names of a cloud are as long as the component’s',
+    file: 'pulumi/fit-name.ts',
+    find: 'if (name.length + ADDED <= max) return',
+    replace: 'if (name.length <= max) return',
+    test: { file: 'test/pulumi/clouds/names.test.ts', name: "on 'gcp'" },
+  },
+  {
+    name: 'two components of one long name make one account',
+    file: 'pulumi/fit-name.ts',
+    find: 'accountName(name, max, typeTokenOf(parent))',
+    replace: "accountName(name, max, typeTokenOf(parent) === '' ? '' : undefined)",
+    test: { file: 'test/pulumi/clouds/names.test.ts', name: "on 'gcp'" },
+  },
+  {
+    name: 'two long names are shortened to one',
+    file: 'pulumi/account-name.ts',
+    find: 'const digest = shortHash(name);',
+    replace: "const digest = shortHash('');",
+    test: { file: 'test/pulumi/clouds/names.test.ts', name: "on 'tencent'" },
+  },
+  {
     name: 'a cluster on Google Cloud is open to the internet',
     file: 'pulumi/gcp/cluster.ts',
     find: 'enablePrivateEndpoint: cidrs.length === 0',

@@ -123,6 +123,8 @@ export interface CloudFixture<T extends CloudTypes> {
   readonly hasImageSettings?: boolean;
   /** Types that one group cannot have together. */
   readonly impossibleInstanceTypes: readonly string[];
+  /** What a group must be told besides where its own name cannot be its cloud's. @default - nothing */
+  groupName?(name: string): object;
   /** An explicit provider of the cloud's package. */
   provider(name: string): pulumi.ProviderResource;
 }

@@ -42,6 +42,8 @@ const fixture: CloudFixture<AzureTypes> = {
   mirror: { region: 'eastasia', to: 'eastasia' },
   instanceType: 'Standard_NC4as_T4_v3',
   impossibleInstanceTypes: ['Standard_NC4as_T4_v3', 'Standard_NC8as_T4_v3'],
+  // Agent pools have twelve characters, and a name that does not fit is refused.
+  groupName: (name) => ({ agentPoolName: `pool${name.length}${name.slice(-1)}` }),
   provider: (name) => new Provider(name, { location: 'westeurope' }),
 };
 
