@@ -8,6 +8,7 @@ const CDK_WITH_PROGRAMS = [
   'test/cdk/deploy-*.test.ts',
   'test/cdk/digits-example.test.ts',
   'test/cdk/failed-rollout.test.ts',
+  'test/cdk/pipeline-tasks.test.ts',
 ];
 
 export default defineConfig({

@@ -30,6 +30,10 @@ export interface CliTaskProps {
   readonly vpcSubnets?: ec2.SubnetSelection;
   readonly size?: CliTaskSize;
   readonly logGroup?: logs.ILogGroup;
+  /** What it does, for whoever reads its role. @default 'Steps of a model pipeline' */
+  readonly description?: string;
+  /** @default - one of its own, which lets nothing in */
+  readonly securityGroup?: ec2.SecurityGroup;
 }
 
 const FREE_GIB = 20;
@@ -62,10 +66,12 @@ export class CliTask extends Construct {
         retention: logs.RetentionDays.ONE_MONTH,
         removalPolicy: RemovalPolicy.DESTROY,
       });
-    this.securityGroup = createSecurityGroup(this, {
-      vpc: cluster.vpc,
-      description: 'Steps of a model pipeline: nothing comes in, HTTPS goes out',
-    });
+    this.securityGroup =
+      props.securityGroup ??
+      createSecurityGroup(this, {
+        vpc: cluster.vpc,
+        description: 'Steps of a model pipeline: nothing comes in, HTTPS goes out',
+      });
     this.subnetIds = cluster.vpc.selectSubnets(props.vpcSubnets).subnetIds;
     this.taskDefinition = this.createTaskDefinition(props, storageGiB);
   }
@@ -95,7 +101,7 @@ export class CliTask extends Construct {
       memoryLimitMiB: memoryMiB,
       taskRole: new iam.Role(this, 'TaskRole', {
         assumedBy: tasksOf(Stack.of(this)),
-        description: 'Steps of a model pipeline',
+        description: props.description ?? 'Steps of a model pipeline',
       }),
       runtimePlatform: {
         operatingSystemFamily: ecs.OperatingSystemFamily.LINUX,

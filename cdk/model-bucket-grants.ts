@@ -1,8 +1,9 @@
 import * as iam from 'aws-cdk-lib/aws-iam';
 import type * as s3 from 'aws-cdk-lib/aws-s3';
 import { MANIFEST_FILE, modelPrefix } from '../runtime/spec';
-import { REPOSITORY_INDEX_FILE } from '../runtime/spec/model-repository';
+import { PIPELINE_RUNS_FOLDER, REPOSITORY_INDEX_FILE } from '../runtime/spec/model-repository';
 import { grantReadObjects } from './grant-read-objects';
+import { grantWriteObjects } from './grant-write-objects';
 
 /**
  * Rights on the models of a bucket, one model at a time. `bucket.grantRead` and its like would also give list and ACL
@@ -23,6 +24,23 @@ export class ModelBucketGrants {
   /** Get the manifests of a model and nothing of what they describe: what a rollout needs, and gets by itself. */
   readManifests(grantee: iam.IGrantable, model: string): iam.Grant {
     return grantReadObjects(grantee, this.bucket, [`${modelPrefix(model)}*/${MANIFEST_FILE}`]);
+  }
+
+  /**
+   * What steps of a pipeline need to hand each other files of their runs, beside the versions of a model: see, read and write those,
+   * and no version.
+   */
+  handOnResults(grantee: iam.IGrantable, model: string): iam.Grant {
+    const runs = `${modelPrefix(model)}${PIPELINE_RUNS_FOLDER}`;
+    const list = iam.Grant.addToPrincipal({
+      grantee,
+      actions: ['s3:ListBucket'],
+      resourceArns: [this.bucket.bucketArn],
+      conditions: { StringLike: { 's3:prefix': `${runs}*` } },
+    });
+    return grantReadObjects(grantee, this.bucket, [`${runs}*`])
+      .combine(grantWriteObjects(grantee, this.bucket, [runs]))
+      .combine(list);
   }
 
   /**

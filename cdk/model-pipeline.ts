@@ -20,7 +20,8 @@ import { resourcesOf } from './model-rights';
 import type { ModelRollout } from './model-rollout';
 import type { ModelVersion } from './model-version';
 import { pipelineDefinition } from './pipeline-definition';
-import { PipelineStep } from './pipeline-step';
+import { completeSteps } from './pipeline-order';
+import { PipelineStep, type PipelineStepFacts } from './pipeline-step';
 import type { RuntimeImage } from './runtime-image';
 
 /** Where candidates are put: each in a folder, its other files first and the model last. */
@@ -48,7 +49,7 @@ export interface ModelPipelineProps {
   /** The server image, which has `slipway` in it. */
   readonly image: RuntimeImage;
   readonly source: PipelineSource;
-  /** The last one publishes. @default [PipelineStep.publish()] */
+  /** Commands and gates, then the one that publishes, then labels. @default [PipelineStep.publish()] */
   readonly steps?: readonly PipelineStep[];
   /** Somebody is asked between publishing and rolling out. @default - nobody is */
   readonly approval?: PipelineApproval;
@@ -87,17 +88,21 @@ export class ModelPipeline extends Construct implements iam.IGrantable {
 
   /** The parts. Exposed so that nothing is out of reach. */
   readonly stateMachine: sfn.StateMachine;
+  /** Of steps that judge or change a candidate. Their role may hand on results, and publish nothing. */
   readonly taskDefinition: ecs.FargateTaskDefinition;
+  /** Of the step that publishes, and of promotions. */
+  readonly publishTaskDefinition: ecs.FargateTaskDefinition;
   readonly securityGroup: ec2.ISecurityGroup;
   readonly logGroup: logs.ILogGroup;
   /** undefined where nothing starts a run by itself. */
   readonly rule?: events.Rule;
-  /** What the state machine acts as. Steps act as the task definition's task role. */
+  /** What the state machine acts as. Steps act as the task roles of their task definitions. */
   readonly grantPrincipal: iam.IPrincipal;
 
   /**
    * @throws SpecError PIPELINE_ROLLOUT_TWICE where the bucket starts the rollout as well, PIPELINE_SOURCE_INVALID for a place that
-   * is no folder or the model's own, PIPELINE_STEPS_INVALID unless publishing is the one last step, FARGATE_SIZE, NUMBER_INVALID.
+   * is no folder or the model's own, PIPELINE_STEPS_INVALID unless one step publishes and labels alone follow it, or for a result of
+   * no earlier step, FARGATE_SIZE, NUMBER_INVALID.
    */
   constructor(scope: Construct, id: string, props: ModelPipelineProps) {
     super(scope, id);
@@ -105,22 +110,28 @@ export class ModelPipeline extends Construct implements iam.IGrantable {
     const { rollout, cluster, image, source, taskSize, vpcSubnets, logGroup, preset = 'production' } = props;
     const version = versionOf(rollout);
     assertSource(source, version);
-    const steps = assertSteps(props.steps ?? [PipelineStep.publish()]);
+    const steps = completeSteps(props.steps ?? [PipelineStep.publish()], PipelineStep.source(fileOf(source)));
+    const size = taskSize === undefined ? {} : { size: taskSize };
+    const subnets = vpcSubnets === undefined ? {} : { vpcSubnets };
     const task = new CliTask(this, 'Task', {
-      cluster,
-      image,
-      preset,
-      ...(taskSize === undefined ? {} : { size: taskSize }),
-      ...(vpcSubnets === undefined ? {} : { vpcSubnets }),
+      ...{ cluster, image, preset, ...size, ...subnets },
       ...(logGroup === undefined ? {} : { logGroup }),
     });
+    // A gate runs whatever somebody trained, and must not be able to say its own last word.
+    const publishTask = new CliTask(this, 'PublishTask', {
+      ...{ cluster, image, preset, ...size, ...subnets },
+      logGroup: task.logGroup,
+      securityGroup: task.securityGroup,
+      description: 'Publishes and labels versions for a model pipeline',
+    });
     this.taskDefinition = task.taskDefinition;
+    this.publishTaskDefinition = publishTask.taskDefinition;
     this.securityGroup = task.securityGroup;
     this.logGroup = logGroup ?? this.createLogGroup();
-    this.stateMachine = this.createStateMachine(props, version, steps, task);
+    this.stateMachine = this.createStateMachine(props, version, steps, task, publishTask);
     this.grantPrincipal = this.stateMachine.grantPrincipal;
     this.allowSteps(source, version);
-    this.allowStateMachine(props, version, task);
+    this.allowStateMachine(props, version, [task, publishTask]);
     if ((props.trigger ?? 'candidate') === 'candidate') this.rule = this.createRule(source, version);
     if (props.notifications !== undefined) {
       this.onFailure('Notification', { target: new targets.SnsTopic(props.notifications) });
@@ -163,8 +174,9 @@ export class ModelPipeline extends Construct implements iam.IGrantable {
   private createStateMachine(
     { rollout, source, approval, timeout, cluster }: ModelPipelineProps,
     version: ModelVersion,
-    steps: readonly PipelineStep[],
+    steps: readonly PipelineStepFacts[],
     task: CliTask,
+    publishTask: CliTask,
   ): sfn.StateMachine {
     const definition = pipelineDefinition({
       partition: Aws.PARTITION,
@@ -177,18 +189,19 @@ export class ModelPipeline extends Construct implements iam.IGrantable {
       modelBucketName: version.models.bucketName,
       modelRepositoryUri: version.models.modelRepositoryUri,
       model: version.name,
-      steps: steps.map(({ facts: { timeout: stepTimeout, ...facts } }) => ({
-        ...facts,
-        timeoutSeconds: seconds(facts.id, stepTimeout ?? Duration.hours(1)),
+      steps: steps.map(({ kind, id, args, allowFailure, publishes, timeout: stepTimeout }) => ({
+        ...{ kind, id, args, allowFailure },
+        ...(publishes === undefined ? {} : { model: publishes }),
+        timeoutSeconds: seconds(id, stepTimeout ?? Duration.hours(1)),
       })),
       task: {
         clusterArn: cluster.clusterArn,
         taskDefinitionArn: task.taskDefinition.taskDefinitionArn,
+        publishTaskDefinitionArn: publishTask.taskDefinition.taskDefinitionArn,
         containerName: task.containerName,
         subnetIds: task.subnetIds,
         securityGroupId: task.securityGroup.securityGroupId,
       },
-      sourceFile: PipelineStep.source(fileOf(source)),
       rolloutArn: rollout.stateMachine.stateMachineArn,
       ...(approval === undefined
         ? {}
@@ -211,22 +224,29 @@ export class ModelPipeline extends Construct implements iam.IGrantable {
     return stateMachine;
   }
 
-  /** Steps read candidates and publish one model; publishing never overwrites a version. */
+  /** All read candidates; steps hand on results, and the last one publishes one model, never overwriting a version. */
   private allowSteps({ bucket, prefix }: PipelineSource, { models, name }: ModelVersion): void {
-    const { taskRole } = this.taskDefinition;
-    grantReadObjects(taskRole, bucket, [`${prefix}*`]);
-    models.grants.publishModel(taskRole, name);
-    const policy = taskRole.node.findChild('DefaultPolicy') as iam.Policy;
-    acknowledgePrefixes(policy, 'candidates and versions of one model come and go below their prefixes');
+    const [steps, publisher] = [this.taskDefinition.taskRole, this.publishTaskDefinition.taskRole];
+    models.grants.handOnResults(steps, name);
+    models.grants.publishModel(publisher, name);
+    for (const taskRole of [steps, publisher]) {
+      grantReadObjects(taskRole, bucket, [`${prefix}*`]);
+      const policy = taskRole.node.findChild('DefaultPolicy') as iam.Policy;
+      acknowledgePrefixes(policy, 'candidates, results and versions of one model come and go below their prefixes');
+    }
   }
 
-  private allowStateMachine(props: ModelPipelineProps, { models, name }: ModelVersion, task: CliTask): void {
+  private allowStateMachine(
+    props: ModelPipelineProps,
+    { models, name }: ModelVersion,
+    tasks: readonly CliTask[],
+  ): void {
     const { role } = this.stateMachine;
     const { source, rollout, approval } = props;
     const versions = Stack.of(this).formatArn({ service: 's3', region: '', account: '', resource: models.bucketName });
     list(role, source.bucket.bucketArn, 'StringLike', `${source.prefix}*`);
     list(role, versions, 'StringEquals', modelPrefix(name));
-    task.grantRun(role);
+    for (const task of tasks) task.grantRun(role);
     this.allowRollout(role, rollout.stateMachine);
     approval?.topic.grantPublish(role);
     const policy = role.node.findChild('DefaultPolicy') as iam.Policy;
@@ -319,21 +339,6 @@ function assertSource({ bucket, prefix, ...source }: PipelineSource, { models, n
   if (bucket.bucketName === models.bucketName && (prefix.startsWith(own) || own.startsWith(prefix))) {
     refuse('prefix', `'${prefix}' holds versions of '${name}' itself: what a run publishes would start the next one`);
   }
-}
-
-function assertSteps(steps: readonly PipelineStep[]): readonly PipelineStep[] {
-  const facts = steps.map((step) => step.facts);
-  const ids = facts.map(({ id }) => id);
-  const refuse = (what: string): never => {
-    throw new SpecError('PIPELINE_STEPS_INVALID', 'steps', what);
-  };
-  const twice = ids.find((id, i) => ids.indexOf(id) !== i);
-  if (twice !== undefined) refuse(`two steps have the id '${twice}'`);
-  const published = facts.flatMap(({ kind }, i) => (kind === 'publish' ? [i] : []));
-  if (published.length !== 1 || published[0] !== steps.length - 1) {
-    refuse(`PipelineStep.publish() must be the last one and no other, got ${ids.join(', ') || 'none'}`);
-  }
-  return steps;
 }
 
 function seconds(path: string, duration: Duration): number {

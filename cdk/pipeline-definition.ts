@@ -1,3 +1,4 @@
+import { PIPELINE_RUNS_FOLDER } from '../runtime/spec/model-repository';
 import { choice, expression, fail, quote, RETRY } from './states-language';
 
 /** What the state machine of a pipeline is made from. Late-bound text stands in fields of its own, never in an expression. */
@@ -17,18 +18,19 @@ export interface PipelineDefinitionInput {
   /** Late-bound. */
   readonly modelRepositoryUri: string;
   readonly model: string;
-  /** Publishing is the last one. */
+  /** Commands and gates, one that publishes, then promotions. */
   readonly steps: readonly PipelineDefinitionStep[];
   /** Where each of them runs; all late-bound. */
   readonly task: {
     readonly clusterArn: string;
+    /** Of steps that judge or change a candidate, and may not publish. */
     readonly taskDefinitionArn: string;
+    /** Of those that publish and promote. */
+    readonly publishTaskDefinitionArn: string;
     readonly containerName: string;
     readonly subnetIds: readonly string[];
     readonly securityGroupId: string;
   };
-  /** Path of the source's files in the container. */
-  readonly sourceFile: string;
   /** Late-bound. */
   readonly rolloutArn: string;
   /** @default - nobody is asked */
@@ -37,9 +39,11 @@ export interface PipelineDefinitionInput {
 }
 
 export interface PipelineDefinitionStep {
-  readonly kind: 'command' | 'gate' | 'publish';
+  readonly kind: 'command' | 'gate' | 'publish' | 'promote';
   readonly id: string;
   readonly args: readonly string[];
+  /** Of a publish: path of the model in the container. */
+  readonly model?: string;
   readonly allowFailure: boolean;
   readonly timeoutSeconds: number;
 }
@@ -79,6 +83,9 @@ function sourceStates(input: PipelineDefinitionInput): object {
         key: expression("$type($states.input.key) = 'string' ? $states.input.key : ''"),
         sourceBucket: source.bucketName,
         modelBucket: modelBucketName,
+        run: expression(
+          `${quote(`${input.model}/${PIPELINE_RUNS_FOLDER}`)} & $substring($hash($states.context.Execution.Id, 'SHA-256'), 0, 32) & '/'`,
+        ),
         latest: 0,
         page: '',
       },
@@ -124,7 +131,8 @@ function stepStates(input: PipelineDefinitionInput): object {
   const { steps } = input;
   const states = steps.map((step, i) => {
     const following = steps[i + 1];
-    const next = following === undefined ? afterPublish(input) : entryOf(following);
+    const next =
+      step.kind === 'publish' ? afterPublish(input) : following === undefined ? 'Promoted' : entryOf(following);
     const [run, exit, failure] = [`Step${step.id}`, `Exit${step.id}`, `Failed${step.id}`];
     if (step.allowFailure) return { [run]: runTask(input, step, next, next) };
     return {
@@ -161,20 +169,19 @@ function versionStates({ partition, model }: PipelineDefinitionInput): object {
 }
 
 function runTask(
-  { partition, task, model, modelRepositoryUri, sourceFile }: PipelineDefinitionInput,
-  { kind, args, timeoutSeconds }: PipelineDefinitionStep,
+  input: PipelineDefinitionInput,
+  step: PipelineDefinitionStep,
   next: string,
   onFailure: string,
 ): object {
-  const publish = ['model', 'publish', sourceFile, modelRepositoryUri, '--name', model];
-  const version = ['--version', expression('$string($version)')];
-  const source = expression("$string({'bucket': $sourceBucket, 'prefix': $folder, 'objects': $objects})");
+  const { partition, task } = input;
+  const isJudge = step.kind === 'command' || step.kind === 'gate';
   return {
     Type: 'Task',
     Resource: `arn:${partition}:states:::ecs:runTask.sync`,
     Arguments: {
       Cluster: task.clusterArn,
-      TaskDefinition: task.taskDefinitionArn,
+      TaskDefinition: isJudge ? task.taskDefinitionArn : task.publishTaskDefinitionArn,
       LaunchType: 'FARGATE',
       NetworkConfiguration: {
         AwsvpcConfiguration: {
@@ -187,13 +194,13 @@ function runTask(
         ContainerOverrides: [
           {
             Name: task.containerName,
-            Command: kind === 'publish' ? [...publish, ...version, ...args] : args,
-            Environment: [{ Name: 'SLIPWAY_SOURCE', Value: source }],
+            Command: commandOf(input, step),
+            Environment: environmentOf(step),
           },
         ],
       },
     },
-    TimeoutSeconds: timeoutSeconds,
+    TimeoutSeconds: step.timeoutSeconds,
     // A task that does not say how it ended has not succeeded.
     Assign: {
       exitCode: expression(
@@ -207,9 +214,33 @@ function runTask(
   };
 }
 
+function commandOf(
+  { model, modelRepositoryUri }: PipelineDefinitionInput,
+  { kind, args, model: file }: PipelineDefinitionStep,
+): readonly string[] {
+  const version = expression('$string($version)');
+  if (kind === 'promote') return ['model', 'promote', modelRepositoryUri, model, version, ...args];
+  if (kind !== 'publish') return args;
+  return ['model', 'publish', file!, modelRepositoryUri, '--name', model, '--version', version, ...args];
+}
+
+/** Which files a task finds, and where it leaves some. Publishing leaves a version and nothing else; a promotion reads no file. */
+function environmentOf({ kind, id }: PipelineDefinitionStep): readonly object[] {
+  if (kind === 'promote') return [];
+  const own = kind === 'publish' ? '' : `, 'step': ${quote(id)}`;
+  return [
+    {
+      Name: 'SLIPWAY_SOURCE',
+      Value: expression("$string({'bucket': $sourceBucket, 'prefix': $folder, 'objects': $objects})"),
+    },
+    { Name: 'SLIPWAY_RESULTS', Value: expression(`$string({'bucket': $modelBucket, 'prefix': $run${own}})`) },
+  ];
+}
+
 /** A person may look before anything serves; then CloudFormation says what became of it. */
-function rolloutStates({ partition, model, rolloutArn, approval }: PipelineDefinitionInput): object {
+function rolloutStates({ partition, model, rolloutArn, approval, steps }: PipelineDefinitionInput): object {
   const request = `{'model': ${quote(model)}, 'version': $version, 'source': 's3://' & $sourceBucket & '/' & $key, 'taskToken': $states.context.Task.Token}`;
+  const promotion = steps.find(({ kind }) => kind === 'promote');
   return {
     ...(approval === undefined
       ? {}
@@ -233,7 +264,9 @@ function rolloutStates({ partition, model, rolloutArn, approval }: PipelineDefin
       Catch: [caught('RolloutEnded')],
       Next: 'Settled',
     },
-    Settled: choice('Overtaken', [["$outcome = 'rolledOut'", 'Promoted']]),
+    Settled: choice('Overtaken', [
+      ["$outcome = 'rolledOut'", promotion === undefined ? 'Promoted' : entryOf(promotion)],
+    ]),
     RolloutEnded: choice('RolloutFailed', [[`$contains($failure, '"RolledBack"')`, 'RolledBack']]),
   };
 }
@@ -243,7 +276,12 @@ function endStates({ model, source, approval }: PipelineDefinitionInput): object
   const it = `'model ${model} version ' & $string($version)`;
   const end = (outcome: string): object => ({
     Type: 'Succeed',
-    Output: { outcome, version: expression('$version'), source: expression('$key') },
+    Output: {
+      outcome,
+      version: expression('$version'),
+      source: expression('$key'),
+      results: expression("'s3://' & $modelBucket & '/' & $run"),
+    },
   });
   return {
     Promoted: end('promoted'),
@@ -265,6 +303,12 @@ function endStates({ model, source, approval }: PipelineDefinitionInput): object
 }
 
 function failed({ kind, id }: PipelineDefinitionStep): object {
+  if (kind === 'promote') {
+    return fail(
+      'StepFailed',
+      `'step ${id} ended with ' & $failure & ': version ' & $string($version) & ' serves, and its label does not say so'`,
+    );
+  }
   return kind === 'gate'
     ? fail('GateClosed', `'gate ${id} ended with ' & $failure & ': nothing was published'`)
     : fail('StepFailed', `'step ${id} ended with ' & $failure`);

@@ -1,13 +1,15 @@
 // `slipway` in the server image, /app/cli.mjs: what steps of a pipeline run. The files of SLIPWAY_SOURCE lie below
-// /tmp/source before the command begins, for a task has no disk that another could fill.
+// /tmp/source before the command begins, and what steps before it left below /tmp/results, for a task has no disk that
+// another could fill. What it leaves there itself goes to the bucket that SLIPWAY_RESULTS names.
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { CommandEntry } from './command.js';
 import { COMMANDS_EVERYWHERE, MODEL_PIPELINE_ENTRY, MODEL_PULL_ENTRY } from './commands-everywhere.js';
 import { runSlipway } from './run.js';
 import { takeRemoteStoresFrom } from '../model/open-model-store.js';
-import { SOURCE_FOLDER } from '../spec/endpoints.js';
+import { RESULTS_FOLDER, SOURCE_FOLDER } from '../spec/endpoints.js';
 import { fetchSourceFiles, parseSourceFiles } from './source-files.js';
+import { fetchResults, parseStepResults, saveResults } from './step-results.js';
 
 const terminal = {
   width: 100,
@@ -30,17 +32,23 @@ const commands: readonly CommandEntry[] = [
 
 takeRemoteStoresFrom(() => import('../model/stores/remote-store.js'));
 
+// In the image the scratch space is /tmp.
+const scratch = (folder: string): string => path.join(tmpdir(), path.basename(folder));
+
 async function main(): Promise<number> {
-  const source = process.env['SLIPWAY_SOURCE'];
-  // In the image the scratch space is /tmp.
-  const folder = path.join(tmpdir(), path.basename(SOURCE_FOLDER));
+  const { SLIPWAY_SOURCE: source, SLIPWAY_RESULTS: given } = process.env;
   try {
-    if (source !== undefined) await fetchSourceFiles(parseSourceFiles(source), folder);
+    const results = given === undefined ? undefined : parseStepResults(given);
+    if (source !== undefined) await fetchSourceFiles(parseSourceFiles(source), scratch(SOURCE_FOLDER));
+    if (results !== undefined) await fetchResults(results, scratch(RESULTS_FOLDER));
+    const status = await runSlipway(process.argv.slice(2), terminal, commands);
+    // The report of a gate that closed is what people want to read.
+    if (results !== undefined) await saveResults(results, scratch(RESULTS_FOLDER));
+    return status;
   } catch (error) {
     terminal.err(`error: ${(error as Error).message.replaceAll('\n', ' ')}`);
     return 1;
   }
-  return runSlipway(process.argv.slice(2), terminal, commands);
 }
 
 // Not process.exit: what was written may still be on its way to the log.

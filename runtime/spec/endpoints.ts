@@ -30,6 +30,8 @@ export const GRPC_READY_PATH = '/AWS.ALB/healthcheck';
 export const CONTAINER_USER = 10001;
 /** Where steps of a pipeline find the files of a model: a folder of the container's scratch space. */
 export const SOURCE_FOLDER = '/tmp/source';
+/** Where they find what the steps before them left, in a folder for each, and leave what those after them need. */
+export const RESULTS_FOLDER = '/tmp/results';
 /** A folder of the image's user alone, in whose place a volume for downloaded models may be put. */
 export const CACHE_FOLDER = '/var/cache/slipway';
 /** First contract whose images have it. */

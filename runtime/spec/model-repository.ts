@@ -19,6 +19,8 @@ export const CONFIGURATION_FILES = ['config.pbtxt', 'config.json'] as const;
 export const HOOKS_FILE = 'hooks.mjs';
 /** Beside the versions of a model: names for versions and how many of 100 requests each gets. Wins over the configuration. */
 export const VERSION_LABELS_FILE = 'version-labels.json';
+/** Beside the versions of a model: what steps of pipelines left, in a folder for each run. No version has such a name. */
+export const PIPELINE_RUNS_FOLDER = '_runs/';
 /** At the top of a model repository in an object store: what `slipway model publish` has put there. */
 export const REPOSITORY_INDEX_FILE = 'slipway-index.json';
 

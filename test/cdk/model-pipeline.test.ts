@@ -8,8 +8,11 @@ import { ModelPipeline, PipelineStep, type ModelPipelineProps } from 'slipway/cd
 import { beforeAll, describe, expect, test } from 'vitest';
 import { COMMANDS_EVERYWHERE, MODEL_PIPELINE_ENTRY } from '../../runtime/cli/commands-everywhere';
 import { parseArguments } from '../../runtime/cli/arguments';
+import { modelPipelineOf } from '../../runtime/cli/model-pipeline';
+import { modelPromote } from '../../runtime/cli/model-promote';
 import { modelPublish } from '../../runtime/cli/model-publish';
-import { STEP_COMMANDS } from '../../cdk/cli-commands';
+import { PYTHON_COMMANDS, STEP_COMMANDS } from '../../cdk/cli-commands';
+import { STEP_RULES } from '../../runtime/cli/pipeline/pipeline-rules';
 import { publishDigits, type PublishedDigits } from './support/models';
 import { newPipeline, pipelineStates } from './support/pipelines';
 import { runStates, StateError, type Answers, type Execution } from './support/run-states';
@@ -22,9 +25,13 @@ beforeAll(async () => {
 
 const INSPECT = ['model', 'inspect', '/tmp/source/model.onnx'];
 
-test('steps run commands that the image has', () => {
+test('steps run commands that the image has, and those that it has not for want of Python are known', () => {
   const image = [...COMMANDS_EVERYWHERE, MODEL_PIPELINE_ENTRY].map(({ name }) => name);
   expect(image).toEqual(expect.arrayContaining([...STEP_COMMANDS]));
+  const rules = Object.entries(STEP_RULES).filter(([, { python }]) => python === true);
+  expect([...PYTHON_COMMANDS].sort()).toEqual(rules.map(([verb]) => `model ${verb}`).sort());
+  const changing = Object.entries(STEP_RULES).filter(([, { makes, python }]) => makes !== undefined && python !== true);
+  expect(STEP_COMMANDS).toEqual(expect.arrayContaining(changing.map(([verb]) => `model ${verb}`)));
 });
 
 test('what a step may say, the command takes', async () => {
@@ -32,9 +39,13 @@ test('what a step may say, the command takes', async () => {
   const gate = PipelineStep.gate('Evaluate', [...evaluate, '--task', 'classification', '--min-accuracy', '95%']);
   const command = await COMMANDS_EVERYWHERE.find(({ name }) => name === 'model evaluate')!.load();
   expect(parseArguments('model evaluate', command, gate.facts.args.slice(2)).text('min-accuracy')).toBe('95%');
-  // Labels are not a step's: it may not read them, and what serves is the rollout's to say.
-  expect(() => PipelineStep.command('Promote', ['model', 'promote', 's3://models', 'digits', '1', 'stable'])).toThrow(
-    'PIPELINE_STEP_UNKNOWN Promote: no step runs',
+  expect(parseArguments('model evaluate', command, gate.facts.args.slice(2)).text('report')).toBe(
+    PipelineStep.result('Evaluate', 'report.json'),
+  );
+  const judged = PipelineStep.gate('Judge', ['model', 'pipeline', PipelineStep.source('pipeline.yaml')]);
+  const pipeline = modelPipelineOf(() => []);
+  expect(parseArguments('model pipeline', pipeline, judged.facts.args.slice(2)).text('work')).toBe(
+    '/tmp/results/Judge',
   );
 });
 
@@ -62,44 +73,80 @@ describeWithAndWithoutFlags('ModelPipeline', (newStack) => {
     make({ trigger: 'none' }).resourceCountIs('AWS::Events::Rule', 0);
   });
 
-  test('steps may read candidates and publish this one model, and nothing else', () => {
+  /** Each action with its bucket and keys; CDK joins statements, or not, by a flag. */
+  const rightsOf = (statements: any[]): string[] =>
+    statements
+      .flatMap(({ Action, Resource }) =>
+        [Resource].flat().flatMap((resource: unknown) => {
+          const text = JSON.stringify(resource);
+          const [bucket] = /Models|Candidates/.exec(text)!;
+          return [Action].flat().map((action) => `${action} ${bucket}${/"(\/[^"]*)"/.exec(text)?.[1] ?? ''}`);
+        }),
+      )
+      .sort();
+
+  test('steps may read candidates and hand on results, and publish nothing', () => {
     const statements = statementsOf(make(), 'PipelineTaskTaskRole');
-    const objects = (bucket: string, keys: string): object => ({
-      'Fn::Join': ['', [{ 'Fn::GetAtt': [expect.stringMatching(`^${bucket}`), 'Arn'] }, keys]],
-    });
-    expect(statements.map(({ Action, Resource }) => [[Action].flat(), Resource])).toEqual([
-      [['s3:GetObject', 's3:GetObjectVersion'], objects('Candidates', '/incoming/digits/*')],
-      [['s3:AbortMultipartUpload', 's3:GetObject', 's3:PutObject'], objects('Models', '/digits/*')],
-      [['s3:ListBucket'], { 'Fn::GetAtt': [expect.stringMatching(/^Models/), 'Arn'] }],
-      [['s3:GetObject', 's3:PutObject'], expect.anything()],
+    expect(rightsOf(statements)).toEqual([
+      's3:AbortMultipartUpload Models/digits/_runs/*',
+      's3:GetObject Candidates/incoming/digits/*',
+      's3:GetObject Models/digits/_runs/*',
+      's3:GetObjectVersion Candidates/incoming/digits/*',
+      's3:GetObjectVersion Models/digits/_runs/*',
+      's3:ListBucket Models',
+      's3:PutObject Models/digits/_runs/*',
     ]);
-    expect(statements[2].Condition).toEqual({ StringLike: { 's3:prefix': 'digits/*' } });
-    expect(JSON.stringify(statements)).not.toContain('Delete');
+    const [list] = statements.filter(({ Action }) => [Action].flat().includes('s3:ListBucket'));
+    expect(list.Condition).toEqual({ StringLike: { 's3:prefix': 'digits/_runs/*' } });
   });
 
-  test('the state machine may list two prefixes, run this task in this cluster and start this rollout', () => {
+  test('the task that publishes may read candidates and publish this one model, and nothing else', () => {
+    const statements = statementsOf(make(), 'PipelinePublishTaskTaskRole');
+    expect(rightsOf(statements)).toEqual([
+      's3:AbortMultipartUpload Models/digits/*',
+      's3:GetObject Candidates/incoming/digits/*',
+      's3:GetObject Models/digits/*',
+      's3:GetObject Models/slipway-index.json',
+      's3:GetObjectVersion Candidates/incoming/digits/*',
+      's3:ListBucket Models',
+      's3:PutObject Models/digits/*',
+      's3:PutObject Models/slipway-index.json',
+    ]);
+    const [list] = statements.filter(({ Action }) => [Action].flat().includes('s3:ListBucket'));
+    expect(list.Condition).toEqual({ StringLike: { 's3:prefix': 'digits/*' } });
+  });
+
+  test('the state machine may list two prefixes, run two tasks in this cluster and start this rollout', () => {
     const statements = statementsOf(make(), 'PipelineStateMachineRoleDefaultPolicy').filter(
       ({ Resource }) => Resource !== '*',
     );
-    const actions = statements.map(({ Action }) => [Action].flat());
-    expect(actions).toEqual([
-      ['s3:ListBucket'],
-      ['s3:ListBucket'],
-      ['ecs:RunTask'],
-      ['ecs:DescribeTasks', 'ecs:StopTask'],
-      ['iam:PassRole'],
-      ['states:StartExecution'],
-      ['states:DescribeExecution', 'states:StopExecution'],
-      ['events:DescribeRule', 'events:PutRule', 'events:PutTargets'],
+    const allowed = (action: string): any[] => statements.filter(({ Action }) => [Action].flat().includes(action));
+    expect(new Set(statements.flatMap(({ Action }) => Action))).toEqual(
+      new Set([
+        's3:ListBucket',
+        ...['ecs:RunTask', 'ecs:DescribeTasks', 'ecs:StopTask', 'iam:PassRole'],
+        ...['states:StartExecution', 'states:DescribeExecution', 'states:StopExecution'],
+        ...['events:DescribeRule', 'events:PutRule', 'events:PutTargets'],
+      ]),
+    );
+    expect(allowed('s3:ListBucket').map(({ Condition }) => Condition)).toEqual([
+      { StringLike: { 's3:prefix': 'incoming/digits/*' } },
+      { StringEquals: { 's3:prefix': 'digits/' } },
     ]);
-    expect(statements[0].Condition).toEqual({ StringLike: { 's3:prefix': 'incoming/digits/*' } });
-    expect(statements[1].Condition).toEqual({ StringEquals: { 's3:prefix': 'digits/' } });
-    for (const statement of statements.slice(2, 4)) {
-      expect(statement.Condition.ArnEquals['ecs:cluster']).toBeDefined();
+    for (const action of ['ecs:RunTask', 'ecs:StopTask']) {
+      for (const { Condition } of allowed(action)) expect(Condition.ArnEquals['ecs:cluster']).toBeDefined();
     }
-    expect(statements[2].Resource).toEqual({ Ref: expect.stringMatching(/^PipelineTaskTaskDefinition/) });
-    expect(statements[4].Condition).toEqual({ StringEquals: { 'iam:PassedToService': 'ecs-tasks.amazonaws.com' } });
-    expect(statements[5].Resource).toEqual({ Ref: expect.stringMatching(/^RolloutStateMachine/) });
+    const tasks = allowed('ecs:RunTask').flatMap(({ Resource }) => Resource as { Ref: string }[]);
+    expect(tasks.map(({ Ref }) => Ref).sort()).toEqual([
+      expect.stringMatching(/^PipelinePublishTaskTaskDefinition/),
+      expect.stringMatching(/^PipelineTaskTaskDefinition/),
+    ]);
+    for (const { Condition } of allowed('iam:PassRole')) {
+      expect(Condition).toEqual({ StringEquals: { 'iam:PassedToService': 'ecs-tasks.amazonaws.com' } });
+    }
+    expect(allowed('states:StartExecution').map(({ Resource }) => Resource)).toEqual([
+      { Ref: expect.stringMatching(/^RolloutStateMachine/) },
+    ]);
   });
 
   test('a task runs the command of the image, unprivileged, on a read-only root, reached by nobody', () => {
@@ -162,6 +209,7 @@ describeWithAndWithoutFlags('ModelPipeline', (newStack) => {
 });
 
 describe('a run', () => {
+  const RUN = /^s3:\/\/models\/digits\/_runs\/[0-9a-f]{32}\/$/;
   const KEY = 'incoming/digits/2026-11-22/model.onnx';
   const FILES = [
     { Key: 'incoming/digits/2026-11-22/', ETag: '"0"', Size: 0 },
@@ -216,7 +264,7 @@ describe('a run', () => {
     });
     expect(execution.end).toEqual({
       state: 'Promoted',
-      output: { outcome: 'promoted', version: 13, source: KEY },
+      output: { outcome: 'promoted', version: 13, source: KEY, results: expect.stringMatching(RUN) },
     });
   });
 
@@ -224,7 +272,7 @@ describe('a run', () => {
     const execution = await run({}, { steps: [PipelineStep.command('Look', INSPECT), PipelineStep.publish()] });
     for (const { Overrides } of tasksOf(execution)) {
       const [{ Environment, Command }] = Overrides.ContainerOverrides;
-      expect(Environment.map(({ Name }: { Name: string }) => Name)).toEqual(['SLIPWAY_SOURCE']);
+      expect(Environment.map(({ Name }: { Name: string }) => Name)).toEqual(['SLIPWAY_SOURCE', 'SLIPWAY_RESULTS']);
       expect(JSON.parse(Environment[0].Value as string)).toEqual({
         bucket: 'candidates',
         prefix: 'incoming/digits/2026-11-22/',
@@ -237,8 +285,77 @@ describe('a run', () => {
     }
   });
 
+  test('tasks of one run share a folder, judges write their own below it, and who publishes writes none', async () => {
+    const steps = [PipelineStep.gate('Inspect', INSPECT), PipelineStep.publish(), PipelineStep.promote('stable')];
+    const execution = await run({}, { steps });
+    const told = tasksOf(execution).map(({ Overrides }) => {
+      const found = Overrides.ContainerOverrides[0].Environment.find(({ Name }: any) => Name === 'SLIPWAY_RESULTS');
+      return found === undefined ? undefined : (JSON.parse(found.Value as string) as Record<string, unknown>);
+    });
+    const { bucket, prefix } = told[0]!;
+    expect(`s3://${String(bucket)}/${String(prefix)}`).toMatch(RUN);
+    expect(told).toEqual([{ bucket, prefix, step: 'Inspect' }, { bucket, prefix }, undefined]);
+    expect(execution.end.output.results).toBe(`s3://${String(bucket)}/${String(prefix)}`);
+    const definitions = tasksOf(execution).map(
+      ({ TaskDefinition }) => /^Pipeline(Publish)?Task/.exec(TaskDefinition)![0],
+    );
+    expect(definitions).toEqual(['PipelineTask', 'PipelinePublishTask', 'PipelinePublishTask']);
+  });
+
+  test('a version is published with the evaluation of its very model', async () => {
+    const evaluate = (id: string, model: string, options = {}): PipelineStep =>
+      PipelineStep.command(id, ['model', 'evaluate', model, '--data', 'x', '--task', 'classification'], options);
+    const thinner = PipelineStep.result('Prune', 'model.onnx');
+    const prune = PipelineStep.command('Prune', ['model', 'prune', PipelineStep.source(), '--output', thinner]);
+    const evidence = async (...steps: PipelineStep[]): Promise<(string | undefined)[]> => {
+      const published = commandsOf(await run({}, { steps })).find(([, verb]) => verb === 'publish')!;
+      const parsed = parseArguments('model publish', modelPublish, published.slice(2));
+      return [parsed.argument('file'), parsed.text('evaluation')];
+    };
+    const before = evaluate('Before', PipelineStep.source());
+    const after = evaluate('After', thinner);
+    expect(await evidence(before, prune, after, PipelineStep.publish({ model: thinner }))).toEqual([
+      thinner,
+      PipelineStep.result('After', 'report.json'),
+    ]);
+    expect(await evidence(before, prune, after, PipelineStep.publish())).toEqual([
+      PipelineStep.source(),
+      PipelineStep.result('Before', 'report.json'),
+    ]);
+    expect(await evidence(before, prune, PipelineStep.publish({ model: thinner }))).toEqual([thinner, undefined]);
+    // What may fail is no gate, and a report that says so is none for a manifest.
+    const look = evaluate('Look', PipelineStep.source(), { allowFailure: true });
+    expect(await evidence(look, PipelineStep.publish())).toEqual([PipelineStep.source(), undefined]);
+    const judge = PipelineStep.gate('Judge', ['model', 'pipeline', PipelineStep.source('pipeline.yaml')]);
+    const own = PipelineStep.result('Judge', 'evaluate/report.json');
+    expect(await evidence(judge, PipelineStep.publish({ evaluation: own }))).toEqual([PipelineStep.source(), own]);
+  });
+
+  test('a label follows a rollout that is kept, and no other', async () => {
+    const steps = [PipelineStep.publish(), PipelineStep.promote('stable')];
+    const kept = await run({}, { steps });
+    expect(commandsOf(kept).at(-1)).toEqual(['model', 'promote', 's3://models', 'digits', '13', 'stable']);
+    const parsed = parseArguments('model promote', modelPromote, commandsOf(kept).at(-1)!.slice(2));
+    expect([parsed.argument('version'), parsed.argument('label')]).toEqual(['13', 'stable']);
+    expect(kept.end.state).toBe('Promoted');
+    for (const answer of [
+      () => ({ Output: { outcome: 'overtaken' } }),
+      () => failing('States.TaskFailed', '{"Error":"RolledBack","Cause":"alarm"}'),
+    ]) {
+      expect(commandsOf(await run({ 'states:startExecution.sync:2': answer }, { steps }))).toHaveLength(1);
+    }
+    const answer: Answers[string] = (_, nth) => exited(nth === 1 ? 0 : 6);
+    expect((await run({ 'ecs:runTask.sync': answer }, { steps })).end).toMatchObject({
+      error: 'StepFailed',
+      cause: 'step Promote-stable ended with exit status 6: version 13 serves, and its label does not say so',
+    });
+  });
+
   test('the words of a publish mean to slipway what they say', async () => {
     const publish = PipelineStep.publish({
+      preprocessingFile: 'preprocessing.yaml',
+      licence: 'Apache-2.0',
+      sbom: true,
       goldenFile: 'golden.json',
       configFile: 'config.pbtxt',
       hooksFile: 'hooks.mjs',
@@ -256,6 +373,11 @@ describe('a run', () => {
       '/tmp/source/labels.txt',
     ]);
     expect(parsed.texts('tolerance')).toEqual(['probabilities=exact']);
+    expect(['preprocessing', 'licence'].map((flag) => parsed.text(flag))).toEqual([
+      '/tmp/source/preprocessing.yaml',
+      'Apache-2.0',
+    ]);
+    expect(parsed.flag('sbom')).toBe(true);
   });
 
   test.each([
@@ -367,15 +489,39 @@ describe('is refused', () => {
     );
     expect(() => PipelineStep.command('Build', ['image', 'build'])).toThrow(/^PIPELINE_STEP_UNKNOWN/);
     expect(() => PipelineStep.command('Out', ['model', 'publish', 'x'])).toThrow(/PipelineStep\.publish/);
+    expect(() => PipelineStep.command('Label', ['model', 'promote', 'x'])).toThrow(/PipelineStep\.promote/);
+    expect(() => PipelineStep.command('Back', ['model', 'rollback', 'x'])).toThrow(/rolled back by CloudFormation/);
   });
 
-  test('steps that do not end with the one that publishes, or that share an id', () => {
+  test('a command that needs Python, before anything is deployed', () => {
+    expect(() => PipelineStep.command('Int8', ['model', 'quantize', PipelineStep.source()])).toThrow(
+      "PIPELINE_STEP_UNKNOWN Int8: 'slipway model quantize' needs Python, which the server image does not have: run it where",
+    );
+  });
+
+  test('a result that no earlier step leaves, and one that is no file of a step', () => {
+    const gate = PipelineStep.gate('Inspect', ['model', 'inspect', PipelineStep.result('Prune', 'model.onnx')]);
+    const prune = PipelineStep.command('Prune', ['model', 'prune', PipelineStep.source()]);
+    expect(make({ steps: [gate, prune, PipelineStep.publish()] })).toThrow(
+      "PIPELINE_STEPS_INVALID steps: Inspect takes a result of 'Prune', and no step of that id comes before it",
+    );
+    expect(make({ steps: [PipelineStep.publish({ model: PipelineStep.result('Prune', 'model.onnx') })] })).toThrow(
+      "Publish takes a result of 'Prune'",
+    );
+    for (const file of ['', '../x', 'a//b', 'a b']) {
+      expect(() => PipelineStep.result('Prune', file)).toThrow(/^PIPELINE_STEPS_INVALID Prune: the path of a result/);
+    }
+    expect(() => PipelineStep.promote('a b')).toThrow(/^PIPELINE_STEPS_INVALID label/);
+  });
+
+  test('steps of which none or several publish, that follow publishing, or share an id', () => {
     const inspect = PipelineStep.gate('Inspect', INSPECT);
     for (const steps of [
       [],
       [inspect],
       [PipelineStep.publish(), inspect],
       [PipelineStep.publish(), PipelineStep.publish()],
+      [PipelineStep.promote('stable'), PipelineStep.publish()],
     ]) {
       expect(make({ steps })).toThrow(/^PIPELINE_STEPS_INVALID steps/);
     }

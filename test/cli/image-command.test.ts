@@ -5,6 +5,7 @@ import { fileURLToPath } from 'node:url';
 import { ListObjectsV2Command } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseSourceFiles } from '../../runtime/cli/source-files';
+import { parseStepResults } from '../../runtime/cli/step-results';
 import { temporaryFolder } from '../server/harness/model-repository';
 import { bundleServer } from '../server/harness/server-bundle';
 import { writeDigitsRows } from '../support/digits-rows';
@@ -130,6 +131,45 @@ describe('files of a bucket', () => {
     expect(readFileSync(path.join(finished.folder, 'model.onnx'))).toEqual(readFileSync(DIGITS));
   });
 
+  const inspectWith = (results: object, environment: Record<string, string> = {}): Promise<Finished> =>
+    runImageCommand(['model', 'inspect', DIGITS], {
+      ...(cloud.environment as Record<string, string>),
+      SLIPWAY_RESULTS: JSON.stringify({ bucket, ...results }),
+      ...environment,
+    });
+
+  test('that steps before left are there, and those of this very step, which would be in its way, are not', async (context) => {
+    if (program === undefined) return context.skip('moto_server is not on the PATH');
+    for (const key of ['Evaluate/report.json', 'Judge/work/a.json', 'Inspect/old.json']) {
+      await cloud.put(bucket, `runs/1/${key}`, key);
+    }
+    const { status, stderr, folder } = await inspectWith({ prefix: 'runs/1/', step: 'Inspect' });
+    expect(status, stderr).toBe(0);
+    const results = path.join(folder, '../results');
+    expect(readFileSync(path.join(results, 'Evaluate/report.json'), 'utf8')).toBe('Evaluate/report.json');
+    expect(existsSync(path.join(results, 'Judge/work/a.json'))).toBe(true);
+    expect(existsSync(path.join(results, 'Inspect/old.json'))).toBe(false);
+  });
+
+  test('a result whose name leads out of its folder is refused', async (context) => {
+    if (program === undefined) return context.skip('moto_server is not on the PATH');
+    await cloud.put(bucket, 'runs/2/Evaluate/..\\..\\x', 'x');
+    await cloud.put(bucket, 'runs/3/Evaluate//x', 'x');
+    await cloud.put(bucket, 'runs/4/Evaluate/.', 'x');
+    for (const prefix of ['runs/2/', 'runs/3/', 'runs/4/']) {
+      const refused = await inspectWith({ prefix, step: 'Inspect' });
+      expect(refused.status, prefix).toBe(1);
+      expect(refused.stderr).toMatch(/^error: s3:.* is no file below it$/m);
+    }
+  });
+
+  test('results that cannot be kept fail the step, whatever its command says', async (context) => {
+    if (program === undefined) return context.skip('moto_server is not on the PATH');
+    const gone = await inspectWith({ bucket: 'no-such-bucket', prefix: 'runs/', step: 'Inspect' });
+    expect(gone.status).toBe(1);
+    expect(gone.stderr).toMatch(/^error: s3:\/\/no-such-bucket\/runs\/: .*exist/m);
+  });
+
   test('that changed since they were listed are refused: nobody publishes what was not gated', async (context) => {
     if (program === undefined) return context.skip('moto_server is not on the PATH');
     const etag = await listedEtag();
@@ -159,3 +199,8 @@ test('what is no list of objects is refused', () => {
     objects,
   });
 });
+
+test.each(['{', 'null', '{}', '{"bucket":"b","prefix":"p"}', '{"bucket":"b","prefix":"p/","step":"../x"}'])(
+  'what names no folder of a run is refused: %s',
+  (text) => expect(() => parseStepResults(text)).toThrow(/SLIPWAY_RESULTS/),
+);

@@ -34,13 +34,57 @@ export const MUTANTS = [
     },
   },
   {
+    name: 'a gate may publish',
+    file: 'cdk/model-pipeline.ts',
+    find: 'models.grants.handOnResults(steps, name);',
+    replace: 'models.grants.publishModel(steps, name);',
+    test: {
+      file: 'test/cdk/model-pipeline.test.ts',
+      name: 'steps may read candidates and hand on results, and publish nothing',
+    },
+  },
+  {
+    name: 'steps hand on results over versions',
+    file: 'cdk/model-bucket-grants.ts',
+    find: 'const runs = `${modelPrefix(model)}${PIPELINE_RUNS_FOLDER}`;',
+    replace: 'const runs = modelPrefix(model);',
+    test: {
+      file: 'test/cdk/model-pipeline.test.ts',
+      name: 'steps may read candidates and hand on results, and publish nothing',
+    },
+  },
+  {
+    name: 'a version is published with the report of what may fail',
+    file: 'cdk/pipeline-order.ts',
+    find: 'evaluates?.model === publishes && !allowFailure',
+    replace: 'evaluates?.model === publishes',
+    test: {
+      file: 'test/cdk/model-pipeline.test.ts',
+      name: 'a version is published with the evaluation of its very model',
+    },
+  },
+  {
+    name: 'a label follows a rollout that a newer version overtook',
+    file: 'cdk/pipeline-definition.ts',
+    find: "choice('Overtaken', [",
+    replace: "choice(promotion === undefined ? 'Overtaken' : entryOf(promotion), [",
+    test: { file: 'test/cdk/model-pipeline.test.ts', name: 'a label follows a rollout that is kept, and no other' },
+  },
+  {
+    name: 'the name of a result leads out of the folder',
+    file: 'runtime/cli/step-results.ts',
+    find: " && part !== '.' && part !== '..'",
+    replace: '',
+    test: { file: 'test/cli/image-command.test.ts', name: 'a result whose name leads out of its folder is refused' },
+  },
+  {
     name: 'steps read the whole bucket of candidates',
     file: 'cdk/model-pipeline.ts',
     find: 'grantReadObjects(taskRole, bucket, [`${prefix}*`]);',
     replace: "grantReadObjects(taskRole, bucket, ['*']);",
     test: {
       file: 'test/cdk/model-pipeline.test.ts',
-      name: 'steps may read candidates and publish this one model, and nothing else',
+      name: 'steps may read candidates and hand on results, and publish nothing',
     },
   },
   {

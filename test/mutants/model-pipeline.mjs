@@ -2,7 +2,7 @@
 export const MUTANTS = [
   {
     name: 'what comes after a closed gate is run',
-    file: 'runtime/cli/pipeline/run-pipeline.ts',
+    file: 'runtime/cli/pipeline/run-steps.ts',
     find: 'if (failure !== undefined) {',
     replace: 'if (failure !== undefined && version !== undefined) {',
     test: { file: 'test/cli/model-pipeline.test.ts', name: 'ends at a closed gate with status 4' },
@@ -23,7 +23,7 @@ export const MUTANTS = [
   },
   {
     name: 'two runs use one folder',
-    file: 'runtime/cli/pipeline/run-pipeline.ts',
+    file: 'runtime/cli/pipeline/run-steps.ts',
     find: 'if (attempt > 0 || isAlive(owner)) {',
     replace: 'if (attempt > 0) {',
     test: { file: 'test/cli/model-pipeline.test.ts', name: 'is refused where another one uses its folder' },

@@ -127,7 +127,7 @@ async function runStep(
   { onLine, signal }: Pick<RunStepsOptions, 'onLine' | 'signal'>,
 ): Promise<number> {
   const log = createWriteStream(path.join(folder, 'output.txt'));
-  const { SLIPWAY_SOURCE: _fetched, ...env } = process.env;
+  const { SLIPWAY_SOURCE: _fetched, SLIPWAY_RESULTS: _kept, ...env } = process.env;
   const child = spawn(program!, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
   const end = (): void => void child.kill('SIGTERM');
   signal?.addEventListener('abort', end);

@@ -27,6 +27,7 @@ export interface Execution {
 }
 
 const MAX_STATES = 500;
+const EXECUTION = 'arn:aws:states:us-east-1:123456789012:execution:Pipeline:one';
 
 /**
  * Runs a state machine with the very expressions that a deployment gets, evaluated by JSONata itself; waiting takes no
@@ -43,7 +44,7 @@ export async function runStates(machine: StateMachine, input: unknown, answers: 
     const state = machine.States[name];
     if (state === undefined) throw new Error(`there is no state ${name}`);
     path.push(name);
-    const states: Record<string, unknown> = { input: data, context: { Task: { Token: `token of ${name}` } } };
+    const states: Record<string, unknown> = { input: data, context: { Execution: { Id: EXECUTION }, Task: { Token: `token of ${name}` } } };
     const read = (value: unknown): Promise<any> => evaluate(value, { ...variables, states });
     const leave = async ({ Assign, Output, Next }: any): Promise<void> => {
       const assigned = (await read(Assign ?? {})) as object;
@@ -57,7 +58,7 @@ export async function runStates(machine: StateMachine, input: unknown, answers: 
         try {
           calls.push({ action, arguments: await read(state.Arguments) });
           const nth = calls.filter((call) => call.action === action).length;
-          states['result'] = answers[action]!(calls.at(-1)!.arguments, nth);
+          states['result'] = await answers[action]!(calls.at(-1)!.arguments, nth);
           await leave(state);
         } catch (error) {
           if (!(error instanceof StateError)) throw error;
