@@ -40,3 +40,12 @@ test('the commands that the README tells people to type exist', () => {
   const stacks = [...read('cdk/examples/digits/app.ts').matchAll(/new \w+\(app, '(\w+)'\)/g)].map(([, id]) => id);
   for (const [, stack] of read('README.md').matchAll(/cdk deploy (\w+)/g)) expect(stacks).toContain(stack);
 });
+
+test('the README leads to every example', () => {
+  const readme = read('README.md');
+  for (const folder of ['cdk/examples', 'pulumi/examples']) {
+    const names = readdirSync(join(root, folder), { withFileTypes: true }).filter((entry) => entry.isDirectory());
+    expect(names.length).toBeGreaterThan(10);
+    for (const { name } of names) expect(readme).toContain(`(${folder}/${name}`);
+  }
+});
