@@ -147,19 +147,16 @@ async function recipesOf(file: string | undefined): Promise<readonly Recipe[] | 
 }
 
 async function render(report: SearchReport, given: ParsedArguments, width: number): Promise<string> {
-  const { searchTable, reasonsOf } = await import('../model/search/search-table.js');
+  const { notesOf, searchTable, reasonsOf } = await import('../model/search/search-table.js');
   const { SEARCH_PAGE_FILE } = await import('../model/search/search-models.js');
   const { verdict } = await import('../model/search/search-page.js');
   const folder = given.text('output')!;
-  const { dataset, calibration, int8Instructions, chosenFiles } = report;
+  const { dataset, chosenFiles } = report;
   return [
     `${dataset.rows} rows of ${dataset.name}; * is on the front: nothing is at least as accurate, as fast and as small`,
     formatTable(searchTable(report), width),
     ...reasonsOf(report),
-    ...(calibration.isDataset ? ['ranges of INT8 models were found on the very rows that all are judged by'] : []),
-    ...(int8Instructions?.length === 0
-      ? ['this processor has no instructions for 8-bit products (VNNI): elsewhere INT8 may well be faster']
-      : []),
+    ...notesOf(report),
     verdict(report),
     ...(chosenFiles === undefined
       ? []

@@ -49,6 +49,8 @@ export interface MeasuredModel {
   readonly rows: readonly Tensor[];
   /** Asks for batches of a size, where they are no tensors. @default - `model` is run on `rows` */
   readonly asking?: (batchSize: number) => () => Promise<unknown>;
+  /** Called after each of its turns: a model that gives its memory back then is warmed up again before the next. @default - it stays */
+  readonly rest?: () => Promise<void>;
 }
 
 /**
@@ -67,7 +69,7 @@ export async function measureSpeed(
   const sizes = [...new Set(tasks.flat().map(({ batchSize }) => batchSize))].sort((a, b) => a - b);
   for (const size of sizes) {
     const ofSize = tasks.flat().filter(({ batchSize }) => batchSize === size);
-    for (const timing of ofSize) await timing.warmUp(WARM_UP_RUNS);
+    for (const timing of ofSize.filter(({ rests }) => !rests)) await timing.warmUp(WARM_UP_RUNS);
     for (let round = 0; round < rounds; round++) {
       for (let turn = 0; turn < ofSize.length; turn++) {
         signal?.throwIfAborted();
@@ -91,10 +93,14 @@ class Timing {
   private readonly byRound: number[][] = [];
 
   constructor(
-    measured: MeasuredModel,
+    private readonly measured: MeasuredModel,
     readonly batchSize: number,
   ) {
     this.ask = measured.asking?.(batchSize) ?? asksFor(measured, batchSize);
+  }
+
+  get rests(): boolean {
+    return this.measured.rest !== undefined;
   }
 
   async warmUp(runs: number): Promise<void> {
@@ -103,6 +109,7 @@ class Timing {
 
   async round(minRuns: number, maxRuns: number, milliseconds: number): Promise<void> {
     const times: number[] = [];
+    if (this.rests) await this.warmUp(WARM_UP_RUNS);
     // Whoever waits for signals and sockets gets a turn between rounds: runs block this thread.
     await setImmediate();
     const began = performance.now();
@@ -112,6 +119,7 @@ class Timing {
       times.push(performance.now() - from);
     }
     this.byRound.push(times);
+    await this.measured.rest?.();
   }
 
   result(): BatchSpeed {

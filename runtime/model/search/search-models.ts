@@ -1,14 +1,13 @@
 import { createHash } from 'node:crypto';
 import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { openDataset } from '../data/open-dataset';
 import { digestPath } from '../digest-path';
 import { slipwayVersion } from '../edit/slipway-version';
 import { evaluateModels, type EvaluatedModel, type EvaluationOptions } from '../evaluate/evaluate-models';
 import type { EvaluationReport } from '../evaluate/evaluation-report';
 import { openEvaluatedFile } from '../evaluate/open-evaluated-file';
 import { MAIN_METRIC } from '../evaluate/task-evaluator';
-import { compareSpeed, measureSpeed, type BatchSpeed, type SpeedOptions } from '../measure/measure-speed';
+import { compareSpeed, type BatchSpeed, type SpeedOptions } from '../measure/measure-speed';
 import { int8Instructions } from '../optimize/vector-instructions';
 import { digestPreprocessing, readPreprocessingFile } from '../preprocessing-file';
 import { ModelToolError } from '../tool-error';
@@ -18,6 +17,7 @@ import { choose, frontOf, missesOf, type Named } from './choose-candidate';
 import { DEFAULT_RECIPES, SOURCE_NAME, type Recipe } from './recipe';
 import { renderSearchPage } from './search-page';
 import type { CandidateNumbers, SearchConstraints, SearchPreference, SearchReport, SearchRow } from './search-report';
+import { timeCandidates } from './time-candidates';
 import { CHOSEN_FOLDER, removeChosen, writeChosen } from './write-chosen';
 
 export interface SearchOptions extends Omit<
@@ -86,7 +86,7 @@ export async function searchModels(options: SearchOptions): Promise<SearchReport
       if (reason === undefined) onProgress(`recipe ${i + 1} of ${recipes.length}: ${recipe.name}`);
       tried.push({ ...recipe, outcome: reason ?? (await search.tryWithin(recipe, deadline)) });
     }
-    const speeds = await timeAll(tried, source, options);
+    const speeds = await timeCandidates(filesOf(tried), source, options);
     const rows = rowsOf(tried, speeds, options);
     const report = await conclude(rows, tried, source, options, now());
     await write(options.output, SEARCH_REPORT_FILE, `${JSON.stringify(report, undefined, 2)}\n`);
@@ -182,38 +182,14 @@ async function prepare(options: SearchOptions, source: EvaluatedModel): Promise<
   };
 }
 
-/** Speeds of all that run, by name, in turns: what slows the machine down for a while slows all of them down. */
-async function timeAll(
-  tried: readonly Tried[],
-  source: EvaluatedModel,
-  options: SearchOptions,
-): Promise<ReadonlyMap<string, BatchSpeed>> {
-  const { onProgress, signal, threads, speed } = options;
-  const sizes = speed?.batchSizes ?? [1];
-  const dataset = await openDataset(options.data, {
-    inputs: source.model.inputs,
-    labels: 'none',
-    preprocessing: source.preprocessing,
-    columns: options.columns,
-    maxRows: Math.max(...sizes),
-  });
-  const firstBatch = await dataset.batches(Math.max(...sizes)).next();
-  const rows = firstBatch.done === true ? [] : firstBatch.value.inputs;
-  const opened: { readonly name: string; readonly model: EvaluatedModel['model'] }[] = [
-    { name: SOURCE_NAME, model: source.model },
-  ];
-  try {
-    for (const { name, outcome } of tried.slice(1)) {
-      if (typeof outcome === 'string' || 'failed' in outcome) continue;
-      opened.push({ name, model: (await openEvaluatedFile(outcome.file, { threads })).model });
-    }
-    onProgress?.(`timing ${opened.length} models in turns`);
-    const measured = opened.map((each) => ({ ...each, rows }));
-    const speeds = await measureSpeed(measured, { ...speed, batchSizes: sizes, onProgress, signal });
-    return new Map(opened.map(({ name }, i) => [name, speeds[i]![0]!]));
-  } finally {
-    for (const { model } of opened.slice(1)) await model.close();
-  }
+/** What came of recipes and can be run, by name. */
+function filesOf(tried: readonly Tried[]): ReadonlyMap<string, string> {
+  const files = tried
+    .slice(1)
+    .flatMap(({ name, outcome }): (readonly [string, string])[] =>
+      typeof outcome === 'string' || 'failed' in outcome ? [] : [[name, outcome.file]],
+    );
+  return new Map(files);
 }
 
 function rowsOf(

@@ -4,7 +4,7 @@ import { formatBytes } from '../quantities';
 import { formatMs } from './choose-candidate';
 import { renderScatter, type ScatterPoint } from './scatter-plot';
 import type { SearchReport, SearchRow } from './search-report';
-import { describeSpeed, describeSteps } from './search-table';
+import { describeSpeed, describeSteps, notesOf } from './search-table';
 
 const WIDTH = 1_080;
 
@@ -13,7 +13,7 @@ const WIDTH = 1_080;
  * what was asked for as lines, and all numbers in a table.
  */
 export function renderSearchPage(report: SearchReport): string {
-  const { source, dataset, calibration, mainMetric, chosen, nearest, constraints } = report;
+  const { source, dataset, mainMetric, chosen, nearest, constraints } = report;
   const title = `${source.name}: accuracy, latency and size`;
   const shown = report.rows.filter((row): row is Shown => row.numbers !== undefined);
   const { accuracy: best } = shown[0]!.numbers;
@@ -61,9 +61,9 @@ svg .chosen { fill: var(--chosen); stroke: var(--chosen); } svg .limit { stroke:
 <p>${shown.length} models on ${dataset.rows} rows of ${escapeMarkup(dataset.name)}; ${escapeMarkup(verdict(report))}</p>
 <div class="plots"><figure>${latency}</figure><figure>${size}</figure></div>
 <p class="note">Filled: no other model is at least as accurate, as fast and as small. Dashed: what was asked for. Bars: medians of the rounds
-in which all models took turns; what lies within them this machine cannot tell apart.${
-    calibration.isDataset ? ' Ranges of INT8 models were found on the very rows that all models are judged by.' : ''
-  }${report.int8Instructions?.length === 0 ? ' This processor has no instructions for 8-bit products (VNNI): elsewhere INT8 may well be faster.' : ''}</p>
+in which all models took turns; what lies within them this machine cannot tell apart.${notesOf(report)
+    .map((note) => ` ${note[0]!.toUpperCase()}${note.slice(1)}.`)
+    .join('')}</p>
 <h2>All recipes</h2>
 <div class="table"><table><thead><tr><th>recipe</th><th class="n">${escapeMarkup(mainMetric)}</th><th class="n">lost</th><th class="n">median</th><th class="n">99th</th><th>against the source</th><th class="n">size</th><th class="n">smaller by</th><th>steps</th></tr></thead>
 <tbody>${report.rows.map((row) => tableRow(row, row.name === (chosen ?? nearest))).join('\n')}</tbody></table></div>

@@ -33,6 +33,22 @@ export function reasonsOf({ rows }: SearchReport): readonly string[] {
   return rows.flatMap(({ name, state, reason }) => (reason === undefined ? [] : [`  ${name} ${state}: ${reason}`]));
 }
 
+/** What must be known of the numbers, a sentence each: none where no model is of INT8. */
+export function notesOf({ rows, calibration, int8Instructions }: SearchReport): readonly string[] {
+  const quantized = rows
+    .filter(({ numbers }) => numbers !== undefined)
+    .flatMap(({ steps }) => steps.filter((step) => step.do === 'quantize'));
+  const hasRanges = quantized.some(({ mode }) => mode !== 'dynamic');
+  return [
+    ...(calibration.isDataset && hasRanges
+      ? ['ranges of INT8 models were found on the very rows that all models are judged by']
+      : []),
+    ...(int8Instructions?.length === 0 && quantized.length > 0
+      ? ['this processor has no instructions for 8-bit products (VNNI): elsewhere INT8 may well be faster']
+      : []),
+  ];
+}
+
 /** `1.8 times as fast`; where rounds do not agree, that they do not. */
 export function describeSpeed({ numbers }: SearchRow): string {
   if (numbers?.against === undefined) return '';

@@ -4,6 +4,7 @@ import { expect, onTestFinished, test } from 'vitest';
 import { compareSpeed, measureSpeed, type BatchSpeed } from '../../../runtime/model/measure/measure-speed';
 import { openModelFile } from '../../../runtime/model/measure/open-model-file';
 import { median, percentile } from '../../../runtime/model/measure/percentile';
+import { restingModel } from '../../../runtime/model/measure/resting-model';
 import { cycleRows, runRows, type RunnableModel } from '../../../runtime/model/measure/runnable-model';
 import { readOnnxModel } from '../../../runtime/onnx/read-onnx-model';
 import type { Tensor } from '../../../runtime/onnx/tensor-encoding';
@@ -156,4 +157,27 @@ test('percentiles are values that were there, and the median is in the middle', 
   expect([0.5, 0.9, 0.99, 1].map((share) => percentile(hundred, share))).toEqual([50, 90, 99, 100]);
   expect(percentile([7], 0.99)).toBe(7);
   expect([median([3, 1, 2]), median([4, 1, 2, 3])]).toEqual([2, 2.5]);
+});
+
+test('models that rest between their turns are open one at a time, and their first run is not timed', async () => {
+  const file = path.join(temporaryFolder(), 'model.onnx');
+  writeFileSync(file, addOneModel());
+  let [open, most, opened] = [0, 0, 0];
+  const measured = ['a', 'b', 'c'].map((name) => {
+    const model = restingModel(file, readOnnxModel(file).facts, { threads: 1 });
+    let isOpen = false;
+    const run: RunnableModel['run'] = (inputs) => {
+      if (!isOpen) [open, opened, isOpen] = [open + 1, opened + 1, true];
+      most = Math.max(most, open);
+      return model.run(inputs);
+    };
+    const rest = async (): Promise<void> => {
+      await model.rest();
+      [open, isOpen] = [open - 1, false];
+    };
+    return { name, model: { ...model, run }, rows: [rows([[1, 2, 3, 4]])], rest };
+  });
+  const speeds = await measureSpeed(measured, { batchSizes: [1], rounds: 2, minRuns: 4, seconds: 0 });
+  expect({ open, most, opened }).toEqual({ open: 0, most: 1, opened: 6 });
+  expect(speeds.map(([speed]) => speed!.runs)).toEqual([4, 4, 4]);
 });
