@@ -24,12 +24,16 @@ export function assertRows({ name, shape }: Tensor, rows: number): void {
 
 /** What sums that should be 1 may be off by: FP16 has three digits. */
 const SUM_TOLERANCE = 1e-2;
+/** Probabilities of a quantized model are multiples of it: each class may be off by one of them, however many classes there are. */
+const STEP_OF_8_BITS = 2 ** -8;
+const MOST_TOLERANCE = 0.5;
 
 /** Scores of one class each row are probabilities where they add up to 1, and none is below 0. Rows with NaN say nothing. */
 export function kindOfScores(rows: readonly Float64Array[]): ScoreKind {
   const areShares = rows.filter(isOfNumbers).every((row) => {
     const sum = row.reduce((total, score) => total + score, 0);
-    return row.every((score) => score >= 0) && Math.abs(sum - 1) <= SUM_TOLERANCE;
+    const tolerance = Math.min(MOST_TOLERANCE, SUM_TOLERANCE + row.length * STEP_OF_8_BITS);
+    return row.every((score) => score >= -STEP_OF_8_BITS) && Math.abs(sum - 1) <= tolerance;
   });
   return areShares ? 'probabilities' : 'logits';
 }

@@ -25,6 +25,16 @@ function runPython(python: string, script: string, input: unknown): any {
   return JSON.parse(stdout);
 }
 
+test('probabilities in steps of 8 bits are probabilities, though their sums are off', () => {
+  const rounded = (scores: readonly number[]) => Float64Array.from(scores, (score) => Math.round(score * 127) / 127);
+  // Ten classes: 0.9 and nine small ones that all round up or all to nothing.
+  expect(kindOfScores([rounded([0.93, ...Array<number>(9).fill(0.07 / 9)])])).toBe('probabilities');
+  expect(kindOfScores([rounded([0.97, ...Array<number>(9).fill(0.03 / 9)])])).toBe('probabilities');
+  expect(kindOfScores([rounded([0.6, ...Array<number>(999).fill(0.4 / 999)])])).toBe('probabilities');
+  expect(kindOfScores([Float64Array.of(0.9, 0.4)])).toBe('logits');
+  expect(kindOfScores([Float64Array.of(1.2, -0.2)])).toBe('logits');
+});
+
 test('a row of NaN does not make logits of probabilities', () => {
   const broken = Float64Array.of(NaN, NaN);
   expect(kindOfScores([Float64Array.of(0.25, 0.75), broken])).toBe('probabilities');
