@@ -1,7 +1,7 @@
 import { ModelToolError, type FailureKind } from '../model/tool-error';
 import { PublishError, type PublishErrorCode } from '../model/publish-error';
 import { OnnxFileError } from '../onnx/onnx-file-error';
-import { SigningError } from '../signing/signing-error';
+import { SigningError, type SigningErrorCode } from '../signing/signing-error';
 import { SpecError } from '../spec/errors';
 import { CliError } from './cli-error';
 
@@ -18,6 +18,13 @@ const PUBLISH_KINDS: Readonly<Partial<Record<PublishErrorCode, FailureKind>>> = 
   EVALUATION_FAILED: 'verdict',
 };
 
+const SIGNING_KINDS: Readonly<Record<SigningErrorCode, FailureKind>> = {
+  SIGNING_KEY_INVALID: 'input',
+  SIGNING_KEY_UNREACHABLE: 'outside',
+  SIGNATURE_MISSING: 'verdict',
+  SIGNATURE_WRONG: 'verdict',
+};
+
 /** What a model, its manifest or its repository says, as against the spec of a service. */
 const OF_MODELS = /^(MODEL|MANIFEST|REPOSITORY_INDEX|VERSION_LABELS)_/;
 
@@ -26,7 +33,7 @@ export function exitStatusOf(error: unknown): number {
   if (error instanceof CliError) return error.exitCode;
   if (ModelToolError.is(error)) return EXIT_STATUS[error.kind];
   if (PublishError.is(error)) return EXIT_STATUS[PUBLISH_KINDS[error.code] ?? 'input'];
-  if (SigningError.is(error)) return EXIT_STATUS[error.code === 'SIGNING_KEY_INVALID' ? 'input' : 'verdict'];
+  if (SigningError.is(error)) return EXIT_STATUS[SIGNING_KINDS[error.code]];
   if (SpecError.is(error) && OF_MODELS.test(error.code)) return EXIT_STATUS.input;
   return OnnxFileError.is(error) ? EXIT_STATUS.input : 1;
 }

@@ -17,7 +17,7 @@ const PASSWORD_VARIABLE = 'COSIGN_PASSWORD';
 /**
  * The signer of a key: a PEM file with a private key on P-256, encrypted or not, or `awskms:///<key id, ARN or alias>` as cosign
  * writes it. A key of the KMS never leaves it.
- * @throws SigningError SIGNING_KEY_INVALID, PublishError PACKAGE_MISSING
+ * @throws SigningError SIGNING_KEY_INVALID, SIGNING_KEY_UNREACHABLE, PublishError PACKAGE_MISSING
  */
 export function openSigner(key: string): Promise<Signer> {
   return key.startsWith('awskms://') ? kmsSigner(key) : fileSigner(key);
@@ -76,18 +76,25 @@ async function kmsSigner(uri: string): Promise<Signer> {
   const [, host = '', KeyId] = match;
   const kms = await importPackage('@aws-sdk/client-kms', 'to sign with awskms://', () => import('@aws-sdk/client-kms'));
   const isLocal = /^(localhost|127\.|\[::1\])/.test(host);
-  const client = new kms.KMSClient(host === '' ? {} : { endpoint: `${isLocal ? 'http' : 'https'}://${host}` });
+  // An ARN says where its key is, whatever region the environment names.
+  const region = /^arn:[^:]+:kms:([a-z0-9-]+):/.exec(KeyId!)?.[1];
+  const client = new kms.KMSClient({
+    ...(region === undefined ? {} : { region }),
+    ...(host === '' ? {} : { endpoint: `${isLocal ? 'http' : 'https'}://${host}` }),
+  });
   const ask = async <T>(what: () => Promise<T>): Promise<T> => {
     try {
       return await what();
     } catch (error) {
-      const { name, message } = error as Error;
-      throw invalid(uri, `cannot be used: ${name}: ${message.replace(/\s+/g, ' ')}`);
+      const { name, message, $metadata } = error as Error & { $metadata?: { httpStatusCode?: number } };
+      const status = $metadata?.httpStatusCode ?? 0;
+      const code = status >= 400 && status < 500 ? 'SIGNING_KEY_INVALID' : 'SIGNING_KEY_UNREACHABLE';
+      throw new SigningError(code, uri, `cannot be used: ${name}: ${message.replace(/\s+/g, ' ')}`);
     }
   };
   const { PublicKey: der } = await ask(() => client.send(new kms.GetPublicKeyCommand({ KeyId })));
   const key = createPublicKey({ key: Buffer.from(der!), format: 'der', type: 'spki' });
-  assertP256(key, uri);
+  assertP256(key, uri, 'aws kms create-key --key-spec ECC_NIST_P256 --key-usage SIGN_VERIFY');
   return {
     publicKey: { key, fingerprint: fingerprintOf(key) },
     sign: async (bytes) => {

@@ -41,12 +41,15 @@ function publicKey(pem: string, where: string): PublicKey {
   return { key, fingerprint: fingerprintOf(key) };
 }
 
-/** @throws SigningError SIGNING_KEY_INVALID for any other kind of key. */
-export function assertP256(key: KeyObject, where: string): void {
+/**
+ * @param remedy the command that makes such a key
+ * @throws SigningError SIGNING_KEY_INVALID for any other kind of key.
+ */
+export function assertP256(key: KeyObject, where: string, remedy = 'openssl ecparam -name prime256v1 -genkey'): void {
   const curve = key.asymmetricKeyDetails?.namedCurve;
   if (key.asymmetricKeyType === 'ec' && curve === 'prime256v1') return;
   const got = `${key.asymmetricKeyType ?? 'another key'}${curve === undefined ? '' : ` on ${curve}`}`;
-  throw invalid(where, `must be an ECDSA key on the curve P-256, got ${got}; openssl ecparam -name prime256v1 -genkey`);
+  throw invalid(where, `must be an ECDSA key on the curve P-256, got ${got}; ${remedy}`);
 }
 
 /** The fingerprint of a public key, or of the public half of a private one. */

@@ -1,4 +1,5 @@
-export type SigningErrorCode = 'SIGNING_KEY_INVALID' | 'SIGNATURE_MISSING' | 'SIGNATURE_WRONG';
+export type SigningErrorCode =
+  'SIGNING_KEY_INVALID' | 'SIGNING_KEY_UNREACHABLE' | 'SIGNATURE_MISSING' | 'SIGNATURE_WRONG';
 
 const BRAND = Symbol.for('slipway.SigningError');
 

@@ -29,6 +29,6 @@ export function credentialChain<K extends string>(
         reasons.push(`${kind}: ${(error as Error).message}`);
       }
     }
-    throw new Error(`no credentials: ${reasons.join('; ')}`);
+    throw new Error(`no credentials: ${reasons.join('; ') || 'the environment names no identity'}`);
   };
 }

@@ -1,7 +1,9 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import path from 'node:path';
-import { afterAll, expect, onTestFinished, test } from 'vitest';
+import { afterAll, expect, onTestFinished, test, vi } from 'vitest';
 import type { ModelStore, StoredFile } from '../../runtime/model/model-store';
 import { publishModel } from '../../runtime/model/publish-model';
 import { azureObjectStore } from '../../runtime/model/stores/azure-object-store';
@@ -197,6 +199,26 @@ test.for(STORE_KINDS)('a network that is back after two seconds ends no publish 
   onTestFinished(() => clearTimeout(back));
   await store.write('m', 1, [inMemory('model.onnx', 'graph')], manifest);
   expect(await store.versions('m')).toEqual([1]);
+});
+
+test('what Google says of a request that it refuses is said', async () => {
+  const server = createServer((request, response) => {
+    const [status, message] =
+      request.method === 'GET' ? [404, 'The specified bucket\n does not exist.'] : [403, 'no right'];
+    response.writeHead(status).end(JSON.stringify({ error: { code: status, message } }));
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  vi.stubEnv('STORAGE_EMULATOR_HOST', `127.0.0.1:${(server.address() as AddressInfo).port}`);
+  onTestFinished(() => {
+    vi.unstubAllEnvs();
+    server.close();
+  });
+  const store = await openRemoteStore('gs://models/x');
+  expect((await refusal(store.versions('m'))).message).toMatch(
+    /Google answers 404 to GET \/storage\/v1\/b\/models\/o: The specified bucket\\n does not exist\.$/,
+  );
+  const written = await refusal(store.write('m', 1, [inMemory('model.onnx', 'graph')], manifest));
+  expect(written.message).toMatch(/Google answers 403 to POST .*: no right$/);
 });
 
 test.for([

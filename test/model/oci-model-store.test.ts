@@ -144,6 +144,19 @@ test('a connection that breaks in the middle of a chunk ends no push, also where
   expect(Buffer.from(await layer.arrayBuffer()).includes(content)).toBe(true);
 });
 
+test('publishers of the same files on one machine do not end each other', async (ctx) => {
+  const host = await startRegistry(ctx);
+  const files = [stored('weights.bin', randomBytes(2 * MIB + 77))];
+  const manifest = stored('manifest.json', Buffer.from('{}'));
+  const outcomes = await Promise.allSettled(
+    Array.from({ length: 4 }, () =>
+      ociModelStore(`oci://${host}/models`, { chunkBytes: MIB }).write('m', 1, files, manifest),
+    ),
+  );
+  const reasons = outcomes.flatMap((each) => (each.status === 'rejected' ? [(each.reason as Error).message] : []));
+  expect(reasons.filter((reason) => !reason.startsWith('VERSION_EXISTS'))).toEqual([]);
+});
+
 /** A port that leads to another one, and where the first connection that has sent so many bytes in all is cut. */
 async function breakingOnce(target: number, bytes: number): Promise<number> {
   let sent = 0;

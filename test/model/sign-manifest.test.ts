@@ -1,5 +1,7 @@
 import { createHash, createPublicKey, generateKeyPairSync } from 'node:crypto';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { CreateKeyCommand, KMSClient } from '@aws-sdk/client-kms';
 import { expect, onTestFinished, test, vi } from 'vitest';
@@ -114,4 +116,31 @@ test('a key in the KMS signs what its public half verifies, and a key that is no
   );
   const missing = await refusalOf(openSigner(`awskms://${host}/00000000-0000-0000-0000-000000000000`));
   expect(missing.message).toMatch(/^SIGNING_KEY_INVALID awskms:.*: cannot be used: NotFoundException/);
+  const other = await client.send(new CreateKeyCommand({ KeySpec: 'ECC_NIST_P384', KeyUsage: 'SIGN_VERIFY' }));
+  expect((await refusalOf(openSigner(`awskms://${host}/${other.KeyMetadata!.KeyId!}`))).message).toMatch(
+    /got ec on secp384r1; aws kms create-key --key-spec ECC_NIST_P256 --key-usage SIGN_VERIFY$/,
+  );
+});
+
+test('a KMS that does not answer is no fault of the key, and an ARN is asked for in its own region', async () => {
+  const variables = {
+    AWS_ACCESS_KEY_ID: 'k',
+    AWS_SECRET_ACCESS_KEY: 's',
+    AWS_REGION: 'us-east-1',
+    AWS_MAX_ATTEMPTS: '1',
+  };
+  for (const [name, value] of Object.entries(variables)) vi.stubEnv(name, value);
+  onTestFinished(() => void vi.unstubAllEnvs());
+  expect((await refusalOf(openSigner('awskms://127.0.0.1:1/alias/models'))).code).toBe('SIGNING_KEY_UNREACHABLE');
+  const scopes: string[] = [];
+  const kms = createServer((request, response) => {
+    scopes.push(/Credential=([^,]+)/.exec(request.headers.authorization ?? '')![1]!);
+    response.writeHead(400, { 'Content-Type': 'application/x-amz-json-1.1' }).end('{"__type":"DisabledException"}');
+  });
+  await new Promise<void>((resolve) => kms.listen(0, '127.0.0.1', resolve));
+  onTestFinished(() => void kms.close());
+  const { port } = kms.address() as AddressInfo;
+  const arn = 'arn:aws:kms:eu-west-1:123456789012:key/00000000-0000-0000-0000-000000000000';
+  expect((await refusalOf(openSigner(`awskms://127.0.0.1:${port}/${arn}`))).code).toBe('SIGNING_KEY_INVALID');
+  expect(scopes).toEqual([expect.stringMatching(/^k\/\d{8}\/eu-west-1\/kms\/aws4_request$/)]);
 });

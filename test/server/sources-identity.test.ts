@@ -203,6 +203,8 @@ test('the first identity that has keys is asked from then on, and all reasons ar
   expect(asked).toEqual(['a', 'b', 'b']);
   const none = credentialChain(['a', 'b'], (kind) => Promise.reject(new Error(`${kind} is off`)));
   await expect(none()).rejects.toThrow('no credentials: a: a is off; b: b is off');
+  const nobody = credentialChain([], () => Promise.reject(new Error('asked')));
+  await expect(nobody()).rejects.toThrow('no credentials: the environment names no identity');
 });
 
 test("Azure's workload identity comes first, the managed one second, static keys last, a developer's login without them", () => {

@@ -14,6 +14,8 @@ export class GcsError extends Error {
   }
 }
 
+const MAX_REASON_LENGTH = 300;
+
 /** One request to the JSON API, whose body is memory, so that it can be sent again. */
 export type AskGcs = (
   path: string,
@@ -32,9 +34,17 @@ export function gcsAsker(uri: string): AskGcs {
       const response = await httpRequest(url, new AbortController().signal, { ...request, headers });
       const { statusCode = 0 } = response;
       if ((statusCode >= 200 && statusCode < 300) || statusCode === 308) return response;
-      response.resume();
-      throw new GcsError(statusCode, `Google answers ${statusCode} to ${request.method ?? 'GET'} ${path}`);
+      const said = await reasonOf(response);
+      throw new GcsError(statusCode, `Google answers ${statusCode} to ${request.method ?? 'GET'} ${path}${said}`);
     }, isWorthAnother);
+}
+
+/** Which permission is missing, or that there is no such bucket: Google says so in JSON, or in one line. */
+async function reasonOf(response: IncomingMessage): Promise<string> {
+  const text = await readBody(response).catch(() => '');
+  const message = /"message":\s*"((?:[^"\\]|\\.)*)"/.exec(text)?.[1] ?? (text.startsWith('<') ? '' : text);
+  const line = message.replace(/\s+/g, ' ').trim().slice(0, MAX_REASON_LENGTH);
+  return line === '' ? '' : `: ${line}`;
 }
 
 function isWorthAnother(error: unknown): boolean {

@@ -38,17 +38,12 @@ export async function putBlob(
   const there = await registry.ask(`blobs/${blob.digest}`, { method: 'HEAD', accepted: [404] });
   if (there.ok) return onBytes(blob.size, true);
   const identity = [registry.host, registry.repository, blob.digest];
-  let location: URL | undefined;
-  for (let attempt = 1; location === undefined; attempt++) {
-    if (attempt > ATTEMPTS) throw new RegistryError(0, `the registry has lost what was sent to it ${ATTEMPTS} times`);
-    location = await sendChunks(registry, identity, inChunks(bytes(), chunkBytes), onBytes);
+  for (let attempt = 1; ; attempt++) {
+    const location = await sendChunks(registry, identity, inChunks(bytes(), chunkBytes), onBytes);
+    if (location !== undefined && (await close(registry, location, blob))) break;
+    await forgetUpload(identity);
+    if (attempt === ATTEMPTS) throw new RegistryError(0, `the registry has lost what was sent to it ${attempt} times`);
   }
-  location.searchParams.set('digest', blob.digest);
-  await registry.ask(location, {
-    method: 'PUT',
-    headers: { 'Content-Type': 'application/octet-stream' },
-    body: new Uint8Array(0),
-  });
   await forgetUpload(identity);
 }
 
@@ -69,16 +64,21 @@ async function sendChunks(
     if (start >= position) continue;
     const body = chunk.subarray(chunk.byteLength - (position - start));
     const next = await sendChunk(registry, location, body, start);
-    if (next === undefined) {
-      await forgetUpload(identity);
-      return undefined;
-    }
+    if (next === undefined) return undefined;
     location = next;
     arrived = position;
     await rememberUpload(identity, location.pathname + location.search);
     onBytes(body.byteLength, false);
   }
   return location;
+}
+
+/** @returns false where the upload is gone, and no twin of ours has closed it */
+async function close(registry: OciRegistry, location: URL, { digest }: Blob): Promise<boolean> {
+  location.searchParams.set('digest', digest);
+  const headers = { 'Content-Type': 'application/octet-stream' };
+  const closed = await registry.ask(location, { method: 'PUT', headers, body: new Uint8Array(0), accepted: [404] });
+  return closed.ok || (await registry.ask(`blobs/${digest}`, { method: 'HEAD', accepted: [404] })).ok;
 }
 
 /**
