@@ -18,6 +18,7 @@ logging.disable(logging.WARNING)
 import numpy as np  # noqa: E402
 import onnx  # noqa: E402
 import onnxruntime  # noqa: E402
+from onnx import version_converter  # noqa: E402
 from onnxruntime.quantization import (  # noqa: E402
     CalibrationDataReader,
     CalibrationMethod,
@@ -38,6 +39,9 @@ SENSITIVE = ("Conv", "ConvTranspose", "Gemm", "MatMul")
 
 
 NARROW = (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
+
+
+OPSET_OF_AXES = 13
 
 
 class Rows(CalibrationDataReader):
@@ -70,7 +74,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     source, output = request["model"], request["output"]
     with tempfile.TemporaryDirectory() as scratch:
         prepared = os.path.join(scratch, "prepared.onnx")
-        prepare(source, prepared)
+        prepare(with_axes(source, request, scratch), prepared, source)
         excluded = list(request["exclude"])
         unknown = sorted(set(excluded) - node_names(prepared) - node_names(source))
         if unknown:
@@ -86,15 +90,30 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     return {"excluded": excluded, "sensitivity": sensitivity, "nodes": count(output)}
 
 
-def prepare(source: str, prepared: str) -> None:
+def with_axes(source: str, request: dict[str, Any], scratch: str) -> str:
+    """A scale for each channel needs an axis, which DequantizeLinear has from opset 13 on: an older model is brought there."""
+    opset = next((each.version for each in onnx.load(source, load_external_data=False).opset_import if each.domain in ("", "ai.onnx")), 0)
+    if request["mode"] == "dynamic" or not request["perChannel"] or opset >= OPSET_OF_AXES:
+        return source
+    progress(f"from opset {opset} to {OPSET_OF_AXES}")
+    converted = os.path.join(scratch, "converted.onnx")
+    try:
+        onnx.save(version_converter.convert_version(onnx.load(source), OPSET_OF_AXES), converted)
+    except Exception as error:  # noqa: BLE001
+        why = f"has opset {opset}, and scales for each channel need {OPSET_OF_AXES}, to which it cannot be brought: {one_line(error)}"
+        raise ToolError("QUANTIZATION_FAILED", source, f"{why}: give --per-tensor, or export it again") from None
+    return converted
+
+
+def prepare(source: str, prepared: str, where: str) -> None:
     """Shapes and fused nodes, which the quantizer needs to place its scales."""
     graph = onnx.load(source, load_external_data=False).graph
     if graph.sparse_initializer:
         name = graph.sparse_initializer[0].values.name
-        raise ToolError("QUANTIZATION_FAILED", source, f"stores '{name}' sparse, which the quantizer cannot read: quantize the model before it is sparsified")
+        raise ToolError("QUANTIZATION_FAILED", where, f"stores '{name}' sparse, which the quantizer cannot read: quantize the model before it is sparsified")
     narrow = next((each for each in graph.initializer if each.data_type in NARROW and len(each.dims) > 1), None)
     if narrow is not None:
-        raise ToolError("QUANTIZATION_FAILED", source, f"has '{narrow.name}' in half floats, which the quantizer cannot read: quantize the model with FP32 weights")
+        raise ToolError("QUANTIZATION_FAILED", where, f"has '{narrow.name}' in half floats, which the quantizer cannot read: quantize the model with FP32 weights")
     progress("shapes and fusions before quantization")
     for symbolic in (False, True):
         try:
@@ -103,7 +122,7 @@ def prepare(source: str, prepared: str) -> None:
             return
         except Exception as error:  # noqa: BLE001
             if symbolic:
-                raise ToolError("QUANTIZATION_FAILED", source, f"cannot be prepared: {one_line(error)}") from None
+                raise ToolError("QUANTIZATION_FAILED", where, f"cannot be prepared: {one_line(error)}") from None
 
 
 def node_names(path: str) -> set[str]:

@@ -2,6 +2,8 @@ import { existsSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
 import { optimizeModel } from '../../../runtime/model/optimize/optimize-model';
+import { quantizeModel } from '../../../runtime/model/optimize/quantize-model';
+import { readEditableModel } from '../../../runtime/onnx/edit/editable-model';
 import { temporaryFolder } from '../../server/harness/model-repository';
 import { slipway, type CommandResult } from '../../cli/terminal';
 import { modelPython } from '../../support/model-python';
@@ -92,6 +94,37 @@ test.each([
     stderr: expect.stringContaining(`OPTION_INVALID ${said}`) as string,
   });
 });
+
+test.each([7, 9, 12])(
+  'a model of opset %d gets a scale for each channel, which only opset 13 has',
+  async (opset) => {
+    const folder = temporaryFolder();
+    const source = path.join(folder, 'old.onnx');
+    const weights = Array.from({ length: 4 * 3 * 3 * 3 }, (_, i) => Math.sin(i) * (1 + Math.floor(i / 27)));
+    writeFileSync(
+      source,
+      buildModel(
+        {
+          node: [node('Conv', ['x', 'w', 'b'], ['c']), node('Relu', ['c'], ['y'])],
+          input: [value('x', 'FP32', ['batch', 3, 8, 8])],
+          output: [value('y', 'FP32', ['batch', 4, 6, 6])],
+          initializer: [floatTensor('w', [4, 3, 3, 3], weights), floatTensor('b', [4], [0.5, 0, -0.5, 1])],
+        },
+        { opsetImport: [{ domain: '', version: BigInt(opset) }] },
+      ),
+    );
+    const rows = Array.from({ length: 8 }, (_, row) =>
+      Array.from({ length: 192 }, (_each, i) => Math.cos(row * 192 + i)),
+    );
+    const calibration = path.join(folder, 'rows.jsonl');
+    writeFileSync(calibration, rows.map((x) => `${JSON.stringify({ inputs: { x } })}\n`).join(''));
+    const { comparison } = await quantizeModel({ source, output: path.join(folder, 'out.onnx'), calibration });
+    expect(comparison.maxRelative).toBeLessThan(0.03);
+    const { initializer } = readEditableModel(path.join(folder, 'out.onnx')).proto.graph;
+    expect(initializer.find(({ name }) => /^w.*_scale$/.test(name))!.dims).toEqual([4n]);
+  },
+  60_000,
+);
 
 test('a model whose input has no dimensions is timed and compared like others', async () => {
   const folder = temporaryFolder();
