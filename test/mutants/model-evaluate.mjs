@@ -4,9 +4,9 @@ export const MUTANTS = [
   {
     name: 'an array may have a name with a path',
     file: 'runtime/model/data/npz-file.ts',
-    find: 'if (/[/\\\\\\0]/.test(fileName)) {',
+    find: 'if (/^\\/|(^|\\/)\\.\\.?(\\/|$)|[\\\\\\0]/.test(fileName)) {',
     replace: 'if (fileName.length === 0) {',
-    test: { file: DATA, name: 'a name with a path is refused' },
+    test: { file: DATA, name: 'a name that leaves a folder is refused' },
   },
   {
     name: 'an archive may unpack to any size',
@@ -91,5 +91,40 @@ export const MUTANTS = [
     find: 'if (at >= bytes.byteLength) throw',
     replace: 'if (at >= bytes.byteLength) return value; if (at < 0) throw',
     test: { file: 'test/server/evaluate-endpoint.test.ts', name: 'an answer over gRPC that is cut off' },
+  },
+  {
+    name: 'a mistyped gate costs the time of all rows',
+    file: 'runtime/model/evaluate/gates.ts',
+    find: 'if (METRICS_OF_TASK[task].some((name) => isNamed(metric, name))) continue;',
+    replace: 'if (METRICS_OF_TASK[task].length > 0) continue;',
+    test: { file: 'test/model/evaluate/evaluate-models.test.ts', name: 'a gate that cannot come is refused before' },
+  },
+  {
+    name: 'an endpoint that prepares pictures is sent what nobody prepared',
+    file: 'runtime/model/evaluate/evaluate-models.ts',
+    find: 'subject.hidesPreprocessing === true && ',
+    replace: 'subject.name === undefined && ',
+    test: { file: 'test/server/evaluate-users.test.ts', name: 'is not sent pictures that nobody prepared' },
+  },
+  {
+    name: 'only the classes that people are shown are counted',
+    file: 'runtime/model/evaluate/endpoint/user-requests.ts',
+    find: "return 'application/x-npy';",
+    replace: 'return undefined;',
+    test: { file: 'test/server/evaluate-users.test.ts', name: 'over /predict an endpoint is sent pictures' },
+  },
+  {
+    name: 'an answer over gRPC may be of any size',
+    file: 'runtime/conformance/grpc-client.ts',
+    find: 'if (bytes > this.maxAnswerBytes)',
+    replace: 'if (bytes > 1_000 * this.maxAnswerBytes)',
+    test: { file: 'test/server/evaluate-endpoint.test.ts', name: 'an answer without end is given up' },
+  },
+  {
+    name: 'an answer that is too large is asked for again',
+    file: 'runtime/model/evaluate/endpoint/open-endpoint.ts',
+    find: 'if (error instanceof AnswerTooLarge) {',
+    replace: 'if (error instanceof RangeError) {',
+    test: { file: 'test/server/evaluate-endpoint.test.ts', name: 'an answer without end is given up' },
   },
 ];
