@@ -5,6 +5,7 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
+  readdirSync,
   readFileSync,
   rmSync,
   writeFileSync,
@@ -85,6 +86,13 @@ function runAll(scripts: readonly string[], folder: string, env: Readonly<Record
   return { status: 0, output };
 }
 
+// Files that a folder, two stars and an ending name, as all three services read it.
+function matching(folder: string, pattern: string): readonly string[] {
+  const [, below, ending] = /^(.+)\/\*\*\/\*(\.\w+)$/.exec(pattern)!;
+  const files = readdirSync(path.join(folder, below!), { recursive: true, encoding: 'utf8' });
+  return files.filter((file) => file.endsWith(ending!)).map((file) => `${below!}/${file}`);
+}
+
 const published = (folder: string, version: number) =>
   existsSync(path.join(folder, `models/digits/${version}/manifest.json`));
 const labels = (folder: string): string => readFileSync(path.join(folder, 'models/digits/version-labels.json'), 'utf8');
@@ -105,7 +113,13 @@ describe('GitHub Actions', () => {
           readonly permissions?: object;
           readonly environment?: string;
           readonly env?: object;
-          readonly steps: readonly { readonly run?: string; readonly uses?: string }[];
+          readonly 'timeout-minutes': number;
+          readonly steps: readonly {
+            readonly run?: string;
+            readonly uses?: string;
+            readonly if?: string;
+            readonly with?: Readonly<Record<string, unknown>>;
+          }[];
         }
       >
     >;
@@ -142,6 +156,37 @@ describe('GitHub Actions', () => {
     expect(workflow.jobs['promote']!.environment).toBe('production');
     const scripts = Object.values(workflow.jobs).flatMap(({ steps }) => steps.map((step) => step.run ?? ''));
     expect(scripts.filter((script) => script.includes('${{'))).toEqual([]);
+    const steps = Object.values(workflow.jobs).flatMap((job) => job.steps);
+    const checkouts = steps.filter(({ uses }) => uses?.startsWith('actions/checkout@'));
+    expect(checkouts).toHaveLength(3);
+    for (const checkout of checkouts) expect(checkout.with).toEqual({ 'persist-credentials': false });
+  });
+
+  test('actions are named by commit with their version beside it, and no job runs for ever', () => {
+    const uses = [...template('github.yml').matchAll(/uses: (.*)$/gm)].map(([, text]) => text!);
+    expect(uses.length).toBeGreaterThan(8);
+    expect(uses.filter((text) => !/^[\w-]+\/[\w-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+$/.test(text))).toEqual([]);
+    // One action is one commit everywhere.
+    expect(new Set(uses).size).toBe(new Set(uses.map((text) => text.split('@')[0])).size);
+    expect(Object.values(workflow.jobs).map((job) => job['timeout-minutes'])).toEqual([60, 60, 60]);
+  });
+
+  test('reports are kept when a gate closes, and they say why', () => {
+    for (const job of ['evaluate', 'publish']) {
+      const last = workflow.jobs[job]!.steps.at(-1)!;
+      expect(last.if).toBe('${{ !cancelled() }}');
+      // The folder begins with a dot, which the action leaves out unless it is told.
+      expect(last.with).toMatchObject({ 'include-hidden-files': true });
+      const folder = project(5);
+      expect(runJob(job, folder).status).toBe(4);
+      const kept = String(last.with!['path'])
+        .trim()
+        .split('\n')
+        .flatMap((pattern) => matching(folder, pattern));
+      expect(kept).toContain('.slipway/pipelines/digits/evaluate/report.json');
+      expect(kept).toContain('.slipway/pipelines/digits/evaluate/output.txt');
+      expect(kept.filter((file) => file.endsWith('.onnx'))).toEqual([]);
+    }
   });
 });
 
@@ -205,6 +250,18 @@ describe('GitLab CI', () => {
     expect(output).toContain('step evaluate closed the gate; nothing was published');
     expect(existsSync(path.join(folder, 'models'))).toBe(false);
   });
+
+  test('reports are kept when a gate closes, and what npm fetched is kept for the next run', () => {
+    const jobs = parse(template('gitlab-ci.yml')) as Record<string, any>;
+    expect(jobs['.reports'].artifacts).toMatchObject({ when: 'always', expire_in: '2 weeks' });
+    const folder = project(5);
+    expect(runOn('feature', folder).status).not.toBe(0);
+    const kept = (jobs['.reports'].artifacts.paths as string[]).flatMap((pattern) => matching(folder, pattern));
+    expect(kept).toContain('.slipway/pipelines/digits/evaluate/report.json');
+    for (const job of ['evaluate', 'publish']) expect([jobs[job].extends].flat()).toContain('.reports');
+    expect(jobs['default'].cache).toEqual({ key: { files: ['package-lock.json'] }, paths: ['.npm/'] });
+    expect(jobs['default'].before_script).toEqual(jobs['.keyless'].before_script.slice(1));
+  });
 });
 
 describe('Jenkins', () => {
@@ -242,9 +299,18 @@ describe('Jenkins', () => {
     expect(text).not.toMatch(/\binput\b/);
   });
 
-  test('a closed gate ends the run with status 4', () => {
+  test('a closed gate ends the run with status 4, and the reports that say why are kept', () => {
     const folder = project(5);
     expect(runAll(scripts, folder, { ...environment, MODEL_REPOSITORY: './models' }).status).toBe(4);
     expect(existsSync(path.join(folder, 'models'))).toBe(false);
+    const [, artifacts] = /^ {2}post \{\s*always \{[^}]*artifacts: '([^']+)'/m.exec(text)!;
+    const kept = artifacts!.split(', ').flatMap((pattern) => matching(folder, pattern));
+    expect(kept).toContain('.slipway/pipelines/digits/evaluate/report.json');
+  });
+
+  test('caches lie in the workspace, for nobody in the container has a home', () => {
+    expect(text).toContain('npm_config_cache = "${WORKSPACE}/.npm"');
+    expect(text).toContain('XDG_CACHE_HOME = "${WORKSPACE}/.cache"');
+    expect(text).toContain("timeout(time: 1, unit: 'HOURS')");
   });
 });
