@@ -10,6 +10,7 @@ A tool is a file with `run(request) -> result`.
 from __future__ import annotations
 
 import contextlib
+import errno
 import importlib.util
 import json
 import os
@@ -93,19 +94,36 @@ def _load(name: str) -> Any:
     return module
 
 
+_OF_ANY_DISK = {getattr(errno, name, None) for name in ("ENOSPC", "EDQUOT", "EROFS", "EFBIG", "EIO")}
+
+
+def _of_disk(error: BaseException | None) -> OSError | None:
+    """What a disk said, whatever a tool took it for on the way."""
+    while error is not None:
+        if isinstance(error, OSError) and error.errno in _OF_ANY_DISK:
+            return error
+        error = error.__cause__ or error.__context__
+    return None
+
+
 def _main() -> NoReturn:
     request = _read_request()
     threading.Thread(target=_end_with_caller, daemon=True).start()
     status = 0
     try:
         _send({"result": _load(sys.argv[1]).run(request)})
-    except ToolError as error:
-        _send({"error": {"code": error.code, "where": error.where, "message": error.message}})
-    except MemoryError:
-        _send({"error": {"code": "PYTHON_CRASHED", "where": sys.argv[1], "message": "there is not enough memory"}})
-    except BaseException:
-        traceback.print_exc()
-        status = 1
+    except BaseException as error:
+        full = _of_disk(error)
+        if full is not None:
+            where = os.path.basename(request.get("output") or sys.argv[1])
+            _send({"error": {"code": "OUTPUT_UNWRITABLE", "where": where, "message": f"cannot be written: {full.strerror}"}})
+        elif isinstance(error, ToolError):
+            _send({"error": {"code": error.code, "where": error.where, "message": error.message}})
+        elif isinstance(error, MemoryError):
+            _send({"error": {"code": "PYTHON_CRASHED", "where": sys.argv[1], "message": "there is not enough memory"}})
+        else:
+            traceback.print_exc()
+            status = 1
     _answers.flush()
     sys.stderr.flush()
     # Without the frameworks' own ends, some of which wait for threads.

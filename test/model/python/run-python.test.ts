@@ -85,6 +85,27 @@ def run(request):
   );
 });
 
+test('a full disk is a full disk, whatever a tool takes it for', async (context) => {
+  // A file that may have no more than 1000 bytes meets its limit as a disk does.
+  const body = (rest: string): string => `
+import resource, signal
+from slipway_tool import ToolError
+def run(request):
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
+    try:
+        with open('model.onnx', 'wb', buffering=0) as file:
+            while True: file.write(bytes(600))
+${rest}
+`;
+  const mistaken = "    except Exception: raise ToolError('SOURCE_UNREADABLE', 'net.pt', 'is no network') from None";
+  for (const rest of ['    finally: pass', mistaken]) {
+    const refusal = await refusalOf(run(context, body(rest), { output: '/somewhere/out.onnx' }));
+    expect(refusal.kind).toBe('outside');
+    expect(refusal.message).toBe('OUTPUT_UNWRITABLE out.onnx: cannot be written: File too large');
+  }
+});
+
 test('a crash shows the last lines', async (context) => {
   const body = `
 import sys
