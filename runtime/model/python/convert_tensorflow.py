@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import warnings
 import zipfile
 from typing import Any
@@ -60,7 +61,8 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     else:
         kind = "Keras 2" if legacy else "Keras 3"
         network, specs, output_names, keep = load_keras(tf, source, legacy, notes)
-    inputs = [describe_input(name, spec) for name, spec in specs]
+    given = {one["name"]: one for one in request["inputs"] or []}
+    inputs = [describe_input(name, spec, given.get(name)) for name, spec in specs]
     inputs = apply_given(inputs, request["inputs"])
     specs = [(one["name"], tf.TensorSpec(spec_shape(one), one["datatype"], name=one["name"])) for one in inputs]
     sample = read_sample(request["sample"])
@@ -81,20 +83,55 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
 
     progress("converting with tf2onnx")
     import onnx
-    import tf2onnx
 
     try:
-        model, _ = tf2onnx.convert.from_function(
-            flat_function, input_signature=[spec for _, spec in specs], opset=request["opset"], large_model=False
-        )
+        model = convert(tf, flat_function, keep, len(order), request["opset"])
     except Exception as error:
         raise failed(source["path"], error) from error
+    unknown = sorted({node.op_type for node in model.graph.node if node.domain == "" and not onnx.defs.has(node.op_type)})
+    if unknown:
+        raise ToolError(
+            "CONVERSION_FAILED",
+            source["path"],
+            f"the converter knows no operators of ONNX for {', '.join(unknown)}: leave that part out of the network, and do it before or after",
+        )
     del keep
     rename_inputs(model, order)
     rename_outputs(model, request["outputs"] or free_names(model, output_names))
     name_dimensions(model, inputs, answered)
     onnx.save(model, request["output"])
     return {"kind": kind, "inputs": inputs, "cases": answered, "notes": notes, "rounds": QUANTIZED in notes}
+
+
+def convert(tf: Any, function: Any, network: Any, inputs: int, opset: int) -> Any:
+    """What tf2onnx does with a function, but without taking what the function closes over for inputs, and with its tables."""
+    import tf2onnx
+
+    concrete = function.get_concrete_function()
+    taken, given = [[tensor.name for tensor in tensors] for tensors in (concrete.inputs[:inputs], concrete.outputs)]
+    with tf.device("/cpu:0"):
+        frozen, tables = tf2onnx.tf_loader.from_trackable(network, concrete, taken, given, False)
+        model, _ = tf2onnx.convert._convert_common(
+            frozen,
+            name=concrete.name,
+            opset=opset,
+            input_names=taken,
+            output_names=given,
+            initialized_tables=tables,
+            custom_op_handlers={"Erfc": (without_complement, [])},
+        )
+    return model
+
+
+def without_complement(graph: Any, node: Any, name: str, _arguments: Any) -> None:
+    """Keras' gelu asks for 1 - erf(x), which ONNX has in two operators."""
+    import tf2onnx
+
+    kind = tf2onnx.utils.map_onnx_to_numpy_type(graph.get_dtype(node.input[0]))
+    one = graph.make_const(tf2onnx.utils.make_name(name), np.ones((), kind))
+    erf = graph.make_node("Erf", [node.input[0]], op_name_scope=name)
+    node.type = "Sub"
+    graph.replace_inputs(node, [one.output[0], erf.output[0]])
 
 
 def is_legacy(source: dict[str, Any]) -> bool:
@@ -202,8 +239,9 @@ def load_saved_model(tf: Any, source: dict[str, Any]) -> tuple[Any, Any, Any, An
         shown = ", ".join(names) or "none"
         raise ToolError("SOURCE_UNREADABLE", path, f"has no signature '{wanted or 'serving_default'}' but {shown}: choose one with --signature")
     signature = loaded.signatures[wanted]
-    specs = list(signature.structured_input_signature[1].items())
-    outputs = list(signature.structured_outputs)
+    # The file has them in no order.
+    specs = sorted(signature.structured_input_signature[1].items())
+    outputs = sorted(signature.structured_outputs)
 
     def call(tensors: list[Any]) -> list[Any]:
         result = signature(**{name: tensor for (name, _), tensor in zip(specs, tensors)})
@@ -232,6 +270,9 @@ def load_keras(tf: Any, source: dict[str, Any], legacy: bool, notes: list[str]) 
             model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:
         hint = "; wrappers of TensorFlow Model Optimization come back from .h5 and SavedModel alone" if legacy and source["kind"] == "keras" else ""
+        if any(said in str(error) for said in ("Could not locate class", "Unknown layer")):
+            hint = "; the code of layers of your own is not in the file, so convert a SavedModel, which needs none: model.export('folder')"
+            error = Exception(re.sub(r"(?s)^.*?(Could not locate class '[^']*'|Unknown layer: '[^']*').*$", r"\1", str(error)))
         raise ToolError("SOURCE_UNREADABLE", path, f"Keras cannot load it: {one_line(error)}{hint}") from error
     if not model.built or not getattr(model, "inputs", None):
         raise ToolError("SOURCE_UNREADABLE", path, "was saved before it had seen an input: call it once, or give its first layer a shape, and save again")
@@ -243,9 +284,15 @@ def load_keras(tf: Any, source: dict[str, Any], legacy: bool, notes: list[str]) 
     names = getattr(model, "output_names", None) or [model.layers[-1].name]
     names = [clean(name, f"output_{i}") for i, name in enumerate(names)]
 
+    # Keras 3 keeps how its inputs hang together: one, a list, a dictionary.
+    structure = getattr(model, "_inputs_struct", None)
+
     def call(tensors: list[Any]) -> list[Any]:
-        result = model(tensors[0] if len(tensors) == 1 else tensors, training=False)
-        return tf.nest.flatten(result)
+        if structure is not None:
+            given = tf.nest.pack_sequence_as(structure, tensors)
+        else:
+            given = tensors[0] if len(tensors) == 1 else tensors
+        return tf.nest.flatten(model(given, training=False))
 
     return call, specs, names, model
 
@@ -256,9 +303,11 @@ def clean(name: str, otherwise: str) -> str:
     return otherwise if name.startswith("keras_tensor") else name
 
 
-def describe_input(name: str, spec: Any) -> Input:
+def describe_input(name: str, spec: Any, given: Input | None) -> Input:
     if spec.shape.rank is None:
-        raise refuse_inputs(f"'{name}' does not say how many dimensions it has: give it with --input")
+        if given is not None and given["datatype"] == spec.dtype.name:
+            return given
+        raise refuse_inputs(f"'{name}' does not say how many dimensions it has: give it with --input {name}={spec.dtype.name}[batch,3]")
     shape = [
         size if size is not None else ("batch" if k == 0 else f"{name}_{k}") for k, size in enumerate(spec.shape.as_list())
     ]
@@ -279,7 +328,7 @@ def apply_given(inputs: list[Input], given: list[Input] | None) -> list[Input]:
         )
         if not fits or one["datatype"] != wanted["datatype"]:
             raise refuse_inputs(
-                f"the network takes {one['name']}={one['datatype']}{one['shape']}, got {wanted['datatype']}{wanted['shape']}"
+                f"the network takes {describe([one])}, got {describe([wanted])}"
             )
     return ordered
 

@@ -231,8 +231,8 @@ def failed(where: str, error: BaseException) -> ToolError:
     while chain[-1].__cause__ is not None and chain[-1].__cause__ not in chain:
         chain.append(chain[-1].__cause__)
     reason = chain[-1]
-    paragraph = re.split(r"\n\s*\n", re.sub(r"\x1b\[[0-9;]*m", "", str(reason)).strip())[0]
-    said = one_line(Exception(paragraph or type(reason).__name__))
+    paragraph = re.split(r"\n\s*\n", str(reason).strip())[0]
+    said = one_line(Exception(paragraph or type(reason).__name__) if paragraph != "in user code:" else reason)
     if type(reason).__name__.startswith("GuardOnDataDependent"):
         said = f"the code branches or loops by the numbers in a tensor, which a graph can say with torch.where or torch.cond alone ({said})"
     line = _line_of_user(chain)

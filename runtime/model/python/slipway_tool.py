@@ -14,6 +14,7 @@ import errno
 import importlib.util
 import json
 import os
+import re
 import signal
 import sys
 import threading
@@ -41,7 +42,11 @@ def progress(text: str) -> None:
 
 def one_line(error: BaseException) -> str:
     """What an exception says, without line breaks, and short enough to be read."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = re.sub(r"\x1b\[[0-9;]*m", "", str(error))
+    if text.lstrip().startswith("in user code:"):
+        # TensorFlow begins with the stack, and ends with the arguments.
+        text = text[text.rfind('File "') :].partition("\n\n")[2].partition("Arguments received")[0]
+    text = " ".join(text.split()) or type(error).__name__
     return text if len(text) <= 500 else text[:500] + " …"
 
 

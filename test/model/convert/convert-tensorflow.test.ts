@@ -43,6 +43,30 @@ class Reader(tf.Module):
 reader = Reader()
 tf.saved_model.save(reader, 'reader-saved', signatures={'other': reader.serve})
 
+numbers = layers.Normalization(mean=[1.0, 2.0, 3.0, 4.0], variance=[1.0, 4.0, 9.0, 16.0])
+words = layers.StringLookup(vocabulary=['oslo', 'lima'])
+number, word = keras.Input((4,), name='number'), keras.Input((1,), name='word', dtype='string')
+known = layers.Flatten()(layers.Embedding(3, 2)(words(word)))
+both = layers.Dense(5, activation='gelu', name='both')(layers.Concatenate()([numbers(number), known]))
+records = keras.Model({'word': word, 'number': number}, both)
+records.save('records.keras')
+numpy.savez('records.npz', number=numpy.random.rand(5, 4).astype('float32'), word=numpy.array([['oslo'], ['rome'], ['lima'], [''], ['oslo']]))
+text = layers.TextVectorization(vocabulary=['good', 'bad'], output_sequence_length=3)
+keras.Sequential([keras.Input((1,), dtype='string', name='text'), text]).save('text.keras')
+
+@keras.saving.register_keras_serializable('own')
+class Twice(layers.Layer):
+    def call(self, x):
+        return x * 2
+keras.Sequential([layers.Input((4,)), Twice()]).save('own.keras')
+
+class Loose(tf.Module):
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32), tf.TensorSpec(None, tf.float32)])
+    def serve(self, b, a):
+        return {'b': b, 'a': a * 2}
+loose = Loose()
+tf.saved_model.save(loose, 'loose-saved', signatures={'serving_default': loose.serve})
+
 # The same network, whose configuration wants a class from elsewhere; and weights that are elsewhere, or without end.
 with zipfile.ZipFile('three.keras') as source, zipfile.ZipFile('stranger.keras', 'w') as target:
     for name in source.namelist():
@@ -86,6 +110,7 @@ quantized.save('quantized.keras')
 pruned = tfmot.sparsity.keras.prune_low_magnitude(build(), tfmot.sparsity.keras.ConstantSparsity(0.5, 0, frequency=1))
 fit(pruned, tfmot.sparsity.keras.UpdatePruningStep())
 pruned.save('pruned.h5')
+numpy.savez('text.npz', text=numpy.array([['good']]))
 numpy.savez('rows.npz', image=rows)
 `;
 
@@ -119,6 +144,34 @@ test('several inputs and outputs keep their names', async (context) => {
   const { inputs, outputs } = await convert(at('many.keras'));
   expect(inputs.map(({ name }) => name)).toEqual(['a', 'b']);
   expect(outputs.map(({ name }) => name)).toEqual(['one', 'two']);
+});
+
+test('a network of records is converted: inputs by name, words in a table, numbers that are part of it, gelu', async (context) => {
+  await needTensorflow(context);
+  const converted = await convert(at('records.keras'), { sample: at('records.npz') });
+  expect(converted.inputs).toEqual([
+    { name: 'number', datatype: 'FP32', shape: ['batch', 4] },
+    { name: 'word', datatype: 'BYTES', shape: ['batch', 1] },
+  ]);
+  expect(converted.comparison.maxRelative).toBeLessThan(1e-5);
+});
+
+test('inputs and outputs of a SavedModel are in the order of their names, and a number of dimensions that is open can be said', async (context) => {
+  await needTensorflow(context);
+  expect(await refused(at('loose-saved'))).toContain(
+    "'a' does not say how many dimensions it has: give it with --input a=float32[batch,3]",
+  );
+  const inputs = ['a=float32[batch,2]', 'b=float32[batch]'];
+  const converted = await convert(at('loose-saved'), { inputs });
+  expect(converted.inputs.map(({ name }) => name)).toEqual(['a', 'b']);
+  expect(converted.outputs.map(({ name }) => name)).toEqual(['a_', 'b_']);
+});
+
+test('what has no operators in ONNX is refused by their names', async (context) => {
+  await needTensorflow(context);
+  expect(await refused(at('text.keras'), { sample: at('text.npz') })).toContain(
+    'the converter knows no operators of ONNX for StaticRegexReplace, StringSplitV2',
+  );
 });
 
 test('networks of Keras 2 are converted', async (context) => {
@@ -159,6 +212,13 @@ test.for([
   const said = await refused(at(source));
   expect(said).toContain(`${code} ${at(source)}: `);
   expect(said).toContain(message);
+});
+
+test('layers of the author, whose code is not in the file, are told how to come', async (context) => {
+  await needTensorflow(context);
+  expect(await refused(at('own.keras'))).toMatch(
+    /Could not locate class 'Twice'; the code of layers of your own is not in the file, so convert a SavedModel/,
+  );
 });
 
 test('what is damaged, or does not fit, is refused in one sentence', async (context) => {
