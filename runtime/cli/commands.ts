@@ -1,8 +1,7 @@
 import type { CommandEntry } from './command';
 import { COMMANDS_EVERYWHERE, MODEL_PIPELINE_ENTRY, MODEL_PULL_ENTRY } from './commands-everywhere';
 
-/** Every command of `slipway`. Names and flags are public API. */
-export const COMMANDS: readonly CommandEntry[] = [
+const SERVICES: readonly CommandEntry[] = [
   {
     name: 'serve',
     summary: 'serve a model repository on this machine',
@@ -43,6 +42,9 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'say what a cluster and an account lack for a service; changes nothing',
     load: async () => (await import('./doctor.js')).doctor,
   },
+];
+
+const MODEL_TOOLS: readonly CommandEntry[] = [
   {
     name: 'model codegen',
     summary: 'write a typed client of a model, in one file without dependencies',
@@ -78,7 +80,9 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'try recipes on a model, and show what accuracy, latency and size each comes to',
     load: async () => (await import('./model-search.js')).modelSearch,
   },
-  ...COMMANDS_EVERYWHERE,
+];
+
+const IMAGES: readonly CommandEntry[] = [
   {
     name: 'image build',
     summary: 'build the server image',
@@ -94,4 +98,21 @@ export const COMMANDS: readonly CommandEntry[] = [
     summary: 'build the server image, push it and print its digest',
     load: async () => (await import('./image-push.js')).imagePush,
   },
+];
+
+/** A model's way, from a trained network to its clients: the order in which people read of the commands. */
+const WAY = [
+  ...['convert', 'inspect', 'optimize', 'quantize', 'prune', 'sparsify', 'cluster', 'distil', 'search', 'evaluate'],
+  ...['compile', 'publish', 'list', 'diff', 'promote', 'rollback', 'pull', 'gc', 'codegen', 'pipeline'],
+].map((word) => `model ${word}`);
+const ofModels = ({ name }: CommandEntry): boolean => name.startsWith('model ');
+
+/** Every command of `slipway`. Names and flags are public API. */
+export const COMMANDS: readonly CommandEntry[] = [
+  ...SERVICES,
+  ...[...MODEL_TOOLS, ...COMMANDS_EVERYWHERE.filter(ofModels)].sort(
+    (a, b) => WAY.indexOf(a.name) - WAY.indexOf(b.name),
+  ),
+  ...COMMANDS_EVERYWHERE.filter((entry) => !ofModels(entry)),
+  ...IMAGES,
 ];

@@ -3,6 +3,9 @@ import path from 'node:path';
 import type { CaseResult } from '../conformance/run-conformance';
 import { CliError, UsageError } from './cli-error';
 import type { Command } from './command';
+import { EXIT_STATUS } from './exit-status';
+
+const ANSWER_MS = 10_000;
 
 /** `slipway conformance`: what a server says on the wire, held against the protocols it speaks. */
 export const conformance: Command = {
@@ -54,6 +57,7 @@ export const conformance: Command = {
     const url = given.argument('url');
     if (url === '') throw new UsageError('slipway conformance: <url> is missing: a server to ask, or --write-models');
     const isJson = given.flag('json');
+    await assertAnswers(parseUrl(url));
     const subject = { http: new HttpClient(parseUrl(url), headers), grpc };
     const results = await runConformance(subject, cases, (result) => {
       if (!isJson) terminal.out(describe(result));
@@ -80,6 +84,21 @@ function parseUrl(text: string): string {
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (url?.protocol === 'http:' || url?.protocol === 'https:') return text;
   throw new UsageError(`slipway conformance: a server is an http:// or https:// URL, got '${text}'`);
+}
+
+// Else every case would fail, for a reason that is none of the server's.
+async function assertAnswers(url: string): Promise<void> {
+  try {
+    const signal = AbortSignal.timeout(ANSWER_MS);
+    const { body } = await fetch(new URL('/v2/health/live', url), { signal, redirect: 'manual' });
+    await body?.cancel();
+  } catch (error) {
+    const { cause, message } = error as Error;
+    throw new CliError(
+      `${url}: nobody answers: ${cause instanceof Error ? cause.message : message}`,
+      EXIT_STATUS.outside,
+    );
+  }
 }
 
 function parseHeader(text: string): readonly [string, string] {

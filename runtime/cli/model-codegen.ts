@@ -23,6 +23,7 @@ export const modelCodegen: Command = {
       description: "what servers call the model (the manifest's name, or the file's place)",
     },
     overwrite: { type: 'boolean', description: 'replace what is there' },
+    json: { type: 'boolean', description: 'print the file, its language and what it is a client of as JSON' },
   },
   run: async (given, terminal) => {
     const out = given.text('output')!;
@@ -38,7 +39,7 @@ export const modelCodegen: Command = {
     await writeOutput(out, { overwrite: given.flag('overwrite') }, (folder) =>
       writeFile(path.join(folder, path.basename(out)), text),
     );
-    terminal.out(out);
+    terminal.out(given.flag('json') ? JSON.stringify({ file: out, language, model }, undefined, 2) : out);
   },
 };
 

@@ -75,6 +75,7 @@ export const modelPublish: Command = {
       value: 'path',
       description: 'where to leave a copy of the manifest, for the infrastructure program',
     },
+    json: { type: 'boolean', description: 'print what was published, with the digests of its files, as JSON' },
   },
   details:
     'A version that is there is never changed. Started again after it was ended, it sends what is missing. Needs onnxruntime-node, ' +
@@ -106,7 +107,8 @@ export const modelPublish: Command = {
       onBytes: uploadLines(terminal),
       ...files,
     });
-    terminal.out(uri);
+    const published = { uri, name: manifest.name, version: manifest.version, manifestSha256, signedBy, indexFailure };
+    terminal.out(given.flag('json') ? JSON.stringify({ ...published, files: manifest.files }, undefined, 2) : uri);
     terminal.err(`${manifest.name} version ${manifest.version}, manifest sha256 ${manifestSha256}`);
     if (signedBy !== undefined) terminal.err(`signed by the key sha256:${signedBy}`);
     if (indexFailure !== undefined) {

@@ -65,6 +65,7 @@ export function modelPullBy(load: () => Promise<PullModule>): Command {
         value: 'number',
         description: `when to give up, should the source not answer (${DEFAULT_TIMEOUT_SECONDS})`,
       },
+      json: { type: 'boolean', description: 'print which version it is, and where it lies now, as JSON' },
     },
     details:
       'Every file is held to the digest in the manifest, and the version appears whole or not at all. A version that is there ' +
@@ -84,6 +85,12 @@ export function modelPullBy(load: () => Promise<PullModule>): Command {
           ...(manifestSha256 === undefined ? {} : { manifestSha256 }),
           ...(verifyKeys === undefined ? {} : { verifyKeys }),
         });
+        if (given.flag('json')) {
+          const place = manifestOnly ? {} : { folder, isNew };
+          return terminal.out(
+            JSON.stringify({ name, version, ...place, isSigned: verifyKeys !== undefined }, undefined, 2),
+          );
+        }
         if (manifestOnly) {
           return terminal.out(
             `${name} version ${version} can be read${verifyKeys === undefined ? '' : ', and its signature holds'}`,

@@ -7,7 +7,7 @@ import type { CommandEntry, Terminal } from './command';
 import { exitStatusOf } from './exit-status';
 import { renderCommandHelp, renderGeneralHelp } from './help';
 import { packageRoot } from '../image/image-context';
-import { nearest } from '../spec/nearest';
+import { mayBeSlip, nearest } from '../spec/nearest';
 
 const debug = debuglog('slipway');
 
@@ -81,7 +81,8 @@ function findCommand(argv: readonly string[], commands: readonly CommandEntry[])
   if (word.startsWith('-')) throw new UsageError(`no flag ${word} before a command; slipway --help lists the commands`);
   const names = commands.map(({ name }) => name);
   const closest = closestCommand(argv.slice(0, 2), names);
-  throw new UsageError(`no command '${word}', the nearest one is slipway ${closest}; slipway --help lists them all`);
+  const near = mayBeSlip(word, closest.split(' ')[0]!) ? `, the nearest one is slipway ${closest}` : '';
+  throw new UsageError(`no command '${word}'${near}; slipway --help lists them all`);
 }
 
 function commandsBelow(word: string, commands: readonly CommandEntry[]): readonly CommandEntry[] {

@@ -12,6 +12,11 @@ export function nearest(word: string, candidates: readonly string[]): string {
   return best;
 }
 
+/** Whether a word may be a slip of typing: no more than half of the candidate's characters are other ones. */
+export function mayBeSlip(word: string, candidate: string): boolean {
+  return editDistance(word, candidate) * 2 <= candidate.length;
+}
+
 function editDistance(a: string, b: string): number {
   let previous = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; i++) {

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -23,6 +24,21 @@ test('publishes under the name of the folder, as the next version, and prints wh
   expect(first).toMatchObject({ status: 0, stdout: `${pathToFileURL(repository).href}/digits/1/\n` });
   expect(second).toMatchObject({ status: 0, stdout: `${pathToFileURL(repository).href}/digits/2/\n` });
   expect(manifestOf(2).golden).toBeDefined();
+});
+
+test('with --json, prints what was published and nothing else', async () => {
+  const { stdout, status } = await slipway('model', 'publish', DIGITS, path.join(folder, 'models'), '--json');
+  expect(status).toBe(0);
+  const { name, files } = manifestOf(1);
+  expect(JSON.parse(stdout)).toEqual({
+    uri: `${pathToFileURL(folder).href}/models/digits/1/`,
+    name,
+    version: 1,
+    manifestSha256: createHash('sha256')
+      .update(readFileSync(path.join(folder, 'models/digits/1/manifest.json')))
+      .digest('hex'),
+    files,
+  });
 });
 
 test('leaves a copy of the manifest where the infrastructure program looks for it', async () => {

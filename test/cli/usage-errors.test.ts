@@ -3,6 +3,7 @@ import { slipway } from './terminal';
 
 const MISTAKES: readonly (readonly [commandLine: string, message: string])[] = [
   ['srve', "no command 'srve', the nearest one is slipway serve; slipway --help lists them all"],
+  ['deploy service.yaml', "no command 'deploy'; slipway --help lists them all"],
   ['modle inspect', "no command 'modle', the nearest one is slipway model inspect; slipway --help lists them all"],
   ['model inspct', "no command 'model inspct', the nearest one is slipway model inspect"],
   ['image', 'slipway image: which one? slipway image build, slipway image pin, slipway image push'],
@@ -61,4 +62,10 @@ test('what a command cannot do is one line and status 1', async () => {
     stderr:
       "error: ARGUMENT_INVALID image repository: must be <registry>/<name> in lower case, without tag, digest or scheme, got 'registry.example/slipway:tag'\n",
   });
+});
+
+test('a server that nobody is at is one line, and not a server that breaks every rule', async () => {
+  const { status, stdout, stderr } = await slipway('conformance', 'http://127.0.0.1:1', '--json');
+  expect({ status, stdout }).toEqual({ status: 6, stdout: '' });
+  expect(stderr).toMatch(/^error: http:\/\/127\.0\.0\.1:1: nobody answers: .*\n$/);
 });

@@ -88,6 +88,17 @@ test('with --manifest-only the manifest is read, and nothing is written', async 
   expect(readdirSync(folder)).toEqual([]);
 });
 
+test('with --json, which version it is and where it lies is JSON', async () => {
+  const { uri } = await published();
+  const folder = temporaryFolder();
+  const pull = async (...flags: readonly string[]): Promise<unknown> =>
+    JSON.parse((await slipway('model', 'pull', uri, folder, '--json', ...flags)).stdout);
+  expect(await pull('--manifest-only')).toEqual({ name: 'm', version: 1, isSigned: false });
+  const pulled = { name: 'm', version: 1, folder: `${path.join(folder, 'm/1')}/`, isSigned: false };
+  expect(await pull()).toEqual({ ...pulled, isNew: true });
+  expect(await pull()).toEqual({ ...pulled, isNew: false });
+});
+
 test('another manifest than the one that was asked for is refused before any file is fetched', async () => {
   const { store, uri } = await published();
   const folder = temporaryFolder();

@@ -58,7 +58,7 @@ export const STEP_RULES: Readonly<Record<string, StepRule>> = {
   compile: { ...CHANGE, makesFolder: true },
   inspect: { fills: { file: 'model' }, own: [] },
   evaluate: { fills: { model: 'model' }, own: ['json', 'report'] },
-  publish: { fills: { file: 'model', 'model repository': 'repository' }, own: ['name'] },
+  publish: { fills: { file: 'model', 'model repository': 'repository' }, own: ['name', 'json'] },
   promote: {
     fills: { 'model repository': 'repository', model: 'name', version: 'version' },
     own: ['json'],

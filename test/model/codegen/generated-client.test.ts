@@ -255,7 +255,8 @@ test('a client is not written over another, and its language must be known', asy
     status: 3,
     stderr: expect.stringContaining('OUTPUT_EXISTS') as string,
   });
-  expect(await slipway('model', 'codegen', DIGITS, '-o', file, '--overwrite')).toMatchObject({ status: 0 });
+  const again = await slipway('model', 'codegen', DIGITS, '-o', file, '--overwrite', '--json');
+  expect(JSON.parse(again.stdout)).toMatchObject({ file, language: 'typescript', model: { name: 'digits' } });
   expect(await slipway('model', 'codegen', DIGITS, '-o', path.join(folder, 'client.rb'))).toMatchObject({
     status: 2,
   });
