@@ -1,12 +1,12 @@
 /** What a generated Python client is made of whatever its model is. */
 export const PYTHON_CORE = `
+import http.client
 import json
 import random
 import struct
 import time
 import urllib.error
 import urllib.request
-from array import array
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -18,6 +18,9 @@ _NUMPY = {
     "BOOL": "?", "INT8": "<i1", "UINT8": "<u1", "INT16": "<i2", "UINT16": "<u2", "FP16": "<f2", "INT32": "<i4",
     "UINT32": "<u4", "FP32": "<f4", "INT64": "<i8", "UINT64": "<u8", "FP64": "<f8",
 }
+
+
+_PLAIN = (list, tuple, bool, int, float, str, bytes)
 
 
 class InferenceError(Exception):
@@ -79,17 +82,26 @@ def _encode(name: str, datatype: str, wanted: list[int | str], value: Any) -> tu
     if hasattr(value, "__array__") and datatype != "BYTES":
         import numpy
 
-        given = numpy.ascontiguousarray(value, dtype=_NUMPY[datatype])
-        shape, raw = list(given.shape), given.tobytes()
+        given = numpy.asarray(value)
+        with numpy.errstate(invalid="ignore", over="ignore"):
+            cast = given.astype(_NUMPY[datatype])
+        if cast.dtype.kind in "biu" and not numpy.array_equal(cast, given):
+            raise ValueError(f"input '{name}' must be {datatype}, got {given.dtype} with values that are none")
+        shape, raw = list(given.shape), cast.tobytes()
         count = given.size
     else:
-        elements, shape = _flatten(value.tolist() if hasattr(value, "tolist") and not isinstance(value, array) else list(value))
+        if hasattr(value, "tolist"):
+            value = value.tolist()
+        elements, shape = _flatten(value if isinstance(value, _PLAIN) else list(value))
         count = len(elements)
         if datatype == "BYTES":
             texts = [text if isinstance(text, bytes) else str(text).encode() for text in elements]
             raw = b"".join(struct.pack("<I", len(text)) + text for text in texts)
         else:
-            raw = struct.pack(f"<{count}{_CODES[datatype][0]}", *elements)
+            try:
+                raw = struct.pack(f"<{count}{_CODES[datatype][0]}", *elements)
+            except (struct.error, OverflowError) as error:
+                raise ValueError(f"input '{name}' must be {datatype}: {error}") from None
     fixed = wanted[1:]
     if len(shape) == 1 and len(wanted) > 1 and all(isinstance(size, int) for size in fixed):
         row = 1
@@ -123,12 +135,18 @@ class _Transport:
             described.append(
                 {"name": name, "datatype": datatype, "shape": shape, "parameters": {"binary_data_size": len(raw)}}
             )
-        outputs = [{"name": name, "parameters": {"binary_data": True}} for name in OUTPUTS]
-        header = json.dumps({"inputs": described, "outputs": outputs}).encode()
-        length, body = self._send(path, b"".join([header, *parts]), len(header), timeout or self._timeout)
+        asked = [{"name": name, "parameters": {"binary_data": True}} for name in OUTPUTS]
+        header = json.dumps({"inputs": described, "outputs": asked}).encode()
+        length, body = self._send(path, b"".join([header, *parts]), len(header), self._timeout if timeout is None else timeout)
         result, at = {}, length
-        for output in json.loads(body[:length])["outputs"]:
-            size = output["parameters"]["binary_data_size"]
+        try:
+            outputs = [(each, each["parameters"]["binary_data_size"]) for each in json.loads(body[:length])["outputs"]]
+        except (ValueError, KeyError, TypeError):
+            text = body[:100].decode(errors="replace")
+            raise InferenceError(0, f"what answers is no inference server: {text}") from None
+        for output, size in outputs:
+            if at + size > len(body):
+                raise InferenceError(0, "the answer is cut off")
             result[output["name"]] = Tensor(output["name"], output["datatype"], output["shape"], body[at : at + size])
             at += size
         return result
@@ -162,7 +180,7 @@ class _Transport:
                     raise failure from None
                 after = error.headers.get("Retry-After", "")
                 wait = float(after) if after.isdigit() and int(after) > 0 else wait
-            except (urllib.error.URLError, OSError) as error:
+            except (urllib.error.URLError, http.client.HTTPException, OSError) as error:
                 failure = InferenceError(0, str(getattr(error, "reason", error)))
             if attempt == self._tries or time.monotonic() + wait >= deadline:
                 raise failure

@@ -83,7 +83,7 @@ function outputField(tensor: TensorSignature): string {
 }
 
 function renderLabels(type: string, labels: readonly (readonly [string, readonly string[]])[]): string {
-  const lists = labels.map(([output, names]) => `  ${property(output)}: ${json(names)},`).join('\n');
+  const lists = labels.map(([output, names]) => `  ${key(output)}: ${json(names)},`).join('\n');
   return `
 /** Names of classes, by output, in the order of its elements. */
 export const LABELS = {
@@ -112,6 +112,11 @@ export function topLabels<Output extends keyof typeof LABELS>(
 
 function property(name: string): string {
   return /^[A-Za-z_$][\w$]*$/.test(name) ? name : quote(name);
+}
+
+/** In an object, as against a type, one name would set what the object inherits from. */
+function key(name: string): string {
+  return name === '__proto__' ? `[${quote(name)}]` : property(name);
 }
 
 /** Text of strangers as a literal. */

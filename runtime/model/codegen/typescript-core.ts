@@ -56,6 +56,7 @@ function sizesOf(spec: TensorSpec, given: unknown): { data: AnyData; shape: read
   if (isTensor) return given as Tensor<AnyData>;
   const data = given as AnyData & { readonly length?: number };
   const fixed = spec.shape.slice(1);
+  if (data !== undefined && spec.shape.length === 0) return { data, shape: [] };
   if (data === undefined || data === null) throw new TypeError("input '" + spec.name + "' is missing");
   if (typeof spec.shape[0] === 'number' && fixed.every((size) => typeof size === 'number')) {
     return { data, shape: spec.shape as readonly number[] };
@@ -172,11 +173,19 @@ interface OutputHeader {
   readonly parameters?: { readonly binary_data_size?: number };
 }
 
+interface Answer {
+  readonly body: Uint8Array;
+  readonly headerLength: string | null;
+}
+
 /** The Open Inference Protocol with the binary tensor data extension, and what to do while a server is busy. */
 class Transport {
   private readonly base: string;
-  constructor(url: string, private readonly options: ClientOptions) {
+  private readonly options: ClientOptions;
+
+  constructor(url: string, options: ClientOptions) {
     this.base = url.replace(/\\/+$/, '');
+    this.options = options;
   }
 
   async infer(
@@ -187,7 +196,8 @@ class Transport {
     call: CallOptions,
   ): Promise<Record<string, Tensor<unknown>>> {
     const tensors = inputs.map((spec) => {
-      const { data, shape } = sizesOf(spec, values[spec.name]);
+      const isThere = Object.prototype.hasOwnProperty.call(values, spec.name);
+      const { data, shape } = sizesOf(spec, isThere ? values[spec.name] : undefined);
       return { spec, shape, bytes: encode(spec, data, shape) };
     });
     const header = new TextEncoder().encode(
@@ -209,11 +219,11 @@ class Transport {
       body.set(bytes, at);
       at += bytes.byteLength;
     }
-    const response = await this.send(path, body, header.byteLength, call);
-    return readOutputs(new Uint8Array(await response.arrayBuffer()), response.headers.get('Inference-Header-Content-Length'));
+    const answer = await this.send(path, body, header.byteLength, call);
+    return readOutputs(answer.body, answer.headerLength);
   }
 
-  private async send(path: string, body: Uint8Array<ArrayBuffer>, headerLength: number, call: CallOptions): Promise<Response> {
+  private async send(path: string, body: Uint8Array<ArrayBuffer>, headerLength: number, call: CallOptions): Promise<Answer> {
     const { headers = {}, tries = 4, fetch: fetchNow = globalThis.fetch } = this.options;
     const deadline = Date.now() + (call.timeoutMs ?? this.options.timeoutMs ?? 30_000);
     for (let attempt = 1; ; attempt++) {
@@ -234,7 +244,10 @@ class Transport {
           },
           signal: AbortSignal.any(signals),
         });
-        if (response.ok) return response;
+        if (response.ok) {
+          const whole = new Uint8Array(await response.arrayBuffer());
+          return { body: whole, headerLength: response.headers.get('Inference-Header-Content-Length') };
+        }
         const text = await response.text();
         failure = new InferenceError(response.status, messageOf(text) ?? 'status ' + response.status);
         if (response.status !== 429 && response.status !== 503) throw failure;
@@ -247,6 +260,7 @@ class Transport {
       }
       if (attempt >= tries || Date.now() + waitMs >= deadline) throw failure;
       await new Promise<void>((resolve, reject) => {
+        if (call.signal?.aborted === true) return reject(call.signal.reason);
         const stop = (): void => { clearTimeout(timer); reject(call.signal!.reason); };
         const timer = setTimeout(() => { call.signal?.removeEventListener('abort', stop); resolve(); }, waitMs);
         call.signal?.addEventListener('abort', stop, { once: true });
@@ -264,9 +278,20 @@ function messageOf(text: string): string | undefined {
   }
 }
 
+/** What answers may be a proxy, with a page of its own. */
+function outputsOf(text: string): readonly OutputHeader[] {
+  try {
+    const { outputs } = JSON.parse(text) as { readonly outputs?: readonly OutputHeader[] };
+    if (Array.isArray(outputs)) return outputs;
+  } catch {
+    // Said below, as of every other answer that is none.
+  }
+  throw new InferenceError(0, 'what answers is no inference server: ' + text.slice(0, 100));
+}
+
 function readOutputs(body: Uint8Array, headerLength: string | null): Record<string, Tensor<unknown>> {
   const length = Number(headerLength ?? body.byteLength);
-  const { outputs } = JSON.parse(new TextDecoder().decode(body.subarray(0, length))) as { outputs: readonly OutputHeader[] };
+  const outputs = outputsOf(new TextDecoder().decode(body.subarray(0, length)));
   const result: Record<string, Tensor<unknown>> = Object.create(null) as Record<string, Tensor<unknown>>;
   let at = length;
   for (const { name, datatype, shape, parameters } of outputs) {
