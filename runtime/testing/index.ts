@@ -17,7 +17,7 @@ export {
   type RecordedLog,
   type RecordedResource,
 } from './pulumi-recording';
-export type { DeclaredResource, OnInvoke, OnResource, ResourceState } from './pulumi-provider';
+export type { DeclaredResource, OnInvoke, OnResource, ProviderSettings, ResourceState } from './pulumi-provider';
 export { runPulumiProgram, type PulumiProgramOptions } from './pulumi-program';
 export {
   containsSecret,

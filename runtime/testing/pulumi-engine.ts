@@ -13,7 +13,7 @@ import type {
 import type { Struct } from 'google-protobuf/google/protobuf/struct_pb';
 import { CallbackCaller } from './pulumi-callbacks';
 import { ErrorHooks } from './pulumi-error-hooks';
-import type { Awaitable, DeclaredResource, OnInvoke, OnResource } from './pulumi-provider';
+import type { Awaitable, DeclaredResource, OnInvoke, OnResource, ProviderSettings } from './pulumi-provider';
 import type { PulumiRecording, RecordedInvoke, RecordedLog, RecordedResource } from './pulumi-recording';
 import type { PulumiSdk } from './pulumi-sdk';
 import { recordRead, recordRegistration } from './pulumi-registration';
@@ -24,6 +24,8 @@ export interface PulumiEngineOptions {
   readonly project: string;
   readonly stack: string;
   readonly preview: boolean;
+  /** Configuration by its whole key, `aws:region`. */
+  readonly config?: Readonly<Record<string, string>>;
   readonly onResource?: OnResource | undefined;
   readonly onInvoke?: OnInvoke | undefined;
   /** @default true */
@@ -210,7 +212,7 @@ export class PulumiEngine {
     if (!managed || (this.options.preview && !resource.read)) {
       return { ...resource, id: '', state: markSecret(resource.inputs, resource) };
     }
-    const answer = (await this.options.onResource?.(resource)) ?? {};
+    const answer = (await this.options.onResource?.(resource, this.settingsOf(resource.type, resource.provider))) ?? {};
     const id = resource.custom ? (answer.id ?? (resource.importId || `${resource.name}-id`)) : '';
     return { ...resource, id, state: markSecret({ ...resource.inputs, ...answer.state }, resource) };
   }
@@ -219,12 +221,25 @@ export class PulumiEngine {
     const token = request.getTok();
     const invoke = { token, args: fromStruct(request.getArgs()), provider: request.getProvider() };
     this.invokes.push(invoke);
-    const result = await this.options.onInvoke?.(invoke);
+    const result = await this.options.onInvoke?.(invoke, this.settingsOf(token, invoke.provider));
     if (result === undefined) throw new Error(`nothing answers the call of ${token}; return its result from onInvoke`);
     // An empty message of the service's own kind: its class had another name in SDKs before 3.256.
     const response = this.sdk.resourceGrpc.ResourceMonitorService.invoke.responseDeserialize(Buffer.alloc(0));
     response.setReturn(this.toStruct(result));
     return response;
+  }
+
+  /** Of a provider that the program made, or of the one that Pulumi makes of the stack's configuration. */
+  private settingsOf(token: string, provider: string): ProviderSettings {
+    const [urn] = provider.split(/::(?=[^:]*$)/);
+    const made = this.resources.find((resource) => resource.urn === urn);
+    if (made !== undefined) return made.inputs;
+    const prefix = `${token.split(':')[0]}:`;
+    return Object.fromEntries(
+      Object.entries(this.options.config ?? {}).flatMap(([key, value]) =>
+        key.startsWith(prefix) ? [[key.slice(prefix.length), value]] : [],
+      ),
+    );
   }
 
   private newUrn(parent: string, type: string, name: string): string {

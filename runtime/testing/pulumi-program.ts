@@ -64,6 +64,7 @@ export async function runPulumiProgram(options: PulumiProgramOptions): Promise<P
     project,
     stack,
     preview,
+    config: configOf(options, project),
     onResource: options.onResource,
     onInvoke: options.onInvoke,
     ...(options.errorHooks === undefined ? {} : { errorHooks: options.errorHooks }),
@@ -134,23 +135,32 @@ function readProjectFile(directory: string, sdk: PulumiSdk): ProjectFile {
   };
 }
 
+/** Secrets in the clear: whoever plays a provider gets them so, as a provider does. */
+function configOf({ config = {} }: PulumiProgramOptions, project: string): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(config).map(([key, value]) => [
+      wholeKey(key, project),
+      typeof value === 'string' ? value : value.secret,
+    ]),
+  );
+}
+
+function wholeKey(key: string, project: string): string {
+  return key.includes(':') ? key : `${project}:${key}`;
+}
+
 function programEnvironment(
   options: PulumiProgramOptions,
   project: string,
   projectFile: ProjectFile,
 ): NodeJS.ProcessEnv {
   const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('PULUMI_')));
-  const config = Object.entries(options.config ?? {}).map(
-    ([key, value]) => [key.includes(':') ? key : `${project}:${key}`, value] as const,
-  );
+  const config = options.config ?? {};
+  const secrets = Object.keys(config).filter((key) => typeof config[key] !== 'string');
   return {
     ...inherited,
-    PULUMI_CONFIG: JSON.stringify(
-      Object.fromEntries(config.map(([key, value]) => [key, typeof value === 'string' ? value : value.secret])),
-    ),
-    PULUMI_CONFIG_SECRET_KEYS: JSON.stringify(
-      config.filter(([, value]) => typeof value !== 'string').map(([key]) => key),
-    ),
+    PULUMI_CONFIG: JSON.stringify(configOf(options, project)),
+    PULUMI_CONFIG_SECRET_KEYS: JSON.stringify(secrets.map((key) => wholeKey(key, project))),
     PULUMI_NODEJS_TYPESCRIPT: String(projectFile.typescript),
     ...(options.typeCheck === false ? { PULUMI_NODEJS_TRANSPILE_ONLY: 'true' } : {}),
     ...options.env,

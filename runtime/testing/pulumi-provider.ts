@@ -12,10 +12,16 @@ export interface ResourceState {
   readonly state?: Properties;
 }
 
+/** What a provider was told: what the program gave it, or, of the one that nobody made, what the configuration says of its package. */
+export type ProviderSettings = Properties;
+
 /** Plays the provider of a resource that is created or read. What it throws fails that resource, as a cloud would. */
-export type OnResource = (resource: DeclaredResource) => Awaitable<ResourceState | undefined>;
+export type OnResource = (
+  resource: DeclaredResource,
+  provider?: ProviderSettings,
+) => Awaitable<ResourceState | undefined>;
 
 /** Answers a function call of the program. */
-export type OnInvoke = (invoke: RecordedInvoke) => Awaitable<Properties | undefined>;
+export type OnInvoke = (invoke: RecordedInvoke, provider?: ProviderSettings) => Awaitable<Properties | undefined>;
 
 export type Awaitable<T> = T | Promise<T>;

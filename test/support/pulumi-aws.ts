@@ -1,8 +1,4 @@
 import { playAws } from '../../runtime/testing/clouds/aws';
 
 // Not the commercial partition: an ARN written by hand would show.
-export const { onResource: awsState, onInvoke: awsInvoke } = playAws({
-  partition: 'aws-cn',
-  region: 'cn-north-1',
-  domain: 'amazonaws.com.cn',
-});
+export const { onResource: awsState, onInvoke: awsInvoke } = playAws('cn-north-1');

@@ -47,16 +47,16 @@ export function runProgram(folder: string, options: VerifyOptions): Promise<Pulu
     stack: options.stack,
     config: { ...stackConfig(folder, options.stack), ...options.config },
     // What somebody said about a type is laid over what its cloud would have answered.
-    onResource: async (resource) => {
-      const played = await clouds.onResource(resource);
+    onResource: async (resource, provider) => {
+      const played = await clouds.onResource(resource, provider);
       const { type } = resource;
       return Object.hasOwn(resources, type)
         ? { ...played, state: { ...played?.state, ...(resources[type] as Properties) } }
         : played;
     },
-    onInvoke: (invoke) => {
+    onInvoke: (invoke, provider) => {
       const { token } = invoke;
-      return Object.hasOwn(functions, token) ? (functions[token] as Properties) : clouds.onInvoke(invoke);
+      return Object.hasOwn(functions, token) ? (functions[token] as Properties) : clouds.onInvoke(invoke, provider);
     },
   });
 }

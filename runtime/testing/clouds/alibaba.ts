@@ -1,21 +1,21 @@
-import type { DeclaredResource, OnInvoke, ResourceState } from '../pulumi-provider';
+import type { DeclaredResource, OnInvoke, ProviderSettings, ResourceState } from '../pulumi-provider';
 import type { Properties } from '../pulumi-values';
 
-const REGION = 'cn-hangzhou';
+const HANGZHOU = 'cn-hangzhou';
 
 /** What Alibaba Cloud's provider computes for the resources that our components create. */
-export function alibabaState({ type, name, inputs }: DeclaredResource): ResourceState {
-  const computed = COMPUTED[type];
-  return computed === undefined ? {} : computed(name, inputs);
+export function alibabaState({ type, name, inputs }: DeclaredResource, provider?: ProviderSettings): ResourceState {
+  return COMPUTED[type]?.(name, inputs, regionOf(provider)) ?? {};
 }
 
 /** Answers the lookups that our components make. */
-export const alibabaInvoke: OnInvoke = ({ token, args }): Properties | undefined => {
+export const alibabaInvoke: OnInvoke = ({ token, args }, provider): Properties | undefined => {
+  const region = regionOf(provider);
   switch (token) {
     case 'alicloud:index/getRegions:getRegions':
-      return { id: '1', ids: [REGION], regions: [{ id: REGION, regionId: REGION, localName: 'Hangzhou' }] };
+      return { id: '1', ids: [region], regions: [{ id: region, regionId: region, localName: region }] };
     case 'alicloud:cs/getRegistryEnterpriseInstances:getRegistryEnterpriseInstances':
-      return { id: '1', ids: args['ids']!, names: ['team'], instances: [{ name: 'team', region: REGION }] };
+      return { id: '1', ids: args['ids']!, names: ['team'], instances: [{ name: 'team', region }] };
     case 'alicloud:cs/getClusterCredential:getClusterCredential':
       return {
         id: '1',
@@ -27,13 +27,17 @@ export const alibabaInvoke: OnInvoke = ({ token, args }): Properties | undefined
   }
 };
 
-const COMPUTED: Readonly<Record<string, (name: string, inputs: Properties) => ResourceState>> = {
-  'alicloud:oss/bucket:Bucket': (name) => ({
+function regionOf(provider: ProviderSettings = {}): string {
+  return (provider['region'] as string | undefined) ?? HANGZHOU;
+}
+
+const COMPUTED: Readonly<Record<string, (name: string, inputs: Properties, region: string) => ResourceState>> = {
+  'alicloud:oss/bucket:Bucket': (name, _, region) => ({
     id: `${name}-1a2b3c`,
-    state: { bucket: `${name}-1a2b3c`, location: `oss-${REGION}` },
+    state: { bucket: `${name}-1a2b3c`, location: `oss-${region}` },
   }),
   'alicloud:cr/registryEnterpriseInstance:RegistryEnterpriseInstance': () => ({ id: 'cri-bought' }),
-  'alicloud:cs/managedKubernetes:ManagedKubernetes': (name) => ({
+  'alicloud:cs/managedKubernetes:ManagedKubernetes': (name, _, region) => ({
     id: `c-${name}`,
     state: {
       connections: { apiServerIntranet: 'https://10.0.0.2:6443' },
@@ -41,7 +45,7 @@ const COMPUTED: Readonly<Record<string, (name: string, inputs: Properties) => Re
         enabled: true,
         ramOidcProviderArn: `acs:ram::1234567890123456:oidc-provider/ack-rrsa-c-${name}`,
         ramOidcProviderName: `ack-rrsa-c-${name}`,
-        rrsaOidcIssuerUrl: `https://oidc-ack-${REGION}.oss-${REGION}.aliyuncs.com/c-${name}`,
+        rrsaOidcIssuerUrl: `https://oidc-ack-${region}.oss-${region}.aliyuncs.com/c-${name}`,
       },
     },
   }),

@@ -25,8 +25,9 @@ const CLOUDS: Readonly<Record<string, PlayedCloud>> = {
 
 /**
  * Plays the providers of the five clouds for the components of this package: what these read of a created resource, or look
- * up, has the form in which the cloud writes it, with made-up accounts and names. Of other resources the inputs are all that
- * is known, and other lookups have no answer.
+ * up, has the form in which the cloud writes it, with made-up accounts and names. The region is the program's: a resource's own,
+ * its provider's, or `aws:region` of the configuration, else Ireland on AWS and Hangzhou on Alibaba Cloud. Of other resources
+ * the inputs are all that is known, and other lookups have no answer.
  *
  * @example
  * await runPulumiProgram({ directory: 'infra', ...playClouds() });
@@ -37,7 +38,7 @@ export function playClouds(): PlayedCloud {
     return Object.hasOwn(CLOUDS, name!) ? CLOUDS[name!] : undefined;
   };
   return {
-    onResource: (resource) => cloudOf(resource.type)?.onResource(resource),
-    onInvoke: (invoke) => cloudOf(invoke.token)?.onInvoke(invoke),
+    onResource: (resource, provider) => cloudOf(resource.type)?.onResource(resource, provider),
+    onInvoke: (invoke, provider) => cloudOf(invoke.token)?.onInvoke(invoke, provider),
   };
 }

@@ -1,12 +1,6 @@
 import path from 'node:path';
 import { describe, expect, test, vi } from 'vitest';
-import {
-  assertSameResources,
-  assertSucceeded,
-  propertyAt,
-  runPulumiProgram,
-  type RecordedResource,
-} from 'slipway/testing';
+import { assertSucceeded, propertyAt, runPulumiProgram, type RecordedResource } from 'slipway/testing';
 import { alibaba } from './rows/alibaba';
 import { aws } from './rows/aws';
 import { azure } from './rows/azure';

@@ -129,6 +129,7 @@ function argsBeside([first, ...rest]: readonly string[], module: string, kind: s
       return {
         ...(first === 'existing' ? {} : REPOSITORY_ARGS[module]),
         ...(first === 'pulledBy' ? { pulledBy: [{ ...cluster, kubeletPrincipalId: 'principal' }] } : {}),
+        ...(first === 'privateDnsZoneId' ? { subnetId: '/subscriptions/s/virtualNetworks/hub/subnets/gpus' } : {}),
         ...(first === 'replicateTo' ? { replicateTo: [MIRRORS[module]] } : {}),
         tags,
       };
