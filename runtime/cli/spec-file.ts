@@ -1,6 +1,4 @@
-import { readFileSync } from 'node:fs';
 import path from 'node:path';
-import { parseDocument } from 'yaml';
 import type { EngineServiceSpec, InferenceServiceSpec, ModelSpec } from '../spec/inference-service-spec';
 import type { ModelMount, ModelVolume } from '../spec/kubernetes/model-mounts';
 import { machinesOf, type KubernetesOptions } from '../spec/kubernetes/options';
@@ -8,6 +6,7 @@ import type { CanaryChoices, RouteOptions, ServingEngine, ShadowChoices } from '
 import { wakeSourceOf } from '../spec/kubernetes/wake';
 import { CliError } from './cli-error';
 import { modelFromFile, modelFromManifest } from './model-spec';
+import { parseSpecFile } from './parse-spec-file';
 import { SPEC_FILE } from './spec-fields';
 import { assertShape } from './spec-shape';
 
@@ -114,27 +113,6 @@ export function readServiceFile(file: string): ServiceFile {
 /** What a spec file says about the service itself, on every engine. @throws CliError as `readServiceFile` does. */
 export function readSpecFile(file: string): EngineServiceSpec {
   return readServiceFile(file).spec;
-}
-
-function parseSpecFile(file: string): unknown {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new CliError(
-      `${file}: ${(error as NodeJS.ErrnoException).code === 'ENOENT' ? 'does not exist' : (error as Error).message}`,
-    );
-  }
-  // JSON is YAML.
-  const document = parseDocument(text);
-  const [problem] = document.errors;
-  if (problem !== undefined) throw new CliError(`${file}: ${problem.message.split('\n')[0]!.replace(/:$/, '')}`);
-  try {
-    return document.toJS();
-  } catch (error) {
-    // Aliases that are too many are found only here.
-    throw new CliError(`${file}: ${(error as Error).message}`);
-  }
 }
 
 function besideFile(file: string, target: string): string {

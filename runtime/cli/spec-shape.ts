@@ -74,7 +74,7 @@ function assertFields(value: Record<string, unknown>, shape: ObjectShape, prefix
   const known = Object.keys(shape.fields);
   for (const [name, item] of Object.entries(value)) {
     if (!Object.hasOwn(shape.fields, name)) {
-      throw new Error(`${prefix}${name} is not a known field, the nearest one is ${prefix}${nearest(name, known)}`);
+      throw new Error(`${prefix}${name} is not a known field, ${nearestOf(name, known, prefix)}`);
     }
     assertShape(item, shape.fields[name]!.shape, `${prefix}${name}`);
   }
@@ -88,6 +88,13 @@ function assertFields(value: Record<string, unknown>, shape: ObjectShape, prefix
     const ways = shape.some.map((set) => set.join(' and '));
     throw new Error(`${where} must have ${ways.slice(0, -1).join(', ')}, or ${ways.at(-1)}, got ${describe(value)}`);
   }
+}
+
+/** `replica` is nearer to `maxReplicas` than the letters that differ say. */
+function nearestOf(name: string, known: readonly string[], prefix: string): string {
+  const holding = known.filter((each) => each.toLowerCase().includes(name.toLowerCase()));
+  if (holding.length <= 1) return `the nearest one is ${prefix}${holding[0] ?? nearest(name, known)}`;
+  return `the nearest ones are ${holding.map((each) => `${prefix}${each}`).join(', ')}`;
 }
 
 function isOfKind(value: unknown, shape: Shape): boolean {

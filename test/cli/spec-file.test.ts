@@ -77,8 +77,15 @@ describe('a spec file that cannot be used says what it holds and what would work
     ],
     ['name: x\nmodels:\n  - { manifest: nowhere.json }\n', 'nowhere.json: does not exist'],
     ['name: x\nmodels:\n  - { file: nowhere.onnx }\n', 'nowhere.onnx: does not exist'],
-    ['name: x\nname: y\nmodels: []\n', 'Map keys must be unique at line 2'],
+    ['name: x\nname: y\nmodels: []\n', 'name is there twice, the second time at line 2; keep one of them'],
+    ['name: x\n"a b": 1\n"a b": 2\nmodels: []\n', 'a b is there twice, the second time at line 3'],
     ['name: [x\n', 'at line'],
+    ['name: x\nmodels: []\nreplica: 2\n', 'the nearest ones are minReplicas, maxReplicas, spareReplica'],
+    ['name: x\nmodels:\n\t- file: a\n', 'has a tab at line 3; YAML is indented with spaces'],
+    ['', 'is empty; a service has at least name and models'],
+    ['# nothing yet\n', 'is empty; a service has at least name and models'],
+    ['name: x\n---\nname: y\n', 'must be one service, got several documents'],
+    ['a: &a [x]\nb: *nowhere\n', 'nowhere'],
   ])('%j is refused', (text, message) => {
     const file = write('broken.yaml', text);
     expect(() => readSpecFile(file)).toThrow(message);
@@ -86,5 +93,27 @@ describe('a spec file that cannot be used says what it holds and what would work
 
   test('a file that is not there is named', () => {
     expect(() => readSpecFile('nowhere.yaml')).toThrow('nowhere.yaml: does not exist');
+  });
+
+  test.each(['{ // why\n "name": "x" }', '{\n "name": "x", // why\n}', '{ /* why */ "name": "x" }'])(
+    'JSON has no comments: %j',
+    (text) => {
+      const line = text.startsWith('{\n') ? 2 : 1;
+      expect(() => readSpecFile(write('service.json', text))).toThrow(
+        `JSON has no comments, got one at line ${line}; `,
+      );
+    },
+  );
+
+  test('an address in JSON is no comment', () => {
+    const text = '{ "name": "x", "$schema": "https://example.com/*.json", "models": "none" }';
+    expect(() => readSpecFile(write('service.json', text))).toThrow('models must be a list of objects');
+  });
+
+  test('a folder and what is no text are called so', () => {
+    expect(() => readSpecFile(folder)).toThrow(`${folder}: is a folder; name the spec file in it`);
+    const file = path.join(folder, 'utf16.yaml');
+    writeFileSync(file, Buffer.from([0xff, 0xfe, 0x6e, 0x00]));
+    expect(() => readSpecFile(file)).toThrow('is no text in UTF-8; save it as such');
   });
 });
