@@ -23,7 +23,7 @@ export function renderCostPage(title: string, cost: ModelCost): string {
 body { font: 15px/1.45 system-ui, sans-serif; color: #1c1f23; background: #fff; max-width: ${WIDTH}px; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
 table { border-collapse: collapse; width: 100%; } th, td { text-align: left; padding: .25rem .75rem .25rem 0; border-bottom: 1px solid #e3e5e8; }
-td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; } svg { width: 100%; height: auto; } .note { color: #5b6168; }
+td.n, th.n { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; } .wide { overflow-x: auto; } svg { width: 100%; height: auto; } .note { color: #5b6168; }
 @media (prefers-color-scheme: dark) { body { color: #e6e8ea; background: #16181b; } th, td { border-color: #33373c; } .note { color: #a2a8af; } svg text { fill: #e6e8ea; } }
 </style></head><body>
 <h1>${escapeMarkup(title)}</h1>
@@ -108,7 +108,7 @@ function nodeTable({ nodes, operations }: ModelCost): string {
       `<td class="n">${formatQuantity(node.operations)}</td><td class="n">${operations === 0 ? '0.0' : (((node.operations ?? 0) / operations) * 100).toFixed(1)} %</td>` +
       `<td class="n">${formatBytes(node.weightBytes)}</td><td class="n">${formatBytes(node.outputBytes)}</td></tr>`,
   );
-  return `<table><thead><tr><th>node</th><th>operator</th><th class="n">operations</th><th class="n">share</th><th class="n">weights</th><th class="n">output</th></tr></thead><tbody>${rows.join('\n')}</tbody></table>`;
+  return `<div class="wide"><table><thead><tr><th>node</th><th>operator</th><th class="n">operations</th><th class="n">share</th><th class="n">weights</th><th class="n">output</th></tr></thead><tbody>${rows.join('\n')}</tbody></table></div>`;
 }
 
 function shorten(text: string, most: number): string {

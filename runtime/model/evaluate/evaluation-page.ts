@@ -20,15 +20,17 @@ const STYLE = `body{font:15px/1.5 system-ui,sans-serif;color:#1b1f24;background:
 h1{font-size:1.5rem}h2{font-size:1.15rem;margin-top:2rem}table{border-collapse:collapse;font-variant-numeric:tabular-nums}
 th,td{padding:.25rem .7rem;border-bottom:1px solid #d8dee4;text-align:right;white-space:nowrap}th:first-child,td:first-child{text-align:left}
 .passed{color:#116329}.failed{color:#a40e26;font-weight:600}dt{font-weight:600}dd{margin:0 0 .4rem 1rem}.wide{overflow-x:auto}
-svg{max-width:100%;height:auto}text{font:11px system-ui,sans-serif;fill:#1b1f24}`;
+code{overflow-wrap:anywhere}svg{max-width:100%;height:auto}text{font:11px system-ui,sans-serif;fill:#1b1f24}`;
 
 /** An evaluation as a page that needs nothing else: no script, no font, no picture from anywhere. */
 export function evaluationPage(report: EvaluationReport): string {
-  const { dataset, task, models, classNames, gates, evaluatedAt, tools, formulas } = report;
+  const { dataset, preprocessing, task, models, classNames, gates, evaluatedAt, tools, formulas } = report;
   const [{ name, result }] = models as [EvaluationReport['models'][number]];
   const sections = [
     `<h1>${escapeMarkup(name)} on ${escapeMarkup(dataset.name)}</h1>`,
-    `<p>${escapeMarkup(task)}, ${dataset.rows} rows, ${escapeMarkup(evaluatedAt)}; data SHA-256 <code>${dataset.sha256}</code>; ${escapeMarkup(
+    `<p>${escapeMarkup(task)}, ${dataset.rows} rows, ${escapeMarkup(evaluatedAt)}; data SHA-256 <code>${dataset.sha256}</code>; ${
+      preprocessing === undefined ? '' : `preprocessing SHA-256 <code>${preprocessing.sha256}</code>; `
+    }${escapeMarkup(
       Object.entries(tools)
         .map(([tool, version]) => `${tool} ${version}`)
         .join(', '),
