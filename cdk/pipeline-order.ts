@@ -16,6 +16,13 @@ export function completeSteps(steps: readonly PipelineStep[], candidate: string)
     const { publishes = candidate } = step;
     const evaluation = facts.findLast(({ evaluates, allowFailure }) => evaluates?.model === publishes && !allowFailure);
     const isSaid = step.args.some((each) => each.startsWith('--evaluation='));
+    const judged = facts.find(({ evaluates, allowFailure }) => evaluates !== undefined && !allowFailure);
+    if (!isSaid && evaluation === undefined && judged !== undefined) {
+      refuseSteps(
+        `Publish takes ${publishes}, and ${judged.id} evaluates ${judged.evaluates!.model}: the manifest would have no evidence; ` +
+          'evaluate what is published, or give evaluation',
+      );
+    }
     const evidence = isSaid || evaluation === undefined ? [] : [`--evaluation=${evaluation.evaluates!.report}`];
     return { ...step, publishes, args: [...step.args, ...evidence] };
   });

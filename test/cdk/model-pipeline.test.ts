@@ -322,7 +322,11 @@ describe('a run', () => {
       PipelineStep.source(),
       PipelineStep.result('Before', 'report.json'),
     ]);
-    expect(await evidence(before, prune, PipelineStep.publish({ model: thinner }))).toEqual([thinner, undefined]);
+    // A model that nobody evaluated has no evidence, and a gate that stands before the last change is most likely a mistake.
+    expect(await evidence(prune, PipelineStep.publish({ model: thinner }))).toEqual([thinner, undefined]);
+    await expect(evidence(before, prune, PipelineStep.publish({ model: thinner }))).rejects.toThrow(
+      'Publish takes /tmp/results/Prune/model.onnx, and Before evaluates /tmp/source/model.onnx: the manifest would have no evidence',
+    );
     // What may fail is no gate, and a report that says so is none for a manifest.
     const look = evaluate('Look', PipelineStep.source(), { allowFailure: true });
     expect(await evidence(look, PipelineStep.publish())).toEqual([PipelineStep.source(), undefined]);

@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { appendFileSync, copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
@@ -206,6 +206,15 @@ test('a training that was ended is gone on with by the same options and files, a
   expect(existsSync(output)).toBe(false);
 });
 
+test('a version that somebody deleted is published again', () => {
+  const folder = folderWith('  - publish\n');
+  expect(run(folder).steps).toEqual({ publish: 'passed' });
+  expect(run(folder).steps).toEqual({ publish: 'unchanged' });
+  rmSync(path.join(folder, 'models'), { recursive: true });
+  expect(run(folder).steps).toEqual({ publish: 'passed' });
+  expect(manifestOf(folder, 1).files[0]!.path).toBe('model.onnx');
+});
+
 test('SIGTERM ends the step that runs, and the run; nothing is left in the way of the next', async () => {
   const folder = folderWith(
     `  - evaluate: { data: rows.jsonl, task: classification, speed-seconds: 100 }\n  - publish\n`,
@@ -345,6 +354,11 @@ describe('a file', () => {
     ],
     ['no model', 'model: digits\nsteps:\n  - inspect\n', '3: inspect needs a model: write source:'],
     ['no repository', steps('  - publish\n'), '4: publish needs repository:'],
+    [
+      'a gate before the last change of what is published',
+      steps('  - evaluate: { data: x, task: y }\n  - compile\n  - publish: { model-repository: r }\n'),
+      '6: publish takes the model of compile, which no evaluate before it looked at, so its manifest would have no evidence: evaluate it after compile, or give evaluation:',
+    ],
     ['no version', 'model: a\nrepository: r\nsteps:\n  - promote: { label: b }\n', '4: promote needs a version'],
     ['a value that is nothing', steps('  - evaluate:\n      data:\n'), '5: data must be a text or a number'],
     ['a file that is no YAML', 'model: [\n', '2: '],

@@ -88,7 +88,7 @@ async function runEach(
     };
     const where = `${pipeline.file}:${line}: step ${name}`;
     const key = await keyOfStep(step, argv, pipeline.folder);
-    if (!isAgain && (rule.always !== true || from !== undefined) && (await isRecorded(step, key))) {
+    if (!isAgain && (rule.always !== true || from !== undefined) && (await isRecorded(step, key, pipeline.folder))) {
       done('unchanged');
     } else if (from !== undefined && !isAgain) {
       failure = new StepFailure(`${where} comes before ${from} and is not recorded as it is now: leave --from out`, 1);

@@ -82,6 +82,13 @@ export function stepCommands(
     if (verb === 'evaluate') evaluations.set(subject!, path.join(folder, 'report.json'));
     if (verb === 'publish') {
       const evaluation = evaluations.get(subject!);
+      if (evaluation === undefined && evaluations.size > 0 && !fields.has('evaluation')) {
+        const [maker] = [...models].find(([, place]) => place === subject) ?? [subject!];
+        throw refuse(
+          `publish takes the model of ${maker}, which no evaluate before it looked at, so its manifest would have no evidence: ` +
+            `evaluate it after ${maker}, or give evaluation:`,
+        );
+      }
       if (evaluation !== undefined && !fields.has('evaluation')) argv.push(`--evaluation=${evaluation}`);
       const own = fields.get('manifest-file')?.texts[0];
       manifest = own === undefined ? path.join(folder, 'manifest.json') : path.resolve(pipeline.folder, own);

@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node
 import path from 'node:path';
 import { digestPath } from '../../model/digest-path';
 import { slipwayVersion } from '../../model/edit/slipway-version';
+import { openModelStore } from '../../model/open-model-store';
 import { readOnnxModel } from '../../onnx/read-onnx-model';
 import type { StepCommand } from './step-command';
 
@@ -29,10 +30,23 @@ export async function keyOfStep(step: StepCommand, argv: readonly string[], fold
   return digestText(JSON.stringify([slipwayVersion(), argv, inputs]));
 }
 
-/** Whether a step was passed with this key, and what it left is as it was. */
-export async function isRecorded(step: StepCommand, key: string): Promise<boolean> {
+/** Whether a step was passed with this key, and what it left is as it was. @param folder of the pipeline file */
+export async function isRecorded(step: StepCommand, key: string, folder: string): Promise<boolean> {
   const record = readRecord(step);
-  return record?.key === key && record.outputs === (await outputsOf(step));
+  return record?.key === key && record.outputs === (await outputsOf(step)) && (await isStillPublished(step, folder));
+}
+
+/** What was published lies where others may delete it. A repository that cannot be asked is for the command to complain about. */
+async function isStillPublished({ manifest, repository }: StepCommand, folder: string): Promise<boolean> {
+  if (manifest === undefined) return true;
+  try {
+    const { name, version } = JSON.parse(readFileSync(manifest, 'utf8')) as { name: string; version: number };
+    const isUri = /^[a-z][a-z0-9+.-]+:/i.test(repository!);
+    const store = await openModelStore(isUri ? repository! : path.resolve(folder, repository!));
+    return (await store.versions(name)).includes(version);
+  } catch {
+    return false;
+  }
 }
 
 /** Clears the folder of a step: what an earlier run left is in the way of a command that overwrites nothing, unless it goes on with it. */
