@@ -7,6 +7,7 @@ import logging
 import os
 import tempfile
 import warnings
+from pathlib import Path
 from typing import Any, Iterator
 
 from slipway_tool import ToolError, one_line, progress
@@ -24,10 +25,13 @@ from onnxruntime.quantization import (  # noqa: E402
     CalibrationMethod,
     QuantFormat,
     QuantType,
+    create_calibrator,
     quant_pre_process,
     quantize_dynamic,
     quantize_static,
+    save_tensors_data,
 )
+from onnxruntime.quantization.registry import QDQRegistry, QLinearOpsRegistry  # noqa: E402
 
 METHODS = {
     "min-max": CalibrationMethod.MinMax,
@@ -42,6 +46,10 @@ NARROW = (onnx.TensorProto.FLOAT16, onnx.TensorProto.BFLOAT16)
 
 
 OPSET_OF_AXES = 13
+
+
+# On both sides of zero.
+ENTROPY_BINS = 1024
 
 
 class Rows(CalibrationDataReader):
@@ -146,6 +154,10 @@ def quantize(source: str, output: str, request: dict[str, Any], excluded: list[s
             )
             return
         reader = Rows(request["calibration"], request["inputs"], request["batches"])
+        # Ranges are the same however many nodes are quantized: they are found once.
+        ranges = os.path.join(scratch, "ranges.json")
+        if request["method"] == "entropy" and not os.path.exists(ranges):
+            find_by_entropy(source, reader, ranges, scratch, large)
         quantize_static(
             source,
             output,
@@ -159,14 +171,29 @@ def quantize(source: str, output: str, request: dict[str, Any], excluded: list[s
             nodes_to_exclude=excluded,
             use_external_data_format=large,
             calibrate_method=METHODS[request["method"]],
-            # Ranges are the same however many nodes are quantized: they are found once.
-            calibration_cache_path=os.path.join(scratch, "ranges.json"),
+            calibration_cache_path=ranges,
             extra_options={"CalibPercentile": request["percentile"], "ActivationSymmetric": False, "WeightSymmetric": True},
         )
     except ToolError:
         raise
     except Exception as error:  # noqa: BLE001
         raise ToolError("QUANTIZATION_FAILED", source_name(request), one_line(error)) from None
+
+
+def find_by_entropy(source: str, reader: Rows, ranges: str, scratch: str, large: bool) -> None:
+    """The quantizer itself counts values in as many bins as 8 bits have, among which there is no narrower range to choose, and has no
+    option for more."""
+    calibrator = create_calibrator(
+        Path(source),
+        sorted({*QLinearOpsRegistry, *QDQRegistry}),
+        augmented_model_path=os.path.join(scratch, "augmented.onnx"),
+        calibrate_method=CalibrationMethod.Entropy,
+        use_external_data_format=large,
+        extra_options={"num_bins": ENTROPY_BINS},
+    )
+    calibrator.collect_data(reader)
+    progress("calibration: choosing ranges by entropy")
+    save_tensors_data(calibrator.compute_data(), ranges)
 
 
 def source_name(request: dict[str, Any]) -> str:

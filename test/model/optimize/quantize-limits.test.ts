@@ -3,6 +3,7 @@ import path from 'node:path';
 import { beforeEach, expect, test } from 'vitest';
 import { optimizeModel } from '../../../runtime/model/optimize/optimize-model';
 import { quantizeModel } from '../../../runtime/model/optimize/quantize-model';
+import { floatsOfTensor } from '../../../runtime/onnx/edit/tensor-elements';
 import { readEditableModel } from '../../../runtime/onnx/edit/editable-model';
 import { temporaryFolder } from '../../server/harness/model-repository';
 import { slipway, type CommandResult } from '../../cli/terminal';
@@ -125,6 +126,33 @@ test.each([7, 9, 12])(
   },
   60_000,
 );
+
+test('ranges by entropy and by percentile leave out what is rare, and those by min-max do not', async () => {
+  const folder = temporaryFolder();
+  const source = path.join(folder, 'product.onnx');
+  writeFileSync(source, product({ initializer: [floatTensor('w', [SIDE, SIDE], identity)] }));
+  const calibration = path.join(folder, 'rows.jsonl');
+  // A bell of 4000 numbers around 0, and a single one far outside.
+  const bell = Array.from({ length: 12_000 }, (_, i) => Math.sin(i * 12.9898 + i * i) / 2);
+  const numbers = Array.from({ length: 4_000 }, (_, i) => bell[i]! + bell[i + 4_000]! + bell[i + 8_000]!);
+  numbers[77] = 40;
+  const rows = Array.from({ length: 500 }, (_, row) => numbers.slice(row * SIDE, (row + 1) * SIDE));
+  writeFileSync(calibration, rows.map((x) => `${JSON.stringify({ inputs: { x } })}\n`).join(''));
+  const rangeOf = async (method: 'min-max' | 'entropy' | 'percentile'): Promise<number> => {
+    const output = path.join(folder, `${method}.onnx`);
+    const more = method === 'percentile' ? { percentile: 99.9 } : {};
+    await quantizeModel({ source, output, calibration, calibrationRows: 500, method, ...more, tolerance: 2 });
+    const model = readEditableModel(output);
+    const scale = model.proto.graph.initializer.find(({ name }) => name === 'x_scale')!;
+    return floatsOfTensor(model, scale)![0]! * 255;
+  };
+  expect(await rangeOf('min-max')).toBeCloseTo(40 - Math.min(...numbers), 3);
+  for (const method of ['entropy', 'percentile'] as const) {
+    const range = await rangeOf(method);
+    expect(range, method).toBeLessThan(15);
+    expect(range, method).toBeGreaterThan(1.5);
+  }
+}, 120_000);
 
 test('a model whose input has no dimensions is timed and compared like others', async () => {
   const folder = temporaryFolder();
