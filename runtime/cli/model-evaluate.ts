@@ -263,7 +263,8 @@ function gatesOf(given: ParsedArguments): EvaluationOptions['gates'] {
 
 async function render(report: EvaluationReport, width: number): Promise<string> {
   const { classTable, mistakeTable, modelTable, speedTable } = await import('../model/evaluate/render-evaluation.js');
-  const { dataset, task, gates } = report;
+  const { dataset, preprocessing, task, gates } = report;
+  const prepared = preprocessing === undefined ? '' : `, preprocessing sha256 ${preprocessing.sha256.slice(0, 12)}…`;
   const part = (title: string, rows: readonly (readonly string[])[] | undefined): string[] => {
     if (rows === undefined) return [];
     const rest = rows.length - 1 - MAX_SHOWN;
@@ -274,7 +275,7 @@ async function render(report: EvaluationReport, width: number): Promise<string> 
     return ['', title, shown, ...(rest > 0 ? [`  and ${rest} more; --report and --html have all`] : [])];
   };
   return [
-    `${task} on ${dataset.name}, ${dataset.rows} rows`,
+    `${task} on ${dataset.name}, ${dataset.rows} rows${prepared}`,
     formatTable(
       modelTable(report).map(([first, ...cells]) => [`  ${first!}`, ...cells]),
       width,

@@ -90,6 +90,10 @@ export async function openPreprocessor(
   }
 }
 
+/** Said where pictures are read and nobody says how they become inputs: numbers of a model that was trained otherwise mean nothing. */
+export const PLAIN_PICTURES_NOTE =
+  "pictures are only stretched to the model's size, from 0 to 1 for floating point: --preprocessing says otherwise";
+
 function toolError(error: unknown, code: 'DATA_UNREADABLE' | 'DATA_MISFIT', source: string, before: string): unknown {
   const isFile = typeof (error as NodeJS.ErrnoException).code === 'string' && !PublishError.is(error);
   if (!PreprocessError.is(error) && !isFile) return error;

@@ -2,6 +2,7 @@ import type { FileDigest } from '../../spec/evaluation-evidence';
 import { openDataset } from '../data/open-dataset';
 import type { BoxFormat } from '../data/read-labels';
 import type { Dataset, LabelKind, LabelOf } from '../data/dataset';
+import { PLAIN_PICTURES_NOTE } from '../data/user-rows';
 import { compareSpeed, measureSpeed, type BatchSpeed, type SpeedOptions } from '../measure/measure-speed';
 import { onnxRuntimeVersion } from '../measure/open-model-file';
 import { fixedRows, type RunnableModel } from '../measure/runnable-model';
@@ -170,6 +171,9 @@ async function openLabelled(
       options.data,
       `the model has preprocessing of its own, and ${subject.name} is asked for tensors: --protocol predict sends it pictures as users do, or give --preprocessing`,
     );
+  }
+  if (preprocessing === undefined && fields === undefined && dataset.format === 'images') {
+    options.onProgress?.(PLAIN_PICTURES_NOTE);
   }
   return dataset;
 }

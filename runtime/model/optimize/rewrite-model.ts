@@ -1,3 +1,4 @@
+import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { readOnnxModel } from '../../onnx/read-onnx-model';
 import type { ModelFacts } from '../../spec/model-facts';
@@ -5,6 +6,7 @@ import { acceptanceOf, assertAcceptable, assertAcceptance, type Acceptance } fro
 import { compareModels } from '../compare/compare-models';
 import { modelSamples } from '../compare/model-samples';
 import { costOfModel } from '../cost/model-cost';
+import { PLAIN_PICTURES_NOTE } from '../data/user-rows';
 import type { EditOptions, EditReport, ModelSize } from '../edit/edit-model';
 import { slipwayVersion } from '../edit/slipway-version';
 import { onnxRuntimeVersion } from '../measure/open-model-file';
@@ -39,6 +41,7 @@ export async function rewriteModel<D extends object>(
   const { source, output, onProgress = () => {} } = options;
   assertAcceptance(options);
   const { facts } = readOnnxModel(source);
+  if (options.preprocessing === undefined && (await isFolder(options.samples))) onProgress(PLAIN_PICTURES_NOTE);
   return writeOutput(output, options, async (folder) => {
     const file = path.join(folder, path.basename(output));
     return make(file).catch((error: unknown) => {
@@ -86,6 +89,12 @@ function ofOutput(error: unknown, file: string, output: string): unknown {
   if (!isOfModel || error.where !== file) return error;
   const said = error.message.slice(`${error.code} ${file}: `.length).replaceAll(file, path.basename(output));
   return new ModelToolError('MODEL_RUN_FAILED', output, `what was made does not run, and was not written: ${said}`);
+}
+
+/** Of all samples, pictures alone lie in one. */
+async function isFolder(samples: string | undefined): Promise<boolean> {
+  if (samples === undefined) return false;
+  return (await stat(samples).catch(() => undefined))?.isDirectory() ?? false;
 }
 
 function sizeOf(file: string): ModelSize {

@@ -405,6 +405,10 @@ test('a folder of pictures is read as the preprocessing says, and named by its f
     classNames: ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9'],
   });
   // Without preprocessing the model sees values from 0 to 1 where it was trained on 0 to 16.
-  const unscaled = await evaluateModels([digits], classify(root));
+  const lines: string[] = [];
+  const unscaled = await evaluateModels([digits], { ...classify(root), onProgress: (line) => lines.push(line) });
+  expect(lines).toEqual([expect.stringContaining('pictures are only stretched')]);
+  expect(unscaled).not.toHaveProperty('preprocessing');
+  expect(evaluationPage(report)).toContain(`preprocessing SHA-256 <code>${report.preprocessing!.sha256}</code>`);
   expect(unscaled.metrics['accuracy']).toBeLessThan(0.9);
 });

@@ -94,7 +94,7 @@ test('calibrated on pictures with their preprocessing, a model is the same to th
   const described = ['--calibration', out('pictures'), '--preprocessing', preprocessing];
   expect((await quantize('pictures.onnx', ...described)).equals(fromTensors)).toBe(true);
   expect((await quantize('unprepared.onnx', '--calibration', out('pictures'))).equals(fromTensors)).toBe(false);
-  expect(said).toEqual({ 'tensors.onnx': false, 'pictures.onnx': false, 'plain.onnx': true });
+  expect(said).toEqual({ 'tensors.onnx': false, 'pictures.onnx': false, 'unprepared.onnx': true });
   const history = await readProvenance(out('pictures.onnx'));
   expect(history!.steps.at(-1)!.report).toMatchObject({ preprocessing: { sha256: expect.any(String) as string } });
 }, 120_000);

@@ -175,7 +175,7 @@ async function fetchSignature(
     throw new ModelToolError(
       'ENDPOINT_REFUSED',
       base,
-      'give the name of the model, or its ONNX file, to know its inputs and outputs',
+      'give the name of the model (--model-name), or its ONNX file (--signature), to know its inputs and outputs',
     );
   }
   const path = `/v2/models/${encodeURIComponent(model)}${version === '' ? '' : `/versions/${encodeURIComponent(version)}`}`;
