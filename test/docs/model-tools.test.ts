@@ -14,7 +14,7 @@ vi.setConfig({ testTimeout: 240_000 });
 const pageOf = (name: string) => readFileSync(join(__dirname, `../../docs/model/${name}.md`), 'utf8');
 
 describe.each(['convert', 'distil'])('what docs/model/%s.md shows can be typed, and prints what it says', (name) => {
-  const reader = new Reader();
+  const reader = new Reader(230_000);
   afterAll(() => reader.leave());
 
   test.for(readConsoleBlocks(pageOf(name)).map((shown) => [shown.command, shown] as const))(

@@ -43,6 +43,9 @@ export class Reader {
   private addresses: Addresses = {};
   private hasFailed = false;
 
+  /** @param longestMs after which a command is ended, so that none outlives its test */
+  constructor(private readonly longestMs = 60_000) {}
+
   /** Types one command. @throws Error when it fails or prints something else than the page says, or one before it did. */
   async type(shown: ShownCommand, context: TestContext): Promise<void> {
     if (this.hasFailed) throw new Error('a command before this one failed');
@@ -63,7 +66,7 @@ export class Reader {
     const isQuestion = /^curl -s(?! .*(-X|-d|--data))/.test(command);
     const until = Date.now() + (isQuestion ? PATIENCE_MS : 0);
     for (;;) {
-      const { status, printed } = await run(line);
+      const { status, printed } = await run(line, this.longestMs);
       const isRight = status === 0 && (output === '' || isShown(output, printed));
       if (isRight) return;
       if (Date.now() >= until) throw new Error(`exit status ${status}, printed:\n${printed}\nshown:\n${output}`);
@@ -128,9 +131,9 @@ export class Reader {
   }
 }
 
-function run(line: string): Promise<Finished> {
+function run(line: string, timeout: number): Promise<Finished> {
   return new Promise((resolve) => {
-    const options = { cwd: ROOT, env: environment(), encoding: 'utf8', timeout: 60_000 } as const;
+    const options = { cwd: ROOT, env: environment(), encoding: 'utf8', timeout } as const;
     execFile('sh', ['-c', `{ ${line}\n} 2>&1`], options, (error, printed) => {
       resolve({ status: typeof error?.code === 'number' ? error.code : error === null ? 0 : 1, printed });
     });
