@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { constants as ACCESS, rmSync } from 'node:fs';
 import { access, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
+import { clearAwayAtEnd } from './clear-away';
 import { ModelToolError } from './tool-error';
 
 export interface OutputOptions {
@@ -68,10 +69,6 @@ export async function writeOutputFolder<T>(
   });
 }
 
-/** Folders that a signal has to clear away. */
-const unfinishedFolders = new Set<string>();
-const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'] as const;
-
 async function inTemporaryFolder<T>(target: string, file: string, use: (folder: string) => Promise<T>): Promise<T> {
   const folder = unfinishedName(target);
   try {
@@ -81,7 +78,7 @@ async function inTemporaryFolder<T>(target: string, file: string, use: (folder: 
   } catch (error) {
     throw new ModelToolError('OUTPUT_UNWRITABLE', file, `cannot be made: ${(error as Error).message}`);
   }
-  guard(folder);
+  const done = clearAwayAtEnd(() => rmSync(folder, { recursive: true, force: true }));
   try {
     return await use(folder);
   } catch (error) {
@@ -89,7 +86,7 @@ async function inTemporaryFolder<T>(target: string, file: string, use: (folder: 
     throw new ModelToolError('OUTPUT_UNWRITABLE', file, `cannot be written: ${error.message}`);
   } finally {
     await rm(folder, { recursive: true, force: true });
-    unguard(folder);
+    done();
   }
 }
 
@@ -132,30 +129,4 @@ function isOfDisk(error: unknown, folder: string): error is NodeJS.ErrnoExceptio
   if (!(error instanceof Error)) return false;
   const { code, path: where } = error as NodeJS.ErrnoException;
   return code !== undefined && (OF_ANY_DISK.has(code) || where?.startsWith(folder) === true);
-}
-
-function guard(folder: string): void {
-  if (unfinishedFolders.size === 0) {
-    for (const signal of SIGNALS) process.on(signal, clearAway);
-    process.on('exit', removeUnfinished);
-  }
-  unfinishedFolders.add(folder);
-}
-
-function unguard(folder: string): void {
-  unfinishedFolders.delete(folder);
-  if (unfinishedFolders.size > 0) return;
-  for (const signal of SIGNALS) process.off(signal, clearAway);
-  process.off('exit', removeUnfinished);
-}
-
-function removeUnfinished(): void {
-  for (const folder of unfinishedFolders) rmSync(folder, { recursive: true, force: true });
-}
-
-/** Ends the process as the signal would have, unless somebody else in it listens, who then decides. */
-function clearAway(signal: NodeJS.Signals): void {
-  removeUnfinished();
-  for (const each of SIGNALS) process.off(each, clearAway);
-  if (process.listenerCount(signal) === 0) process.kill(process.pid, signal);
 }

@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto';
+import { rmSync } from 'node:fs';
 import { mkdir, open, readdir, rename, rm, stat, utimes, writeFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { clearAwayAtEnd } from '../clear-away';
 import { ModelToolError } from '../tool-error';
 import type { PythonEnvironment, PythonOptions } from './environment';
 import { examinePython, packagesOf } from './examine-python';
@@ -43,6 +45,7 @@ export async function createEnvironment(
     const made = await present();
     if (made !== undefined) return made;
     const building = `${place.directory}.${randomBytes(4).toString('hex')}`;
+    const done = clearAwayAtEnd(() => rmSync(building, { recursive: true, force: true, maxRetries: 10 }));
     try {
       await removeLeftOvers(place.directory);
       options.progress?.(
@@ -55,6 +58,8 @@ export async function createEnvironment(
     } catch (error) {
       await rm(building, { recursive: true, force: true });
       throw error;
+    } finally {
+      done();
     }
   });
 }
@@ -97,6 +102,7 @@ async function step(set: PythonSet, program: string, args: readonly string[], op
 
 async function withLock<T>(path: string, options: CreateOptions, work: () => Promise<T>): Promise<T> {
   await acquire(path, options);
+  const released = clearAwayAtEnd(() => rmSync(path, { force: true }));
   const heartbeat = setInterval(() => {
     const now = new Date();
     // Gone when somebody took this process for dead; both then make the same thing, and one of them wins the name.
@@ -107,6 +113,7 @@ async function withLock<T>(path: string, options: CreateOptions, work: () => Pro
   } finally {
     clearInterval(heartbeat);
     await rm(path, { force: true });
+    released();
   }
 }
 

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { StringDecoder } from 'node:string_decoder';
+import { clearAwayAtEnd } from '../clear-away';
 
 export interface ChildOptions {
   /** The whole environment of the child: nothing of this process's is added. */
@@ -52,6 +53,8 @@ export async function runChild(program: string, args: readonly string[], options
       // It has ended, and so has everything that it started.
     }
   };
+  // In a group of its own, a signal to ours does not reach it, and not every program watches who reads what it writes.
+  const ended = clearAwayAtEnd(killGroup);
   const lastLines: string[] = [];
   const hear = (onLine?: (line: string) => void) => (line: string) => {
     onLine?.(line);
@@ -94,6 +97,7 @@ export async function runChild(program: string, args: readonly string[], options
     if (failure !== undefined) throw failure;
     return { exitCode, killedBy, timedOut, lastLines };
   } finally {
+    ended();
     clearTimeout(timer);
     options.signal?.removeEventListener('abort', onAbort);
   }

@@ -1,8 +1,9 @@
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, beforeEach, expect, test, type TestContext } from 'vitest';
+import { afterAll, beforeAll, beforeEach, expect, test, vi, type TestContext } from 'vitest';
 import { findEnvironment, pythonFor } from '../../../runtime/model/python/environment';
 import { compareVersions, unfitness } from '../../../runtime/model/python/examine-python';
 import { PYTHON_SETS, pythonSet, requirementsText, type PythonSet } from '../../../runtime/model/python/python-sets';
@@ -92,6 +93,37 @@ test('an environment that is interrupted leaves nothing', async (context) => {
   await expect(making).rejects.toThrow('enough');
   expect(readdirSync(join(cache, 'slipway', 'python'))).toEqual([]);
 });
+
+test('an environment whose maker gets a signal leaves nothing, and nothing that goes on making it', async (context) => {
+  needPython(context);
+  const program = join(cache, 'program.ts');
+  writeFileSync(
+    program,
+    `import { pythonFor } from ${JSON.stringify(join(process.cwd(), 'runtime/model/python/environment'))};
+     void pythonFor(${JSON.stringify(tiny)}, { environment: ${JSON.stringify(offline())}, progress: console.log });`,
+  );
+  const maker = spawn(join('node_modules', '.bin', 'tsx'), [program], { stdio: ['ignore', 'pipe', 'inherit'] });
+  await once(maker.stdout, 'data');
+  const places = join(cache, 'slipway', 'python');
+  await vi.waitFor(() => expect(readdirSync(places)).toHaveLength(2), { timeout: 10_000 });
+  const ended = once(maker, 'exit');
+  maker.kill('SIGINT');
+  await ended;
+  expect(readdirSync(places)).toEqual([]);
+  expect(processesOf(places)).toEqual([]);
+});
+
+/** Processes that have a word in their command line, where the system tells. */
+function processesOf(word: string): readonly string[] {
+  if (!existsSync('/proc/self/cmdline')) return [];
+  return readdirSync('/proc').filter((pid) => {
+    try {
+      return /^\d+$/.test(pid) && readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes(word);
+    } catch {
+      return false;
+    }
+  });
+}
 
 test('a machine without Python is told what to install', async () => {
   const refusal = await refusalOf(pythonFor('torch', { environment: { PATH: cache, XDG_CACHE_HOME: cache } }));
