@@ -122,7 +122,7 @@ export const MUTANTS = [
   {
     name: 'a program of a cloud reads nothing of what was made',
     file: 'runtime/cli/verify/pulumi-runs.ts',
-    find: 'const played = await clouds.onResource(resource);',
+    find: 'const played = await clouds.onResource(resource, provider);',
     replace: 'const played = undefined as Awaited<ReturnType<typeof clouds.onResource>>;',
     test: { file: 'test/cli/verify-examples.test.ts', name: 'the program of azure-gpu' },
   },
