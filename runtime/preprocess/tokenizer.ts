@@ -1,6 +1,7 @@
 import { showJson } from '../onnx/show-json';
 import { PREPROCESSING_LIMITS, type TextPreprocessing } from '../spec/preprocessing';
 import { PreprocessError } from './preprocess-error';
+import { asPythonDoes, makesSmall } from './tokenizer-rules';
 
 /** Token ids of one text, and for each the part of the text that it is of. */
 export interface Tokens {
@@ -26,6 +27,8 @@ type OpenTokenizer = new (file: object, configuration: object) => HuggingFaceTok
 
 /** What the file says besides what its library reads. */
 interface TokenizerFile {
+  readonly normalizer?: { readonly type?: string } | null;
+  readonly pre_tokenizer?: { readonly type?: string } | null;
   readonly truncation?: { readonly direction?: string } | null;
   readonly padding?: { readonly direction?: string; readonly pad_id?: number } | null;
   readonly added_tokens?: readonly { readonly id: number; readonly content: string }[];
@@ -51,6 +54,7 @@ export class TextTokenizer {
   readonly paddingId: number;
   readonly padsLeft: boolean;
   private readonly cutsLeft: boolean;
+  private readonly makesSmall: boolean;
 
   private constructor(
     private readonly tokenizer: HuggingFaceTokenizer,
@@ -62,6 +66,7 @@ export class TextTokenizer {
     this.paddingId = file.padding?.pad_id ?? named?.id ?? 0;
     this.padsLeft = file.padding?.direction === 'Left';
     this.cutsLeft = file.truncation?.direction === 'Left';
+    this.makesSmall = makesSmall(file);
   }
 
   /** @throws PreprocessError for a file that is no tokenizer, or one whose special tokens alone are longer than a text may be. */
@@ -83,7 +88,7 @@ export class TextTokenizer {
       // of whole words it looks for the name of what is unknown there.
       const unknown = file.model?.unk_token;
       const second = typeof unknown === 'string' ? { unk_token: unknown } : {};
-      const opened = new TextTokenizer(new Tokenizer(file, second), file, maxLength);
+      const opened = new TextTokenizer(new Tokenizer(asPythonDoes(file), second), file, maxLength);
       const least = opened.encodeWhole('').ids.length;
       if (least >= maxLength) throw new Error(`its special tokens leave nothing of maxLength ${maxLength}`);
       return opened;
@@ -93,7 +98,9 @@ export class TextTokenizer {
   }
 
   /** @throws PreprocessError for a text that is too long to be read, or that has what the vocabulary has not. */
-  encode(text: string): Tokens {
+  encode(given: string): Tokens {
+    // The Python package looks at one letter after the other; JavaScript knows the sigma at the end of a word.
+    const text = this.makesSmall ? given.replaceAll('Σ', 'σ') : given;
     if (text.length > this.maxCharacters) {
       throw new PreprocessError(
         'input',
