@@ -57,7 +57,8 @@ export async function loadModel(
   }
 }
 
-/** ONNX Runtime's messages run over several lines. */
+/** ONNX Runtime's messages run over several lines, and some begin with a place in its source and the function there. */
 export function oneLine(error: unknown): string {
-  return (error as Error).message.replace(/\s+/g, ' ').trim();
+  const place = /\/onnxruntime_src\/\S+:\d+ [^(]*\((?:[^()]|\([^()]*\))*\)(?: const)? /g;
+  return (error as Error).message.replace(/\s+/g, ' ').replace(place, '').trim();
 }

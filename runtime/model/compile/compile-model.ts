@@ -15,6 +15,7 @@ import { slipwayVersion } from '../edit/slipway-version';
 import { measureSpeed, type BatchSpeed } from '../measure/measure-speed';
 import { onnxRuntimeVersion, openModelFile } from '../measure/open-model-file';
 import { median } from '../measure/percentile';
+import { toldOfOutput } from '../made-model-error';
 import { writeProvenance } from '../provenance';
 import { loadModel, loadRuntime } from '../run-model';
 import { ModelToolError } from '../tool-error';
@@ -68,6 +69,11 @@ export async function compileModel(options: CompileOptions): Promise<CompileRepo
   const { facts } = readOnnxModel(source);
   const onnxRuntime = await onnxRuntimeVersion();
   return writeOutputFolder(output, options, async (folder) => {
+    const refuse = async (error: unknown): Promise<never> => {
+      // Whether it is the source that cannot be loaded, or only what is to be kept of it.
+      await (await openModelFile(source, facts)).close();
+      throw toldOfOutput(error, folder, output);
+    };
     onProgress('weights beside the model');
     const written = writeModel(readEditableModel(source), path.join(folder, MODEL_FILE), { maxFileBytes: 0 });
     const portable = readOnnxModel(written[0]!);
@@ -80,11 +86,11 @@ export async function compileModel(options: CompileOptions): Promise<CompileRepo
       );
     }
     onProgress('packing weights for this processor');
-    const compiled = await packWeights(written[0]!, path.join(folder, folderOfTarget(target)), target);
+    const compiled = await packWeights(written[0]!, path.join(folder, folderOfTarget(target)), target).catch(refuse);
     onProgress('comparing it with its source');
     const comparison = await compareModels(source, compiled, facts, modelSamples(facts, options), {
       graphOptimizationLevel: 'disabled',
-    });
+    }).catch(refuse);
     assertAcceptable(comparison, acceptanceOf(options, ACCEPTED, comparison), output);
     onProgress('timing it');
     const openMs = {

@@ -11,9 +11,8 @@ import type { EditOptions, EditReport, ModelSize } from '../edit/edit-model';
 import { slipwayVersion } from '../edit/slipway-version';
 import { onnxRuntimeVersion } from '../measure/open-model-file';
 import { digestPreprocessing } from '../preprocessing-file';
+import { toldOfOutput } from '../made-model-error';
 import { writeProvenance } from '../provenance';
-import { PublishError } from '../publish-error';
-import { ModelToolError } from '../tool-error';
 import { writeOutput } from '../write-output';
 
 /** What another program made of a model. */
@@ -45,7 +44,7 @@ export async function rewriteModel<D extends object>(
   return writeOutput(output, options, async (folder) => {
     const file = path.join(folder, path.basename(output));
     return make(file).catch((error: unknown) => {
-      throw ofOutput(error, file, output);
+      throw toldOfOutput(error, folder, output);
     });
   });
 
@@ -79,16 +78,6 @@ export async function rewriteModel<D extends object>(
     const files = written.map((each) => path.join(path.dirname(output), path.basename(each)));
     return { source, files, before, after, compressionPercent, comparison, accepted: acceptance, detail };
   }
-}
-
-/** A model that was made and does not run is told by the name that it would have had: the file is gone. */
-function ofOutput(error: unknown, file: string, output: string): unknown {
-  const isOfModel =
-    (PublishError.is(error) && error.code === 'MODEL_NOT_LOADED') ||
-    (ModelToolError.is(error) && error.code === 'MODEL_RUN_FAILED');
-  if (!isOfModel || error.where !== file) return error;
-  const said = error.message.slice(`${error.code} ${file}: `.length).replaceAll(file, path.basename(output));
-  return new ModelToolError('MODEL_RUN_FAILED', output, `what was made does not run, and was not written: ${said}`);
 }
 
 /** Of all samples, pictures alone lie in one. */

@@ -1,4 +1,13 @@
-import { existsSync, mkdtempSync, readFileSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -14,6 +23,7 @@ import { publishModel } from '../../../runtime/model/publish-model';
 import { readOnnxModel } from '../../../runtime/onnx/read-onnx-model';
 import { slipway } from '../../cli/terminal';
 import { floats, startServer } from '../../server/harness/running-server';
+import { buildModel, floatTensor, int64Tensor, node, value } from '../../support/onnx-models';
 import { temporaryFolder } from '../../server/harness/model-repository';
 
 const DIGITS = path.join(__dirname, '../../../models/digits/model.onnx');
@@ -41,6 +51,26 @@ test('the model is packed for this processor, and the portable one lies beside i
   expect(report.speeds.map(({ batchSize }) => batchSize)).toEqual([1, 4]);
   expect(report.allowedBatchSizes[0]).toBe(1);
   expect(existsSync(path.join(report.folder, 'model.onnx.provenance.json'))).toBe(true);
+});
+
+test('what cannot be loaded, or not be kept, is told by its own name, and leaves nothing', async () => {
+  const place = temporaryFolder();
+  const [unknown, sparse] = [path.join(place, 'unknown.onnx'), path.join(place, 'sparse.onnx')];
+  const io = { input: [value('x', 'FP32', ['batch', 8])], output: [value('y', 'FP32', ['batch', 8])] };
+  writeFileSync(unknown, buildModel({ node: [node('Magic', ['x'], ['y'], [], 'my.own')], ...io }));
+  const values = floatTensor('w', [1], [1]);
+  const sparseInitializer = [{ values, indices: int64Tensor('places', [1], [0n]), dims: [8n, 8n] }];
+  writeFileSync(sparse, buildModel({ node: [node('MatMul', ['x', 'w'], ['y'])], sparseInitializer, ...io }));
+  const said = async (source: string): Promise<string> => {
+    const { status, stderr } = await slipway('model', 'compile', source, '-o', path.join(place, 'out'));
+    expect(status).toBe(3);
+    return stderr.trim().split('\n').at(-1)!;
+  };
+  expect(await said(unknown)).toMatch(/^error: MODEL_NOT_LOADED \S+unknown\.onnx: ONNX Runtime/);
+  const ofSparse = await said(sparse);
+  expect(ofSparse).toMatch(/^error: MODEL_RUN_FAILED \S+out: what was made does not run, and was not written: /);
+  expect(ofSparse).not.toMatch(/\.out\.|onnxruntime_src/);
+  expect(readdirSync(place).sort()).toEqual(['sparse.onnx', 'unknown.onnx']);
 });
 
 test('a target changes with the model, the version of ONNX Runtime and the processor, and with nothing else', () => {
