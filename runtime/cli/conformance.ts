@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { mkdirSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
 import path from 'node:path';
 import type { CaseResult } from '../conformance/run-conformance';
 import { CliError, UsageError } from './cli-error';
@@ -6,6 +8,7 @@ import type { Command } from './command';
 import { EXIT_STATUS } from './exit-status';
 
 const ANSWER_MS = 10_000;
+const DEFAULT_PORTS: Readonly<Record<string, number>> = { 'http:': 80, 'https:': 443 };
 
 /** `slipway conformance`: what a server says on the wire, held against the protocols it speaks. */
 export const conformance: Command = {
@@ -86,18 +89,19 @@ function parseUrl(text: string): string {
   throw new UsageError(`slipway conformance: a server is an http:// or https:// URL, got '${text}'`);
 }
 
-// Else every case would fail, for a reason that is none of the server's.
+// Else every case would fail, for a reason that is none of the server's. Not by fetch, which knows ports that it asks nobody on.
 async function assertAnswers(url: string): Promise<void> {
+  const { hostname, port, protocol } = new URL(url);
+  const host = hostname.replace(/^\[|\]$/g, '');
+  const socket = connect({ host, port: port === '' ? DEFAULT_PORTS[protocol]! : Number(port) });
   try {
-    const signal = AbortSignal.timeout(ANSWER_MS);
-    const { body } = await fetch(new URL('/v2/health/live', url), { signal, redirect: 'manual' });
-    await body?.cancel();
+    await once(socket, 'connect', { signal: AbortSignal.timeout(ANSWER_MS) });
   } catch (error) {
-    const { cause, message } = error as Error;
-    throw new CliError(
-      `${url}: nobody answers: ${cause instanceof Error ? cause.message : message}`,
-      EXIT_STATUS.outside,
-    );
+    const { name, message } = error as Error;
+    const reason = name === 'AbortError' ? `not within ${ANSWER_MS / 1_000} s` : message;
+    throw new CliError(`${url}: nobody answers: ${reason}`, EXIT_STATUS.outside);
+  } finally {
+    socket.destroy();
   }
 }
 

@@ -13,7 +13,7 @@ export function renderGeneralHelp(entries: readonly CommandEntry[], width: numbe
       width,
     ),
     '',
-    'slipway <command> --help says more about one command; slipway --version prints the version.',
+    wrapText('slipway <command> --help says more about one command; slipway --version prints the version.', width),
   ].join('\n');
 }
 

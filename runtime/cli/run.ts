@@ -13,7 +13,8 @@ const debug = debuglog('slipway');
 
 /**
  * Runs one command line and returns the exit status: 0, 2 for a command line that means nothing, 3 for a file or data that cannot be used,
- * 4 for a gate that said no, 5 for something that must be installed, 6 for a network, a store or a disk, 1 for what else failed.
+ * 4 for a gate that said no, 5 for something that must be installed, 6 for a network, a store or a disk, 1 for what else failed, a
+ * spec file among it: the commands that read one have statuses of their own.
  * @param commands those that there are here; the image has fewer than the package
  */
 export async function runSlipway(
@@ -46,7 +47,8 @@ function printable(text: string): string {
 }
 
 async function dispatch(argv: readonly string[], terminal: Terminal, commands: readonly CommandEntry[]): Promise<void> {
-  const [first] = argv;
+  const [first, ...others] = argv;
+  if (first === 'help' && others.length > 0) return dispatch([...others, '--help'], terminal, commands);
   if (first === '--version') return terminal.out(version());
   if (first === undefined || first === '--help' || first === '-h' || first === 'help') {
     return terminal.out(renderGeneralHelp(commands, terminal.width));

@@ -41,6 +41,13 @@ test.each(['--help', '-h'])('slipway model %s lists the commands below it', asyn
   expect(stdout).not.toContain('  serve ');
 });
 
+test('slipway help and a command says what the command says of itself', async () => {
+  for (const words of [['model', 'publish'], ['plan'], ['model']]) {
+    expect(await slipway('help', ...words)).toEqual(await slipway(...words, '--help'));
+  }
+  expect(await slipway('help', 'pln')).toMatchObject({ status: 2, stdout: '' });
+});
+
 test('a required argument that is missing is named with what it is for', async () => {
   const { status, stderr } = await slipway('model', 'publish', 'model.onnx');
   expect(status).toBe(2);
@@ -67,5 +74,5 @@ test('what a command cannot do is one line and status 1', async () => {
 test('a server that nobody is at is one line, and not a server that breaks every rule', async () => {
   const { status, stdout, stderr } = await slipway('conformance', 'http://127.0.0.1:1', '--json');
   expect({ status, stdout }).toEqual({ status: 6, stdout: '' });
-  expect(stderr).toMatch(/^error: http:\/\/127\.0\.0\.1:1: nobody answers: .*\n$/);
+  expect(stderr).toMatch(/^error: http:\/\/127\.0\.0\.1:1: nobody answers: .*ECONNREFUSED.*\n$/);
 });
