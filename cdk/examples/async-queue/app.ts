@@ -11,7 +11,16 @@
  * The first message waits for a replica to start: a few minutes on Fargate. Buckets and queues are kept when the stack is
  * deleted: they hold what somebody asked for.
  */
-import { App, CfnOutput, RemovalPolicy, Stack, Validations, type AppProps, type StackProps } from 'aws-cdk-lib';
+import {
+  App,
+  CfnOutput,
+  Duration,
+  RemovalPolicy,
+  Stack,
+  Validations,
+  type AppProps,
+  type StackProps,
+} from 'aws-cdk-lib';
 import * as ec2 from 'aws-cdk-lib/aws-ec2';
 import * as ecr from 'aws-cdk-lib/aws-ecr';
 import * as ecs from 'aws-cdk-lib/aws-ecs';
@@ -76,6 +85,9 @@ function newInputsBucket(stack: Stack): s3.Bucket {
     enforceSSL: true,
     minimumTLSVersion: 1.2,
     versioned: true,
+    lifecycleRules: [
+      { noncurrentVersionExpiration: Duration.days(30), abortIncompleteMultipartUploadAfter: Duration.days(7) },
+    ],
   });
   acknowledge(bucket, 'S1', 'an example keeps no log of who put what');
   return bucket;

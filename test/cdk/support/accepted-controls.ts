@@ -41,7 +41,7 @@ const ACCEPTED: readonly (readonly [rule: string, type: RegExp, reason: string])
     /::Listener$/,
     'inside a VPC of the example’s own, without a domain; certificate is a prop',
   ],
-  ['ELBLoggingEnabled', /::LoadBalancer$/, 'the server logs every request; accessLogs is a prop'],
+  ['ELBLoggingEnabled', /::LoadBalancer$/, 'an example keeps no log of who asked; accessLogsBucket is a prop'],
   ['ELBDeletionProtectionEnabled', /::LoadBalancer$/, 'a load balancer without state: deleting the stack deletes it'],
   ['ALBWAFEnabled', /::LoadBalancer$/, 'internal: reached from inside the VPC alone'],
   ['EC2IMDSv2Enabled', /::AutoScalingGroup$/, 'the launch template requires IMDSv2, where the rule does not look'],
