@@ -130,7 +130,7 @@ export class ModelPipeline extends Construct implements iam.IGrantable {
     this.logGroup = logGroup ?? this.createLogGroup();
     this.stateMachine = this.createStateMachine(props, version, steps, task, publishTask);
     this.grantPrincipal = this.stateMachine.grantPrincipal;
-    this.allowSteps(source, version);
+    this.allowSteps(source, version, steps);
     this.allowStateMachine(props, version, [task, publishTask]);
     if ((props.trigger ?? 'candidate') === 'candidate') this.rule = this.createRule(source, version);
     if (props.notifications !== undefined) {
@@ -225,11 +225,16 @@ export class ModelPipeline extends Construct implements iam.IGrantable {
   }
 
   /** All read candidates; steps hand on results, and the last one publishes one model, never overwriting a version. */
-  private allowSteps({ bucket, prefix }: PipelineSource, { models, name }: ModelVersion): void {
-    const [steps, publisher] = [this.taskDefinition.taskRole, this.publishTaskDefinition.taskRole];
-    models.grants.handOnResults(steps, name);
+  private allowSteps(
+    { bucket, prefix }: PipelineSource,
+    { models, name }: ModelVersion,
+    steps: readonly PipelineStepFacts[],
+  ): void {
+    const [judge, publisher] = [this.taskDefinition.taskRole, this.publishTaskDefinition.taskRole];
+    models.grants.handOnResults(judge, name);
     models.grants.publishModel(publisher, name);
-    for (const taskRole of [steps, publisher]) {
+    for (const { signKey } of steps) signKey?.grant(publisher, 'kms:Sign', 'kms:GetPublicKey');
+    for (const taskRole of [judge, publisher]) {
       grantReadObjects(taskRole, bucket, [`${prefix}*`]);
       const policy = taskRole.node.findChild('DefaultPolicy') as iam.Policy;
       acknowledgePrefixes(policy, 'candidates, results and versions of one model come and go below their prefixes');

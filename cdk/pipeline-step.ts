@@ -1,4 +1,5 @@
 import type { Duration } from 'aws-cdk-lib';
+import type * as kms from 'aws-cdk-lib/aws-kms';
 import { SOURCE_FOLDER, SpecError } from '../runtime/spec';
 import { RESULTS_FOLDER } from '../runtime/spec/endpoints';
 import { nearest } from '../runtime/spec/nearest';
@@ -29,6 +30,8 @@ export interface PipelinePublishOptions extends PipelineStepOptions {
   readonly licence?: string;
   /** Leaves a bill of materials beside the model. @default false */
   readonly sbom?: boolean;
+  /** Signs the manifest: a key for signatures on P-256 (`ECC_NIST_P256`), which the task may then use. @default - it is not signed */
+  readonly signKey?: kms.IKey;
   /** Input of the golden proof. @default - made from the model's signature */
   readonly goldenFile?: string;
   /** The model's configuration, `config.pbtxt` or JSON. @default - the graph decides */
@@ -52,6 +55,7 @@ export interface PipelineStepFacts {
   readonly evaluates?: { readonly model: string; readonly report: string };
   /** Of a publish: which model. @default - the candidate's */
   readonly publishes?: string;
+  readonly signKey?: kms.IKey;
   readonly timeout?: Duration;
 }
 
@@ -105,7 +109,7 @@ export class PipelineStep {
   /** Publishes the candidate, or what an earlier step made of it, as the next version of the model. Every pipeline has one. */
   static publish(options: PipelinePublishOptions = {}): PipelineStep {
     const { goldenFile, configFile, hooksFile, labelsFile, preprocessingFile, tolerances = [] } = options;
-    const { model, evaluation, licence, sbom = false } = options;
+    const { model, evaluation, licence, sbom = false, signKey } = options;
     const files = {
       golden: goldenFile,
       config: configFile,
@@ -120,9 +124,13 @@ export class PipelineStep {
       ...(evaluation === undefined ? [] : [`--evaluation=${evaluation}`]),
       ...(licence === undefined ? [] : [`--licence=${licence}`]),
       ...(sbom ? ['--sbom'] : []),
+      ...(signKey === undefined ? [] : [`--sign-key=awskms:///${signKey.keyArn}`]),
       ...tolerances.map((each) => `--tolerance=${each}`),
     ];
-    return new PipelineStep('publish', 'Publish', args, options, model === undefined ? {} : { publishes: model });
+    return new PipelineStep('publish', 'Publish', args, options, {
+      ...(model === undefined ? {} : { publishes: model }),
+      ...(signKey === undefined ? {} : { signKey }),
+    });
   }
 
   /**
@@ -148,7 +156,7 @@ export class PipelineStep {
     id: string,
     args: readonly string[],
     { timeout, allowFailure = false }: PipelineCommandOptions,
-    more: Pick<PipelineStepFacts, 'publishes'> = {},
+    more: Pick<PipelineStepFacts, 'publishes' | 'signKey'> = {},
   ) {
     assertId(id);
     const evaluated = args.find((each) => each.startsWith('{%'));

@@ -116,6 +116,22 @@ describeWithAndWithoutFlags('ModelPipeline', (newStack) => {
     expect(list.Condition).toEqual({ StringLike: { 's3:prefix': 'digits/*' } });
   });
 
+  test('the task that publishes may sign with the key that it is given, and the others may not', () => {
+    const stack = newStack();
+    const signKey = new kms.Key(stack, 'Signer', {
+      keySpec: kms.KeySpec.ECC_NIST_P256,
+      keyUsage: kms.KeyUsage.SIGN_VERIFY,
+    });
+    const template = make({ steps: [PipelineStep.publish({ signKey })] }, stack);
+    const signing = (role: string): any[] =>
+      statementsOf(template, role).filter(({ Action }) => [Action].flat().includes('kms:Sign'));
+    const [statement, ...more] = signing('PipelinePublishTaskTaskRole');
+    expect(more).toEqual([]);
+    expect([...statement.Action].sort()).toEqual(['kms:GetPublicKey', 'kms:Sign']);
+    expect(statement.Resource).toEqual({ 'Fn::GetAtt': [expect.stringMatching(/^Signer/), 'Arn'] });
+    expect(signing('PipelineTaskTaskRole')).toEqual([]);
+  });
+
   test('the state machine may list two prefixes, run two tasks in this cluster and start this rollout', () => {
     const statements = statementsOf(make(), 'PipelineStateMachineRoleDefaultPolicy').filter(
       ({ Resource }) => Resource !== '*',

@@ -1,9 +1,13 @@
 import { execFile } from 'node:child_process';
+import { createHash, createPublicKey, verify } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { CreateBucketCommand, ListObjectsV2Command } from '@aws-sdk/client-s3';
+import { CreateKeyCommand, GetPublicKeyCommand, KMSClient } from '@aws-sdk/client-kms';
+import type { Stack } from 'aws-cdk-lib';
 import { Template } from 'aws-cdk-lib/assertions';
+import * as kms from 'aws-cdk-lib/aws-kms';
 import { PipelineStep } from 'slipway/cdk';
 import { afterAll, beforeAll, describe, expect, test, type TestContext } from 'vitest';
 import { temporaryFolder } from '../server/harness/model-repository';
@@ -63,7 +67,7 @@ describe('the tasks of a pipeline, run as the state machine says', () => {
 
   /** @returns the execution, and what each task printed */
   async function runPipeline(
-    steps: readonly PipelineStep[],
+    stepsOf: readonly PipelineStep[] | ((stack: Stack) => readonly PipelineStep[]),
     files: Readonly<Record<string, Uint8Array | string>>,
   ): Promise<Execution & { readonly printed: readonly string[] }> {
     const folder = `incoming/digits/${Date.now()}/`;
@@ -71,6 +75,7 @@ describe('the tasks of a pipeline, run as the state machine says', () => {
       await cloud.put('candidates', folder + name, Buffer.from(content));
     }
     const stack = newStack();
+    const steps = typeof stepsOf === 'function' ? stepsOf(stack) : stepsOf;
     newPipeline(stack, manifestFile, { steps });
     const printed: string[] = [];
     const execution = await runStates(
@@ -165,6 +170,31 @@ steps:
     expect(end.state, printed.join('\n')).toBe('Promoted');
     const manifest = await cloud.json('models', `digits/${end.output.version}/manifest.json`);
     expect(manifest).toMatchObject({ evaluation: { passed: true }, provenance: { steps: [{}] } });
+  });
+
+  test('a manifest is signed by a key that never leaves its service', async (context) => {
+    if (skipped(context)) return;
+    const credentials = { accessKeyId: 'test', secretAccessKey: 'test' };
+    const client = new KMSClient({
+      endpoint: cloud.environment['AWS_ENDPOINT_URL']!,
+      region: 'us-east-1',
+      credentials,
+    });
+    const created = await client.send(new CreateKeyCommand({ KeySpec: 'ECC_NIST_P256', KeyUsage: 'SIGN_VERIFY' }));
+    const keyArn = created.KeyMetadata!.Arn!;
+    const { PublicKey } = await client.send(new GetPublicKeyCommand({ KeyId: keyArn }));
+    const { end, printed } = await runPipeline(
+      (stack) => [PipelineStep.publish({ signKey: kms.Key.fromKeyArn(stack, 'Signer', keyArn) })],
+      { 'model.onnx': model },
+    );
+    expect(end.state, printed.join('\n')).toBe('Promoted');
+    const { bytes } = await cloud.get('models', `digits/${end.output.version}/manifest.json`);
+    const signature = await cloud.get('models', `digits/${end.output.version}/manifest.json.sig`);
+    const key = createPublicKey({ key: Buffer.from(PublicKey!), format: 'der', type: 'spki' });
+    // moto hashes what it is told is a digest once more; KMS does not.
+    const digest = createHash('sha256').update(bytes).digest();
+    const bySignature = Buffer.from(Buffer.from(signature.bytes).toString(), 'base64');
+    expect(verify('sha256', digest, key, bySignature)).toBe(true);
   });
 
   test('a pipeline file that would publish by itself cannot know where', async (context) => {

@@ -36,8 +36,8 @@ export const MUTANTS = [
   {
     name: 'a gate may publish',
     file: 'cdk/model-pipeline.ts',
-    find: 'models.grants.handOnResults(steps, name);',
-    replace: 'models.grants.publishModel(steps, name);',
+    find: 'models.grants.handOnResults(judge, name);',
+    replace: 'models.grants.publishModel(judge, name);',
     test: {
       file: 'test/cdk/model-pipeline.test.ts',
       name: 'steps may read candidates and hand on results, and publish nothing',

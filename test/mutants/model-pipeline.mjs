@@ -36,6 +36,16 @@ export const MUTANTS = [
     test: { file: 'test/cli/model-pipeline.test.ts', name: 'hand each model to the next' },
   },
   {
+    name: 'a gate before the last change of a model is enough',
+    file: 'runtime/cli/pipeline/step-command.ts',
+    find: 'evaluation === undefined && evaluations.size > 0',
+    replace: 'evaluation === undefined && evaluations.size > 9',
+    test: {
+      file: 'test/cli/model-pipeline.test.ts',
+      name: 'with a gate before the last change of what is published is refused with its line',
+    },
+  },
+  {
     name: 'a file gives what the pipeline decides',
     file: 'runtime/cli/pipeline/read-pipeline.ts',
     find: 'if (rule.own.includes(name)) {',
