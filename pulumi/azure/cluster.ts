@@ -5,6 +5,7 @@ import * as k8s from '@pulumi/kubernetes';
 import * as pulumi from '@pulumi/pulumi';
 import type { ChildOptions } from '../child-options';
 import { SpecError } from '../../runtime/spec';
+import { integer } from '../../runtime/spec/numbers';
 import { fitName } from '../fit-name';
 import { decideFor } from '../refusal';
 import type { ClusterFacts } from './cluster-facts';
@@ -30,6 +31,8 @@ export interface ClusterArgs {
   readonly subnetId?: pulumi.Input<string>;
   /** Size of the machines that run the cluster's own add-ons, and others without a GPU. @default 'Standard_D4ds_v5' */
   readonly systemInstanceType?: pulumi.Input<string>;
+  /** Machines of that size for the cluster's own add-ons, 1 to 100; twice as many where these need it. @default 2 */
+  readonly systemNodes?: number;
   /**
    * Whether the host encrypts all disks of a machine, temporary ones too. The subscription must have the feature
    * `Microsoft.Compute/EncryptionAtHost`. @default true
@@ -69,7 +72,14 @@ export class Cluster extends pulumi.ComponentResource {
 
   constructor(name: string, args: ClusterArgs, opts?: pulumi.ComponentResourceOptions) {
     super('slipway:azure:Cluster', name, args, opts);
-    decideFor(this, () => assertAdministered(args), args);
+    const systemNodes = decideFor(
+      this,
+      () => {
+        assertAdministered(args);
+        return integer('systemNodes', args.systemNodes, 2, 1, 100);
+      },
+      args,
+    );
     const { resourceGroupName, tags } = args;
     const child = { parent: this, ...((args.deletionProtection ?? true) ? { protect: true } : {}) };
 
@@ -85,7 +95,7 @@ export class Cluster extends pulumi.ComponentResource {
     this.cluster = createCluster(
       name,
       args,
-      { subnetId, identityId: this.identity.id },
+      { subnetId, identityId: this.identity.id, systemNodes },
       { ...child, dependsOn: [joins] },
     );
     createGeneralPool(name, args, { subnetId, clusterName: this.cluster.name }, child);
@@ -115,7 +125,6 @@ export class Cluster extends pulumi.ComponentResource {
 }
 
 const SYSTEM_TAINT = 'CriticalAddonsOnly=true:NoSchedule';
-const SYSTEM_MACHINES = { minCount: 2, maxCount: 4 };
 const GENERAL_MACHINES = { minCount: 0, maxCount: 8 };
 const WEEK_HOURS = 168;
 
@@ -135,7 +144,11 @@ interface Place {
 function createCluster(
   name: string,
   args: ClusterArgs,
-  { subnetId, identityId }: Place & { readonly identityId: pulumi.Output<string> },
+  {
+    subnetId,
+    identityId,
+    systemNodes: minCount,
+  }: Place & { readonly identityId: pulumi.Output<string>; readonly systemNodes: number },
   child: ChildOptions,
 ): ManagedCluster {
   const { named, once } = fitName('resourceName', 63, name, child.parent);
@@ -175,7 +188,12 @@ function createCluster(
       // Every replica has scratch space on its machine; a machine would never be given back.
       autoScalerProfile: { skipNodesWithLocalStorage: 'false' },
       agentPoolProfiles: [
-        { name: 'system', mode: 'System', ...machinesOf(args, subnetId, SYSTEM_MACHINES), nodeTaints: [SYSTEM_TAINT] },
+        {
+          name: 'system',
+          mode: 'System',
+          ...machinesOf(args, subnetId, { minCount, maxCount: 2 * minCount }),
+          nodeTaints: [SYSTEM_TAINT],
+        },
       ],
       tags: args.tags,
     },

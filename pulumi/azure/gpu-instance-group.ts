@@ -37,7 +37,7 @@ export interface GpuInstanceGroupArgs {
    */
   readonly encryptionAtHost?: boolean;
   /** Zones that machines may be in: `['1', '2', '3']`. @default - the region's own choice */
-  readonly availabilityZones?: string[];
+  readonly zones?: string[];
   /** Of the agent pool and its machines. @default - none */
   readonly tags?: { readonly [key: string]: pulumi.Input<string> };
 }
@@ -75,7 +75,7 @@ export class GpuInstanceGroup extends pulumi.ComponentResource {
         osSKU: 'Ubuntu',
         vmSize: machines.vmSize,
         vnetSubnetID: cluster.subnetId,
-        ...(args.availabilityZones === undefined ? {} : { availabilityZones: [...args.availabilityZones] }),
+        ...(args.zones === undefined ? {} : { availabilityZones: [...args.zones] }),
         enableAutoScaling: true,
         minCount: machines.minSize,
         maxCount: machines.maxSize,

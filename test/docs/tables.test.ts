@@ -158,3 +158,22 @@ test('docs/pulumi/policy.md has every policy, its level and its setting', () => 
     ]),
   );
 });
+
+test('docs/pulumi/clouds.md has every argument that not every cloud takes', () => {
+  const { resources } = JSON.parse(read('pulumi/plugin/schema.json')) as {
+    readonly resources: Readonly<Record<string, { readonly inputProperties: object }>>;
+  };
+  const headings = '| component | AWS | Google Cloud | Azure | Alibaba Cloud | Tencent Cloud |';
+  const rows = tableOf('docs/pulumi/clouds.md', headings).map((cells) => cells.map(words));
+  const components = ['Cluster', 'GpuInstanceGroup', 'ImageRepository', 'ModelBucket', 'WorkloadIdentity'];
+  const expected = components.map((component) => {
+    const taken = ['aws', 'gcp', 'azure', 'alibaba', 'tencent'].map((cloud) =>
+      Object.keys(resources[`slipway:${cloud}:${component}`]!.inputProperties),
+    );
+    return [
+      [component],
+      ...taken.map((names) => names.filter((name) => !taken.every((others) => others.includes(name))).sort()),
+    ];
+  });
+  expect(rows.map((cells) => cells.map((names) => [...names].sort()))).toEqual(expected);
+});

@@ -122,7 +122,13 @@ describe('a cluster', () => {
       inputsOf('azure-native:containerservice:ManagedCluster', 'open'),
       'agentPoolProfiles[0]',
     );
-    expect(profile).toMatchObject({ enableEncryptionAtHost: false, vnetSubnetID: expect.stringMatching(/gpus$/) });
+    expect(profile).toMatchObject({
+      enableEncryptionAtHost: false,
+      vnetSubnetID: expect.stringMatching(/gpus$/),
+      minCount: 3,
+      maxCount: 6,
+    });
+    expect(mistake('bad-system')).toBe('NUMBER_INVALID systemNodes: must be a number from 1 to 100, got 0');
   });
 });
 

@@ -24,6 +24,7 @@ new Cluster('open', {
   subnetId,
   encryptionAtHost: false,
   deletionProtection: false,
+  systemNodes: 3,
   logAnalyticsWorkspaceId: '/subscriptions/s/resourceGroups/logs/providers/Microsoft.OperationalInsights/workspaces/w',
 });
 
@@ -33,7 +34,7 @@ const parted = new GpuInstanceGroup('a-group-of-a100s', {
   instanceTypes: [a100],
   maxSize: 2,
   agentPoolName: 'a100',
-  availabilityZones: ['1'],
+  zones: ['1'],
   encryptionAtHost: false,
   sharing: { strategy: 'mig', podsPerGpu: 7, migProfile: '1g.10gb' },
 });
@@ -105,6 +106,7 @@ const made: Record<string, () => unknown> = {
       namespace: 'x',
       reads: [{ name: "x' OR '' StringEquals '", bucket: closed.facts }],
     }),
+  'bad-system': () => new Cluster('bad-system', { resourceGroupName, adminGroupIds, systemNodes: 0 }),
   'bad-admins': () => new Cluster('bad-admins', { resourceGroupName, adminGroupIds: [] }),
   'bad-puller': () => new ImageRepository('bad-puller', { resourceGroupName, pulledBy: [existing] }),
   'bad-existing': () =>
