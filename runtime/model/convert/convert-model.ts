@@ -74,6 +74,12 @@ export const DEFAULT_TOLERANCE = 1e-3;
 /** One step of an 8-bit range whose half is in use is a share of 1/64. */
 export const DEFAULT_TOLERANCE_OF_ROUNDING = 0.05;
 const MAX_SAMPLE_BYTES = 2 ** 31;
+/** Where `trustPickle` lets run what a file asks for. */
+const HOLDS_PICKLES: ReadonlySet<ConversionSource['kind']> = new Set([
+  'torch-pickle',
+  'torch-program',
+  'sklearn-pickle',
+]);
 const SMALLEST_OPSET = 13;
 const LARGEST_OPSET = 23;
 
@@ -263,7 +269,7 @@ function notesOf(
   facts: ModelFacts,
 ): readonly string[] {
   const notes: string[] = [];
-  if (trustPickle) {
+  if (trustPickle && HOLDS_PICKLES.has(source.kind)) {
     notes.push(
       '--trust-pickle: what the file asked for ran, in a process of its own without your credentials, with your rights on this machine',
     );

@@ -97,7 +97,8 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         )
     del keep
     rename_inputs(model, order)
-    rename_outputs(model, request["outputs"] or free_names(model, output_names))
+    rename_outputs(model, free_names(model, output_names))
+    rename_outputs(model, request["outputs"])
     name_dimensions(model, inputs, answered)
     onnx.save(model, request["output"])
     return {"kind": kind, "inputs": inputs, "cases": answered, "notes": notes, "rounds": QUANTIZED in notes}

@@ -230,6 +230,9 @@ test('what is damaged, or does not fit, is refused in one sentence', async (cont
   expect(await refused(at('two-saved'), { signature: 'predict' })).toContain(
     "has no signature 'predict' but serving_default",
   );
+  expect(await refused(at('three.keras'), { outputNames: ['a', 'b'], trustPickle: true })).toContain(
+    'names 2 outputs, and the network has 1: classes',
+  );
   expect(await refused(at('two.keras'), { inputs: ['image=float32[batch,8,8,3]'] })).toContain(
     'the network takes image=float32',
   );
