@@ -24,6 +24,12 @@ export const modelDistil: Command = {
       description: 'labelled rows that nobody learns from, to measure both',
     },
     ...PREPROCESSING_OPTION,
+    labels: {
+      type: 'string',
+      value: 'file',
+      description:
+        'names of the classes, one per line or a JSON list (numbers, or the folders of pictures as text sorts them)',
+    },
     output: {
       type: 'string',
       short: 'o',
@@ -80,7 +86,9 @@ export const modelDistil: Command = {
   run: async (given, terminal) => {
     const { distilModel } = await import('../model/distil/distil-model.js');
     const { parseInput } = await import('../model/convert/input-signature.js');
+    const { readClassNames } = await import('../model/data/class-names.js');
     const inputs = given.texts('input').map(parseInput);
+    const labels = given.text('labels');
     const device = given.text('device');
     if (device !== undefined && device !== 'auto' && device !== 'cpu' && device !== 'cuda') {
       throw new UsageError(`--device must be auto, cpu or cuda, got '${device}'`);
@@ -95,6 +103,7 @@ export const modelDistil: Command = {
       python: given.text('python'),
       progress: (text) => terminal.err(text),
       ...optional('preprocessingFile', given.text('preprocessing')),
+      ...optional('classNames', labels === undefined ? undefined : await readClassNames(labels)),
       ...optional('teacherWeights', given.text('teacher-weights')),
       ...optional('teacherOutput', given.text('teacher-output')),
       ...optional('studentWeights', given.text('student-weights')),

@@ -51,12 +51,12 @@ function orderClasses(folders: readonly string[], folder: string, reading: Label
   }
   if (folders.some((name, i) => /^\d+$/.test(name) && Number(name) !== i)) {
     throw invalid(
-      'its folders have numbers for names, and as text these sort into another order: give the classes in their order as labels',
+      'its folders have numbers for names, and as text these sort into another order: give the classes in their order (--labels)',
     );
   }
   if (reading.classes !== undefined && reading.classes !== folders.length) {
     throw invalid(
-      `has ${folders.length} folders, and the model tells ${reading.classes} classes apart: give the classes in their order as labels`,
+      `has ${folders.length} folders, and the model tells ${reading.classes} classes apart: give the classes in their order (--labels)`,
     );
   }
   return folders;

@@ -39,6 +39,8 @@ export interface DistilOptions extends PythonOptions {
    * How pictures and records of both become inputs, in JSON or YAML. @default - as the manifest beside an ONNX teacher says
    */
   readonly preprocessingFile?: string;
+  /** Names of the classes, by index. @default - labels are numbers, or the folders of pictures in the order of their names */
+  readonly classNames?: readonly string[];
   /** Folder to write: `student.onnx`, `student.pt` (a `state_dict`), the history of both, and `report.json`. */
   readonly output: string;
   readonly overwrite?: boolean;
@@ -144,7 +146,8 @@ export async function distilModel(options: DistilOptions): Promise<Distillation>
       const exchange = await mkdtemp(path.join(folder, 'exchange-'));
       try {
         options.progress?.('reading the data');
-        const reading = { inputs: teacher.inputs, maxRows: options.maxRows, preprocessing };
+        const { maxRows, classNames } = options;
+        const reading = { inputs: teacher.inputs, maxRows, preprocessing, classNames };
         const train = await exportInto(exchange, 'train', options.data, reading);
         const validation = await exportInto(exchange, 'validation', options.validation, reading);
         await mkdir(checkpoint, { recursive: true });
@@ -286,7 +289,7 @@ async function fingerprintOf(
         options.teacherOutput,
         digests,
         data.map(({ rows, sha256 }) => [rows, sha256]),
-        preprocessing,
+        [preprocessing, options.classNames],
       ]),
     )
     .digest('hex');

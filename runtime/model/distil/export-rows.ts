@@ -38,6 +38,8 @@ export interface RowReading {
   readonly inputs: readonly TensorSignature[];
   readonly maxRows: number | undefined;
   readonly preprocessing: ReadPreprocessing | undefined;
+  /** By index. @default - labels are numbers, or the folders of pictures in the order of their names */
+  readonly classNames?: readonly string[] | undefined;
 }
 
 /**
@@ -47,7 +49,7 @@ export interface RowReading {
 export async function exportRows(
   place: string,
   folder: string,
-  { inputs, maxRows, preprocessing }: RowReading,
+  { inputs, maxRows, preprocessing, classNames }: RowReading,
 ): Promise<ExportedRows> {
   const misfit = (message: string): ModelToolError => new ModelToolError('DATA_MISFIT', place, message);
   for (const { name, datatype } of inputs) {
@@ -56,6 +58,7 @@ export async function exportRows(
   const dataset = await openDataset(place, {
     inputs,
     labels: 'class',
+    classNames,
     ...(maxRows === undefined ? {} : { maxRows }),
     ...(preprocessing === undefined ? {} : { preprocessing }),
   });
