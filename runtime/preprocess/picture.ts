@@ -61,7 +61,10 @@ export async function decodePicture(
     return resample(decoded, wanted, filter);
   } catch (error) {
     if (PreprocessError.is(error)) throw error;
-    throw new PreprocessError('input', `must be a picture: ${(error as Error).message.slice(0, 200)}`);
+    // The library says what each of its parts says, a line each.
+    const [line = ''] = (error as Error).message.split('\n');
+    if (/pixel limit/.test(line)) throw tooLarge(`must have at most ${MAX_PIXELS} pixels`);
+    throw new PreprocessError('input', `must be a picture: ${line.replace(/[:\s]+$/, '').slice(0, 200)}`);
   }
 }
 

@@ -153,7 +153,11 @@ test('what is no picture, or too much of one, is refused', async () => {
   const bomb = await sharp({ create: { width: 9_000, height: 9_000, channels: 3, background: '#000' } })
     .png()
     .toBuffer();
-  expect(await refused(bomb)).toMatch(new RegExp(`pixel limit|at most ${MAX_PIXELS} pixels`));
+  expect(await refused(bomb)).toMatch(new RegExp(`^a picture must have at most ${MAX_PIXELS} pixels`));
+  const whole = await sharp({ create: { width: 64, height: 48, channels: 3, background: '#a24' } })
+    .jpeg()
+    .toBuffer();
+  expect(await refused(whole.subarray(0, whole.length >> 1))).toMatch(/^must be a picture: [^\n]*[^\n:]$/);
   // Cutting the middle out of it would first make it 224 times as long.
   const sliver = await sharp({ create: { width: 9_000, height: 1, channels: 3, background: '#000' } })
     .png()
