@@ -114,8 +114,8 @@ describe('a run', () => {
     const { status, steps, stderr } = run(folder);
     expect(status).toBe(4);
     expect(steps).toEqual({ evaluate: 'closed', publish: 'skipped' });
-    expect(stderr.trim().split('\n').at(-1)).toBe(
-      'error: pipeline.yaml:5: step evaluate closed the gate; nothing was published',
+    expect(stderr.trim().split('\n').at(-1)).toMatch(
+      /^error: pipeline\.yaml:5: step evaluate closed the gate; nothing was published: GATE_FAILED \S+: accuracy must be at least 0\.99, got 0\.\d+$/,
     );
     expect(existsSync(path.join(folder, 'models'))).toBe(false);
   });
@@ -123,9 +123,13 @@ describe('a run', () => {
   test('ends with the exit status of a step that failed', () => {
     const folder = folderWith('  - inspect: { file: $source }\n  - publish\n');
     writeFileSync(path.join(folder, 'model.onnx'), 'no model');
-    const { status, steps } = run(folder);
+    const { status, steps, stdout, stderr } = run(folder);
     expect(status).toBe(3);
     expect(steps).toEqual({ inspect: 'failed', publish: 'skipped' });
+    const [, said] = /"error": "(.*)"/.exec(stdout)!;
+    expect(stderr.trim().split('\n').at(-1)).toBe(
+      `error: pipeline.yaml:5: step inspect ended with exit status 3; nothing was published: ${said!}`,
+    );
   });
 
   test('is refused where another one uses its folder, and not where that one was killed', () => {

@@ -103,7 +103,7 @@ steps:
     const closed = await runPod(spec, 0);
     expect(closed.status, closed.said).toBe(4);
     expect(closed.said.trim().split('\n').at(-1)).toMatch(
-      /^error: .*0\.yaml:5: step evaluate closed the gate; nothing was published$/,
+      /^error: .*0\.yaml:5: step evaluate closed the gate; nothing was published: GATE_FAILED \S+: fileBytes must be at most \S+, got \S+$/,
     );
     expect(await cloud.keys('models', 'trial/')).toEqual([]);
     const passed = await runPod(spec, 1);

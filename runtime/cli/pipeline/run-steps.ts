@@ -19,6 +19,8 @@ export interface StepOutcome {
   readonly command: string;
   /** Of what was run. */
   readonly exitStatus?: number;
+  /** The sentence that a failed command ended with. @default - it said none */
+  readonly error?: string;
 }
 
 export interface PipelineRun {
@@ -38,6 +40,9 @@ export interface RunStepsOptions {
   /** Ends the step that runs, and with it the run. */
   readonly signal?: AbortSignal;
 }
+
+/** What the last line of a command that failed begins with. */
+const ERROR = 'error: ';
 
 /** A step that failed, with the exit status of its command. */
 class StepFailure extends CliError {
@@ -81,9 +86,9 @@ async function runEach(
       continue;
     }
     const began = process.hrtime.bigint();
-    const done = (status: StepStatus, exitStatus?: number) => {
+    const done = (status: StepStatus, ended: Pick<StepOutcome, 'exitStatus' | 'error'> = {}) => {
       const seconds = Number(process.hrtime.bigint() - began) / 1e9;
-      outcomes.push({ name, status, seconds, command, ...(exitStatus === undefined ? {} : { exitStatus }) });
+      outcomes.push({ name, status, seconds, command, ...ended });
       onLine(`${name}: ${status}, ${seconds.toFixed(1)} s`);
     };
     const where = `${pipeline.file}:${line}: step ${name}`;
@@ -99,33 +104,42 @@ async function runEach(
     } else {
       onLine(`${name}: ${command}`);
       makeRoom(step, key);
-      const status = await runStep(step, [...program, ...argv], pipeline.folder, { onLine, signal });
+      const { exitStatus: status, error } = await runStep(step, [...program, ...argv], pipeline.folder, {
+        onLine,
+        signal,
+      });
       if (status === 0) await recordStep(step, key);
       else if (status === EXIT_STATUS.verdict) failure = new StepFailure(`${where} closed the gate`, status);
       else failure = new StepFailure(`${where} ended with exit status ${status}`, status);
-      done(status === 0 ? 'passed' : status === EXIT_STATUS.verdict ? 'closed' : 'failed', status);
+      done(status === 0 ? 'passed' : status === EXIT_STATUS.verdict ? 'closed' : 'failed', {
+        exitStatus: status,
+        ...(status === 0 || error === undefined ? {} : { error }),
+      });
     }
     if (failure === undefined && step.manifest !== undefined) version = versionOf(step.manifest);
   }
   return {
     outcomes,
     ...(version === undefined ? {} : { version }),
-    ...(failure === undefined ? {} : { failure: explained(failure, version) }),
+    ...(failure === undefined ? {} : { failure: explained(failure, version, outcomes) }),
   };
 }
 
-function explained(failure: CliError, version: number | undefined): CliError {
+/** Where it ended, what that leaves, and the sentence of the command itself: one line that a log may end with. */
+function explained(failure: CliError, version: number | undefined, outcomes: readonly StepOutcome[]): CliError {
   const left = version === undefined ? 'nothing was published' : `version ${version} is published`;
-  return new StepFailure(`${failure.message}; ${left}`, failure.exitCode);
+  const reason = outcomes.find(({ error }) => error !== undefined)?.error;
+  return new StepFailure(`${failure.message}; ${left}${reason === undefined ? '' : `: ${reason}`}`, failure.exitCode);
 }
 
-/** Runs one command, its output told line by line and kept beside what it leaves. @returns its exit status */
+/** Runs one command, its output told line by line and kept beside what it leaves. */
 async function runStep(
   { folder }: StepCommand,
   [program, ...args]: readonly string[],
   cwd: string,
   { onLine, signal }: Pick<RunStepsOptions, 'onLine' | 'signal'>,
-): Promise<number> {
+): Promise<{ readonly exitStatus: number; readonly error: string | undefined }> {
+  let error: string | undefined;
   const log = createWriteStream(path.join(folder, 'output.txt'));
   const { SLIPWAY_SOURCE: _fetched, SLIPWAY_RESULTS: _kept, ...env } = process.env;
   const child = spawn(program!, args, { cwd, env, stdio: ['ignore', 'pipe', 'pipe'] });
@@ -134,17 +148,19 @@ async function runStep(
   for (const stream of [child.stdout, child.stderr]) {
     createInterface({ input: stream }).on('line', (line) => {
       log.write(`${line}\n`);
+      if (stream === child.stderr && line.startsWith(ERROR)) error = line.slice(ERROR.length);
       onLine(`  ${line}`);
     });
   }
   try {
-    return await new Promise((resolve, reject) => {
-      child.on('error', (error) => reject(new CliError(`${program!} cannot be started: ${error.message}`)));
+    const exitStatus = await new Promise<number>((resolve, reject) => {
+      child.on('error', ({ message }) => reject(new CliError(`${program!} cannot be started: ${message}`)));
       child.on('close', (code, endedBy) => {
         if (endedBy !== null) onLine(`  ended by ${endedBy}`);
         resolve(code ?? 1);
       });
     });
+    return { exitStatus, error };
   } finally {
     signal?.removeEventListener('abort', end);
     await new Promise((resolve) => log.end(resolve));
