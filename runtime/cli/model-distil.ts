@@ -72,7 +72,7 @@ export const modelDistil: Command = {
     'max-drop': {
       type: 'string',
       value: 'points',
-      description: 'most percentage points that the student may be less right (any)',
+      description: 'most percentage points that the student may be less right, as in 1 or 1% (any)',
     },
     python: {
       type: 'string',
@@ -118,7 +118,7 @@ export const modelDistil: Command = {
       ...optional('device', device),
       ...optional('maxRows', number(given, 'max-rows')),
       ...optional('checkpoint', given.text('checkpoint')),
-      ...optional('maxDrop', number(given, 'max-drop')),
+      ...optional('maxDrop', points(given, 'max-drop')),
     });
     terminal.out(
       given.flag('json') ? JSON.stringify(distillation, undefined, 2) : render(distillation, terminal.width),
@@ -136,6 +136,12 @@ function number(given: ParsedArguments, name: string): number | undefined {
   const value = Number(text);
   if (text.trim() === '' || !Number.isFinite(value)) throw new UsageError(`--${name} must be a number, got '${text}'`);
   return value;
+}
+
+/** Other commands' shares are written as in `1%`: here that is one point, too. */
+function points(given: ParsedArguments, name: string): number | undefined {
+  const text = (option: string): string | undefined => given.text(option)?.replace(/%$/, '');
+  return number({ ...given, text }, name);
 }
 
 function render(distillation: Distillation, width: number): string {

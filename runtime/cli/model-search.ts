@@ -33,7 +33,7 @@ export const modelSearch: Command = {
     recipes: {
       type: 'string',
       value: 'file',
-      description: 'what to try, as YAML or JSON; default: a set for networks (default)',
+      description: 'what to try, as YAML or JSON, or default: ten recipes for networks (default)',
     },
     task: { type: 'string', value: 'task', description: 'as for slipway model evaluate (classification)' },
     calibration: {

@@ -48,6 +48,18 @@ test('slipway help and a command says what the command says of itself', async ()
   expect(await slipway('help', 'pln')).toMatchObject({ status: 2, stdout: '' });
 });
 
+test('a student may lose a point, which is said as a number or as other commands say it', async () => {
+  const distil = (most: string) =>
+    slipway('model', 'distil', 'no.onnx', 'net.py:build', '--data=d', '--validation=v', '-o', 's', '--max-drop', most);
+  expect(await distil('a lot')).toMatchObject({
+    status: 2,
+    stderr: "error: --max-drop must be a number, got 'a lot'\n",
+  });
+  for (const most of ['1', '1%']) {
+    expect(await distil(most)).toMatchObject({ status: 3, stderr: expect.stringContaining('no.onnx') as string });
+  }
+});
+
 test('a required argument that is missing is named with what it is for', async () => {
   const { status, stderr } = await slipway('model', 'publish', 'model.onnx');
   expect(status).toBe(2);
