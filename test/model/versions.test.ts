@@ -224,3 +224,25 @@ test('two versions differ by what their manifests say', async () => {
   const missing = await slipway('model', 'diff', folder, 'digits', '1', '9');
   expect([missing.status, missing.stderr]).toEqual([3, expect.stringContaining('VERSION_UNKNOWN')]);
 });
+
+test('of a thousand classes those are shown that differ, and of long texts the place where they do', async () => {
+  const folder = temporaryFolder();
+  for (const version of [1, 2, 3]) {
+    await publishModel({ source: DIGITS, name: 'digits', repository: folder, golden: false });
+    const file = path.join(folder, 'digits', String(version), 'manifest.json');
+    const manifest = JSON.parse(readFileSync(file, 'utf8')) as object;
+    const names = Array.from({ length: 1_000 }, (_, i) => `name ${i}${version === 3 ? '!' : ''}`);
+    if (version === 2) names[500] = 'another one';
+    names[600] = `${'x'.repeat(200)} ${version === 2 ? 'y' : 'z'} ${'x'.repeat(200)}`;
+    writeFileSync(file, JSON.stringify({ ...manifest, labels: { probabilities: names } }));
+  }
+  const one = await slipway('model', 'diff', folder, 'digits', '1', '2');
+  expect(one.stdout).toMatch(/^class 500 of probabilities +name 500 +another one$/m);
+  expect(one.stdout).toMatch(/^class 600 of probabilities +…x+ z x+… +…x+ y$/m);
+  const all = await slipway('model', 'diff', folder, 'digits', '1', '3');
+  expect(all.stdout).toMatch(/^classes of probabilities +1000, of which 999 differ +1000$/m);
+  expect(all.stdout.split('\n').filter((line) => line.startsWith('class '))).toHaveLength(10);
+  expect(Math.max(...[...one.stdout.split('\n'), ...all.stdout.split('\n')].map((line) => line.length))).toBeLessThan(
+    200,
+  );
+});

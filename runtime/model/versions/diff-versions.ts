@@ -11,6 +11,11 @@ export interface VersionDifference {
   readonly second: string | number | undefined;
 }
 
+type Labels = NonNullable<ModelManifest['labels']>;
+
+/** Classes of an output that are shown one by one. */
+const MAX_CLASSES = 10;
+
 /**
  * What tells two published versions of a model apart, by their manifests: signature, operators, sizes, evaluation,
  * preprocessing, labels of classes, licence and files.
@@ -23,10 +28,38 @@ export async function diffVersions(
   second: number,
 ): Promise<readonly VersionDifference[]> {
   assertModelName(model, 'model');
-  const [a, b] = [describe(await manifestOf(store, model, first)), describe(await manifestOf(store, model, second))];
-  return [...new Set([...a.keys(), ...b.keys()])]
+  const manifests = [await manifestOf(store, model, first), await manifestOf(store, model, second)] as const;
+  const [a, b] = [describe(manifests[0]), describe(manifests[1])];
+  const differences = [...new Set([...a.keys(), ...b.keys()])]
     .filter((what) => a.get(what) !== b.get(what))
     .map((what) => ({ what, first: a.get(what), second: b.get(what) }));
+  return [...differences, ...diffClasses(manifests[0].labels ?? {}, manifests[1].labels ?? {})];
+}
+
+/** Class by class, for a model may have thousands of them, of which one was renamed. */
+function diffClasses(a: Labels, b: Labels): readonly VersionDifference[] {
+  return [...new Set([...Object.keys(a), ...Object.keys(b)])].flatMap((output) => {
+    const [first, second] = [a, b].map((labels) => (Object.hasOwn(labels, output) ? labels[output] : undefined));
+    if (JSON.stringify(first) === JSON.stringify(second)) return [];
+    const what = `classes of ${output}`;
+    if (!Array.isArray(first) || !Array.isArray(second)) {
+      return [{ what, first: shortly(first), second: shortly(second) }];
+    }
+    const length = Math.max(first.length, second.length);
+    const others = Array.from({ length }, (_, i) => i).filter((i) => first[i] !== second[i]);
+    const shown = others.slice(0, MAX_CLASSES).map((i) => ({
+      what: `class ${i} of ${output}`,
+      first: first[i] as string | undefined,
+      second: second[i] as string | undefined,
+    }));
+    if (others.length <= MAX_CLASSES) return shown;
+    return [{ what, first: `${first.length}, of which ${others.length} differ`, second: second.length }, ...shown];
+  });
+}
+
+function shortly(labels: Labels[string] | undefined): string | undefined {
+  if (labels === undefined) return undefined;
+  return 'file' in labels ? `in ${labels.file}` : `${labels.length} names`;
 }
 
 async function manifestOf(store: ModelStore, model: string, version: number): Promise<ModelManifest> {
@@ -42,7 +75,7 @@ async function manifestOf(store: ModelStore, model: string, version: number): Pr
 
 /** Everything that may differ, in the order in which people want to read it. */
 function describe(manifest: ModelManifest): ReadonlyMap<string, string | number> {
-  const { facts, evaluation, preprocessing, labels, licence, files, golden } = manifest;
+  const { facts, evaluation, preprocessing, licence, files, golden } = manifest;
   const found = new Map<string, string | number>();
   for (const [side, tensors] of [
     ['input', facts.inputs],
@@ -64,9 +97,10 @@ function describe(manifest: ModelManifest): ReadonlyMap<string, string | number>
     found.set('evaluation', evaluation.passed ? 'passed' : 'not passed');
   }
   for (const [input, rule] of Object.entries(preprocessing ?? {})) {
-    found.set(`preprocessing ${input}`, JSON.stringify(rule));
+    for (const [field, value] of Object.entries(rule)) {
+      found.set(`preprocessing ${input} ${field}`, typeof value === 'string' ? value : JSON.stringify(value));
+    }
   }
-  for (const [output, names] of Object.entries(labels ?? {})) found.set(`classes of ${output}`, JSON.stringify(names));
   for (const { name, tolerance } of golden?.outputs ?? []) found.set(`tolerance ${name}`, JSON.stringify(tolerance));
   if (licence !== undefined) found.set('licence', licence);
   for (const { path, sha256 } of files) found.set(`file ${path}`, `sha256:${sha256}`);
