@@ -35,7 +35,7 @@ export function stepCommands(
   let model = pipeline.source;
   let manifest: string | undefined;
   if (pipeline.source !== undefined) models.set('source', pipeline.source);
-  const evaluations = new Map<string, string>();
+  const evaluations = new Map<string, Evaluated>();
 
   return pipeline.steps.map((step) => {
     const { verb, rule, command, fields, line } = step;
@@ -79,7 +79,8 @@ export function stepCommands(
     if (rule.own.includes('report') && Object.hasOwn(command.options, 'report')) {
       argv.push(`--report=${path.join(folder, 'report.json')}`);
     }
-    if (verb === 'evaluate') evaluations.set(subject!, path.join(folder, 'report.json'));
+    const preprocessing = fields.get('preprocessing')?.texts[0];
+    if (verb === 'evaluate') evaluations.set(subject!, { report: path.join(folder, 'report.json'), preprocessing });
     if (verb === 'publish') {
       const evaluation = evaluations.get(subject!);
       if (evaluation === undefined && evaluations.size > 0 && !fields.has('evaluation')) {
@@ -89,14 +90,25 @@ export function stepCommands(
             `evaluate it after ${maker}, or give evaluation:`,
         );
       }
-      if (evaluation !== undefined && !fields.has('evaluation')) argv.push(`--evaluation=${evaluation}`);
+      if (evaluation !== undefined && !fields.has('evaluation')) {
+        // The manifest beside a source may say it as well, which is known only when it is read.
+        const isSaid = evaluation.preprocessing !== undefined || subject !== pipeline.source;
+        if (isSaid && evaluation.preprocessing !== preprocessing) {
+          throw refuse(
+            `publish has ${said(preprocessing)}, and its model is evaluated with ${said(evaluation.preprocessing)}: numbers are evidence of the one that they were measured with`,
+          );
+        }
+        argv.push(`--evaluation=${evaluation.report}`);
+      }
       const own = fields.get('manifest-file')?.texts[0];
       manifest = own === undefined ? path.join(folder, 'manifest.json') : path.resolve(pipeline.folder, own);
       if (own === undefined) argv.push(`--manifest-file=${manifest}`);
       argv.push(`--name=${pipeline.model}`);
     }
     if (made !== undefined) {
-      if (rule.evidence !== undefined) evaluations.set(made, path.join(path.dirname(made), rule.evidence));
+      if (rule.evidence !== undefined) {
+        evaluations.set(made, { report: path.join(path.dirname(made), rule.evidence), preprocessing });
+      }
       model = made;
       models.set(step.name, made);
     }
@@ -109,6 +121,16 @@ export function stepCommands(
       ...(verb === 'publish' ? { manifest: manifest! } : {}),
     };
   });
+}
+
+/** Where the evidence of a model will lie, and how rows became its inputs. */
+interface Evaluated {
+  readonly report: string;
+  readonly preprocessing: string | undefined;
+}
+
+function said(preprocessing: string | undefined): string {
+  return preprocessing === undefined ? 'no preprocessing' : `preprocessing ${preprocessing}`;
 }
 
 /** `$source`, `$model` and `$<step>` are models; anything else stands for itself. */
