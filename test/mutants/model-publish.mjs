@@ -119,4 +119,35 @@ export const MUTANTS = [
     replace: "(await digestOf(tag)) === ''",
     test: { file: OCI, name: 'a tag that is there is refused' },
   },
+  {
+    name: 'a collection deletes the version to which a rollback leads',
+    file: 'runtime/model/versions/collect-garbage.ts',
+    find: '    for (const version of before) named.set(',
+    replace: '    for (const version of before.slice(0, 0)) named.set(',
+    test: { file: VERSIONS, name: 'a collection leaves the versions to which a label would be taken back' },
+  },
+  {
+    name: 'a publish to a directory clears away what another one is writing',
+    file: 'runtime/model/directory-model-store.ts',
+    find: 'Date.now() - written > LITTER_MS',
+    replace: 'Date.now() - written > 0',
+    test: {
+      file: 'test/model/directory-model-store.test.ts',
+      name: 'removes what a killed publish has left a day ago',
+    },
+  },
+  {
+    name: 'a manifest lists a file twice, with two digests',
+    file: 'runtime/spec/model-manifest.ts',
+    find: "    if (paths.has(file['path'])) refuse(",
+    replace: '    if (paths.size < 0) refuse(',
+    test: { file: 'test/spec/model-manifest.test.ts', name: 'a file is listed twice' },
+  },
+  {
+    name: 'a KMS that does not answer looks like a wrong key',
+    file: 'runtime/model/sign-manifest.ts',
+    find: "'SIGNING_KEY_INVALID' : 'SIGNING_KEY_UNREACHABLE'",
+    replace: "'SIGNING_KEY_INVALID' : 'SIGNING_KEY_INVALID'",
+    test: { file: 'test/model/sign-manifest.test.ts', name: 'a KMS that does not answer is no fault of the key' },
+  },
 ];
