@@ -3,6 +3,7 @@ import * as k8s from '@pulumi/kubernetes';
 import * as pulumi from '@pulumi/pulumi';
 import { InferenceService } from '../../../pulumi';
 import type { CloudFixture, CloudTypes } from './cloud-fixture';
+import { refusalOf } from '../../support/pulumi-refusal';
 
 const IMAGE_DIGEST = `sha256:${'ab'.repeat(32)}`;
 const DIGITS = path.resolve(__dirname, '../../../models/digits/model.onnx');
@@ -160,14 +161,4 @@ function badMirrors<T extends CloudTypes>(cloud: CloudFixture<T>): Record<string
     'bad-mirrors': () => new ImageRepository('bad-mirrors', { ...place, replicateTo: [mirror.to, mirror.to] }),
     'bad-mirror': () => new ImageRepository('bad-mirror', { ...place, replicateTo: [mirror.to], existing }),
   };
-}
-
-function refusalOf(make: () => unknown): string {
-  try {
-    make();
-  } catch (error) {
-    const { message } = error as Error;
-    return pulumi.ResourceError.isInstance(error) ? message : `no refusal but ${message}`;
-  }
-  return 'nothing was refused';
 }

@@ -1,5 +1,4 @@
 import path from 'node:path';
-import * as pulumi from '@pulumi/pulumi';
 import { ResourceGroup } from '@pulumi/azure-native/resources';
 import {
   Cluster,
@@ -9,6 +8,7 @@ import {
   WorkloadIdentity,
   type ClusterFacts,
 } from '../../../pulumi/azure';
+import { refusalOf } from '../../support/pulumi-refusal';
 
 const resourceGroupName = 'inference';
 const adminGroupIds = ['99999999-8888-7777-6666-555555555555'];
@@ -137,12 +137,3 @@ export const imageUri = images.uri;
 export const kubeconfig = platform.kubeconfig;
 export const binding = known.binding;
 export const placements = [parted.placement, spot.placement];
-
-function refusalOf(make: () => unknown): string {
-  try {
-    make();
-  } catch (error) {
-    return pulumi.ResourceError.isInstance(error) ? error.message : `no refusal but ${String(error)}`;
-  }
-  return 'nothing was refused';
-}

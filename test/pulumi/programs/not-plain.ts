@@ -8,6 +8,7 @@ import * as azure from '../../../pulumi/azure';
 import * as gcp from '../../../pulumi/gcp';
 import * as image from '../../../pulumi/image';
 import * as tencent from '../../../pulumi/tencent';
+import { refusalOf } from '../../support/pulumi-refusal';
 
 type Component = new (name: string, args: object) => pulumi.ComponentResource;
 
@@ -30,13 +31,3 @@ export const refusals = Object.fromEntries(
     return [token, refusalOf(() => new Made(token.replaceAll(':', '-'), { [argument]: pulumi.output('late') }))];
   }),
 );
-
-function refusalOf(make: () => unknown): string {
-  try {
-    make();
-  } catch (error) {
-    const { message } = error as Error;
-    return pulumi.ResourceError.isInstance(error) ? message : `no refusal but ${message}`;
-  }
-  return 'nothing was refused';
-}

@@ -1,6 +1,7 @@
 import * as pulumi from '@pulumi/pulumi';
 import * as azure from '../../../pulumi/azure';
 import * as gcp from '../../../pulumi/gcp';
+import { refusalOf } from '../../support/pulumi-refusal';
 
 /** The same rights twice: `further` puts one more before each of them. */
 const further = new pulumi.Config().requireBoolean('further');
@@ -59,12 +60,3 @@ const made: Record<string, () => unknown> = {
 };
 
 export const refusals = Object.fromEntries(Object.entries(made).map(([name, make]) => [name, refusalOf(make)]));
-
-function refusalOf(make: () => unknown): string {
-  try {
-    make();
-  } catch (error) {
-    return pulumi.ResourceError.isInstance(error) ? error.message : `no refusal but ${String(error)}`;
-  }
-  return 'nothing was refused';
-}
