@@ -149,7 +149,7 @@ test('an endpoint is not waited for without end', async () => {
   const { model } = await open({ url, protocol: 'v2', model: 'digits', signature: SIGNATURE });
   const error = await toolError(model.run([IMAGE]));
   expect(error).toMatchObject({ code: 'ENDPOINT_UNREACHABLE', kind: 'outside' });
-  expect(error.message).toContain('asked 1 times: HTTP 503 come back tomorrow, and to wait 3600 s is too long');
+  expect(error.message).toContain('asked once: HTTP 503 come back tomorrow, and to wait 3600 s is too long');
 });
 
 test('waiting stops when it is told to', async () => {

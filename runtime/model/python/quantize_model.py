@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import logging
+import math
 import os
 import tempfile
 import warnings
@@ -217,7 +218,11 @@ def measure(prepared: str, request: dict[str, Any], scratch: str) -> list[dict[s
         got = [run_model(alone, batch) for batch in batches]
         squares = sum(float(np.sum((a - b) ** 2)) for x, y in zip(expected, got) for a, b in zip(x, y))
         whole = sum(float(np.sum(a**2)) for x in expected for a in x)
-        measured.append({"node": node, "change": (squares / whole) ** 0.5 if whole > 0 else 0.0})
+        change = (squares / whole) ** 0.5 if whole != 0 else 0.0
+        if not math.isfinite(change):
+            why = "gives outputs that are no numbers on the calibration data, so that no change can be measured"
+            raise ToolError("QUANTIZATION_FAILED", source_name(request), f"{why}: give other rows, or name nodes with --exclude")
+        measured.append({"node": node, "change": change})
     return sorted(measured, key=lambda each: -each["change"])
 
 

@@ -26,9 +26,12 @@ const SIDE = 8;
 type Weights = Pick<NonNullable<ModelInit['graph']>, 'initializer' | 'sparseInitializer'>;
 
 /** `y = x × w` where the test says what `w` is. */
-function product(weights: Weights, datatype: 'FP32' | 'FP16' = 'FP32'): Uint8Array {
+function product(weights: Weights, datatype: 'FP32' | 'FP16' = 'FP32', after?: 'Log'): Uint8Array {
   return buildModel({
-    node: [node('MatMul', ['x', 'w'], ['y'])],
+    node: [
+      node('MatMul', ['x', 'w'], [after === undefined ? 'y' : 'z']),
+      ...(after === undefined ? [] : [node(after, ['z'], ['y'])]),
+    ],
     input: [value('x', datatype, ['batch', SIDE])],
     output: [value('y', datatype, ['batch', SIDE])],
     ...weights,
@@ -153,6 +156,15 @@ test('ranges by entropy and by percentile leave out what is rare, and those by m
     expect(range, method).toBeGreaterThan(1.5);
   }
 }, 120_000);
+
+test('where outputs are no numbers, no sensitivity is measured, in a sentence', async () => {
+  const model = product({ initializer: [floatTensor('w', [SIDE, SIDE], identity)] }, 'FP32', 'Log');
+  const rows = path.join(temporaryFolder(), 'rows.jsonl');
+  writeFileSync(rows, `${JSON.stringify({ inputs: { x: Array<number>(SIDE).fill(-1) } })}\n`);
+  const { status, stderr, written } = await quantize(model, '--calibration', rows, '--exclude-most', '1');
+  expect({ status, written }).toEqual({ status: 3, written: false });
+  expect(stderr).toContain('QUANTIZATION_FAILED source.onnx: gives outputs that are no numbers');
+}, 60_000);
 
 test('a model whose input has no dimensions is timed and compared like others', async () => {
   const folder = temporaryFolder();

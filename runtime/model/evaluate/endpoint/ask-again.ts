@@ -25,7 +25,11 @@ export async function askAgain<T>(where: string, attempt: () => Promise<Attempt<
     const wait = result.retryAfterMs ?? FIRST_WAIT_MS * 2 ** (n - 1);
     if (n === MAX_ATTEMPTS || waited + wait > MAX_WAIT_MS) {
       const asks = wait > MAX_WAIT_MS - waited ? `, and to wait ${Math.ceil(wait / 1_000)} s is too long` : '';
-      throw new ModelToolError('ENDPOINT_UNREACHABLE', where, `asked ${n} times: ${result.reason}${asks}`);
+      throw new ModelToolError(
+        'ENDPOINT_UNREACHABLE',
+        where,
+        `asked ${n === 1 ? 'once' : `${n} times`}: ${result.reason}${asks}`,
+      );
     }
     await setTimeout(wait, undefined, { signal });
     waited += wait;
