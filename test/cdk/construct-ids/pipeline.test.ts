@@ -14,6 +14,7 @@ test('the ids of a pipeline', async () => {
     [
       [
         "Task",
+        "PublishTask",
         "Logs",
         "StateMachine",
         "Rule",
