@@ -4,7 +4,7 @@ import path from 'node:path';
 import { readOnnxModel } from '../../onnx/read-onnx-model';
 import type { Datatype } from '../../spec/datatypes';
 import type { TensorSignature } from '../../spec/model-facts';
-import { convertModel, type Conversion } from '../convert/convert-model';
+import { convertModel, DEFAULT_OPSET, type Conversion } from '../convert/convert-model';
 import { findSource } from '../convert/conversion-source';
 import { DATATYPE_OF, parseInput, showInput, type InputSignature } from '../convert/input-signature';
 import { digestPath } from '../digest-path';
@@ -150,7 +150,6 @@ export async function distilModel(options: DistilOptions): Promise<Distillation>
         const reading = { inputs: teacher.inputs, maxRows, preprocessing, classNames };
         const train = await exportInto(exchange, 'train', options.data, reading);
         const validation = await exportInto(exchange, 'validation', options.validation, reading);
-        await mkdir(checkpoint, { recursive: true });
         const weights = path.join(folder, WEIGHTS_FILE);
         const { result, environment } = await runPython<Learned>(
           'torch',
@@ -161,6 +160,7 @@ export async function distilModel(options: DistilOptions): Promise<Distillation>
             train,
             validation,
             settings,
+            opset: DEFAULT_OPSET,
             checkpoint: path.join(checkpoint, CHECKPOINT_FILE),
             fingerprint: await fingerprintOf(
               options,

@@ -6,6 +6,7 @@ temperature (Hinton, Vinyals, Dean: Distilling the Knowledge in a Neural Network
 
 from __future__ import annotations
 
+import copy
 import math
 import os
 import time
@@ -13,7 +14,8 @@ import warnings
 from typing import Any
 
 import numpy as np
-from convert_torch import build
+from convert_torch import build, export, flat
+from slipway_convert import failed
 from slipway_tool import ToolError, one_line, progress
 
 Rows = dict[str, np.ndarray]
@@ -49,6 +51,8 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     before = answer_all(student_answer(student, device), validation) if state is None else None
     if before is not None and before.shape[1] != classes:
         raise ToolError("DATA_MISFIT", "student", f"must give {classes} classes as the teacher does, got {before.shape[1]}")
+    if state is None:
+        try_export(student, train, request)
     history = learn(student, device, train, taught, validation, settings, request, state, before)
     answers = answer_all(student_answer(student, device), validation)
 
@@ -68,6 +72,27 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
         "epochs": history["epochs"],
         "resumedAt": history["resumedAt"],
     }
+
+
+def try_export(student: Any, train: Rows, request: dict[str, Any]) -> None:
+    """What cannot become ONNX is told before it learns for a day, not after."""
+    import torch
+
+    if not any(weights.requires_grad for weights in student.parameters()):
+        raise ToolError("SOURCE_UNREADABLE", request["student"]["path"], "makes a student without weights that could learn")
+    progress("trying to export the student")
+    random = torch.get_rng_state()
+    network = copy.deepcopy(student).to("cpu").eval()
+    names = names_of(train)
+    rows = tuple(torch.from_numpy(np.resize(train[name], (2, *train[name].shape[1:]))) for name in names)
+    inputs = [{"name": name, "shape": ["batch", *train[name].shape[1:]]} for name in names]
+    flat(network(*rows))
+    try:
+        # The working directory goes with this process.
+        export(torch, network, "module", rows, inputs, ["output"], request["opset"], "tried.onnx")
+    except Exception as error:
+        raise failed(request["student"]["path"], error) from error
+    torch.set_rng_state(random)
 
 
 def choose_device(wanted: str) -> str:
@@ -187,6 +212,9 @@ def learn(
 
     rows, size, epochs = len(train["labels"]), settings["batchSize"], settings["epochs"]
     steps = math.ceil(rows / size)
+    # A single row has no variance, which batch normalisation asks for: it joins the batch before it.
+    if rows % size == 1 and steps > 1:
+        steps -= 1
     optimizer = torch.optim.AdamW(student.parameters(), lr=settings["learningRate"], weight_decay=settings["weightDecay"])
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=max(1, epochs * steps))
     # Whether the student ends in a softmax is asked of what it gives while it learns, where many leave it out.
@@ -227,7 +255,7 @@ def learn(
         order = np.random.Generator(np.random.PCG64([settings["seed"], epoch])).permutation(rows)
         student.train()
         while step < steps:
-            chosen = np.sort(order[step * size : (step + 1) * size])
+            chosen = np.sort(order[step * size : rows if step == steps - 1 else (step + 1) * size])
             batch = {name: np.ascontiguousarray(train[name][chosen]) for name in names_of(train)}
             answers = forward(student, batch, device).float()
             if gives_probabilities is None:
@@ -273,6 +301,7 @@ def save_checkpoint(path: str, state: dict[str, Any]) -> None:
     """Whole or not at all: a machine may be taken away in the middle of it."""
     import torch
 
+    os.makedirs(os.path.dirname(path), exist_ok=True)
     unfinished = f"{path}.unfinished"
     with open(unfinished, "wb") as file:
         torch.save(state, file)

@@ -29,6 +29,11 @@ class Asked(nn.Softmax):
 def soft_when_asked(): return nn.Sequential(build(), Asked(1))
 def few(): return nn.Sequential(nn.Flatten(), nn.Linear(64, 3))
 def wide(): return nn.Linear(7, 10)
+def normal(): return nn.Sequential(nn.Flatten(), nn.BatchNorm1d(64), nn.Linear(64, 10))
+class Counting(nn.Sequential):
+    def forward(self, x): return super().forward(x) * (2 if x.sum() > 0 else 1)
+def counting(): return Counting(nn.Flatten(), nn.Linear(64, 10))
+def still(): return normal().requires_grad_(False)
 `;
 
 /** Digits that neither the teacher nor the student has seen: some to learn from, others to measure. */
@@ -190,6 +195,34 @@ test.for([
     distilModel({ ...options, student: options.student.replace(':build', `:${factory}`) }),
   );
   expect(refusal.message).toContain(message);
+});
+
+test('a student that cannot become ONNX, or cannot learn, is refused before it learns, and leaves no checkpoint', async (context) => {
+  await modelPython(context, 'torch');
+  const options = project();
+  const student = (name: string) => options.student.replace(':build', `:${name}`);
+  const said: string[] = [];
+  const progress = (text: string) => said.push(text);
+  expect((await refusalOf(distilModel({ ...options, student: student('counting'), progress }))).message).toMatch(
+    /^CONVERSION_FAILED \S+student\.py: the converter says at student\.py:\d+: the code branches or loops by the numbers/,
+  );
+  expect((await refusalOf(distilModel({ ...options, student: student('still'), progress }))).message).toContain(
+    'makes a student without weights that could learn',
+  );
+  expect(said.filter((text) => text.startsWith('epoch'))).toEqual([]);
+  expect(readdirSync(options.folder).sort()).toEqual(['student.py', 'train.npz', 'validation.npz']);
+});
+
+test('a single row that is left over learns with the batch before it', async (context) => {
+  await modelPython(context, 'torch');
+  const options = project();
+  const { trainRows } = await distilModel({
+    ...options,
+    student: options.student.replace(':build', ':normal'),
+    epochs: 1,
+    batchSize: HELD_OUT.images.length - VALIDATION_ROWS - 1,
+  });
+  expect(trainRows).toBe(HELD_OUT.images.length - VALIDATION_ROWS);
 });
 
 test('labels that the teacher does not know are refused', async (context) => {
