@@ -2,6 +2,20 @@ const DATA = 'test/model/data/open-dataset.test.ts';
 
 export const MUTANTS = [
   {
+    name: 'a name in a model may steer the terminal',
+    file: 'runtime/cli/run.ts',
+    find: 'out: (text) => terminal.out(printable(text)),',
+    replace: 'out: (text) => terminal.out(text),',
+    test: { file: 'test/model/doctor-inspect.test.ts', name: 'names in a model do not steer the terminal' },
+  },
+  {
+    name: 'probabilities of a quantized model are taken for logits',
+    file: 'runtime/model/evaluate/row-numbers.ts',
+    find: 'SUM_TOLERANCE + row.length * STEP_OF_8_BITS',
+    replace: 'SUM_TOLERANCE',
+    test: { file: 'test/model/evaluate/metrics.test.ts', name: 'probabilities in steps of 8 bits' },
+  },
+  {
     name: 'an array may have a name with a path',
     file: 'runtime/model/data/npz-file.ts',
     find: 'if (/^\\/|(^|\\/)\\.\\.?(\\/|$)|[\\\\\\0]/.test(fileName)) {',
