@@ -44,7 +44,10 @@ export async function runStates(machine: StateMachine, input: unknown, answers: 
     const state = machine.States[name];
     if (state === undefined) throw new Error(`there is no state ${name}`);
     path.push(name);
-    const states: Record<string, unknown> = { input: data, context: { Execution: { Id: EXECUTION }, Task: { Token: `token of ${name}` } } };
+    const states: Record<string, unknown> = {
+      input: data,
+      context: { Execution: { Id: EXECUTION }, Task: { Token: `token of ${name}` } },
+    };
     const read = (value: unknown): Promise<any> => evaluate(value, { ...variables, states });
     const leave = async ({ Assign, Output, Next }: any): Promise<void> => {
       const assigned = (await read(Assign ?? {})) as object;
