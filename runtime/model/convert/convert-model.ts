@@ -110,6 +110,8 @@ async function convertInto(
   source: ConversionSource,
   options: ConvertOptions,
 ): Promise<Conversion> {
+  // Without it the comparison would fail after minutes of conversion.
+  const runtimeVersion = await onnxRuntimeVersion();
   const { set, script } = CONVERTERS[source.kind];
   const { result, environment } = await runPython<Converted>(
     set,
@@ -135,7 +137,7 @@ async function convertInto(
   const tools = {
     ...environment.packages,
     python: environment.version,
-    'onnxruntime-node': await onnxRuntimeVersion(),
+    'onnxruntime-node': runtimeVersion,
   };
   await writeProvenance({
     command: commandOf(options),
