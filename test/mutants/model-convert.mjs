@@ -120,4 +120,18 @@ export const MUTANTS = [
     replace: 'epoch, step, loss_sum = 0, 0, 0.0',
     test: { file: 'test/model/distil/distil-model.test.ts', name: 'goes on where it was' },
   },
+  {
+    name: 'pip goes on when the one that waits is interrupted',
+    file: 'runtime/model/python/run-child.ts',
+    find: 'const ended = clearAwayAtEnd(killGroup);',
+    replace: 'const ended = clearAwayAtEnd(() => {});',
+    test: { file: 'test/model/python/environment.test.ts', name: 'whose maker gets a signal leaves nothing' },
+  },
+  {
+    name: 'an output of any number of rows is called a batch',
+    file: 'runtime/model/python/slipway_convert.py',
+    find: 'if all(_counts_rows(case, i, batched) for case in answered):',
+    replace: 'if len(batched) > 0:',
+    test: { file: 'test/model/convert/convert-torch.test.ts', name: 'what does not count rows is no batch' },
+  },
 ];

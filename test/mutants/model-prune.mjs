@@ -16,9 +16,9 @@ export const MUTANTS = [
   },
   {
     name: 'a signal leaves half an output behind',
-    file: 'runtime/model/write-output.ts',
-    find: 'function clearAway(signal: NodeJS.Signals): void {\n  removeUnfinished();',
-    replace: 'function clearAway(signal: NodeJS.Signals): void {',
+    file: 'runtime/model/clear-away.ts',
+    find: 'function endBySignal(signal: NodeJS.Signals): void {\n  clearAll();',
+    replace: 'function endBySignal(signal: NodeJS.Signals): void {',
     test: { file: OUTPUT, name: 'leaves nothing when the process gets SIGTERM' },
   },
   {
