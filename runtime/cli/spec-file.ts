@@ -110,11 +110,6 @@ export function readServiceFile(file: string): ServiceFile {
   };
 }
 
-/** What a spec file says about the service itself, on every engine. @throws CliError as `readServiceFile` does. */
-export function readSpecFile(file: string): EngineServiceSpec {
-  return readServiceFile(file).spec;
-}
-
 function besideFile(file: string, target: string): string {
   return path.resolve(path.dirname(file), target);
 }

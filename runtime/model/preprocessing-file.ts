@@ -16,6 +16,14 @@ export interface ReadPreprocessing {
 
 const MAX_BYTES = 64 * 2 ** 20;
 
+/** The files that a preprocessing file names, whichever model it is for. @throws PublishError as `readPreprocessingFile` does */
+export async function filesNamedIn(file: string): Promise<readonly string[]> {
+  const given = await readObject(file);
+  return [given, ...Object.values(given)]
+    .flatMap((entry) => (isRecord(entry) && typeof entry['tokenizer'] === 'string' ? [entry['tokenizer']] : []))
+    .map((tokenizer) => path.resolve(path.dirname(file), tokenizer));
+}
+
 /** SHA-256 of preprocessing and of the files that it names, as evidence has it. */
 export async function digestPreprocessing({ preprocessing, files }: ReadPreprocessing): Promise<string> {
   const digests = new Map<string, string>();

@@ -12,7 +12,7 @@ import { STEP_RULES } from '../../runtime/cli/pipeline/pipeline-rules';
 import { pipelineSchema } from '../../runtime/cli/pipeline/pipeline-schema';
 import { knownFields, readPipeline } from '../../runtime/cli/pipeline/read-pipeline';
 import { stepCommands, type StepCommand } from '../../runtime/cli/pipeline/step-command';
-import { makeRoom, recordStep } from '../../runtime/cli/pipeline/step-record';
+import { keyOfStep, makeRoom, recordStep } from '../../runtime/cli/pipeline/step-record';
 import { temporaryFolder } from '../server/harness/model-repository';
 import { writeDigitsRows } from '../support/digits-rows';
 import { slipway } from './terminal';
@@ -208,6 +208,27 @@ test('a training that was ended is gone on with by the same options and files, a
   makeRoom(step, 'other');
   // Done is not ended: what it left would be in the way.
   expect(existsSync(output)).toBe(false);
+});
+
+test('a step depends on the tokenizer that its preprocessing names', async () => {
+  const folder = folderWith('  - publish: { preprocessing: text.json }\n');
+  const [step] = stepCommands(
+    await readPipeline(path.join(folder, 'pipeline.yaml'), COMMANDS),
+    path.join(folder, 'work'),
+  ) as [StepCommand];
+  const write = (name: string, value: unknown) => writeFileSync(path.join(folder, name), JSON.stringify(value));
+  write('text.json', { kind: 'text', tokenizer: 'words/tokenizer.json' });
+  mkdirSync(path.join(folder, 'words'));
+  write('words/tokenizer.json', { model: { vocab: {} } });
+  const before = await keyOfStep(step, step.argv, folder);
+  expect(await keyOfStep(step, step.argv, folder)).toBe(before);
+  write('words/tokenizer.json', { model: { vocab: { a: 0 } } });
+  const after = await keyOfStep(step, step.argv, folder);
+  expect(after).not.toBe(before);
+  write('text.json', { words: { kind: 'text', tokenizer: 'words/tokenizer.json' } });
+  const named = await keyOfStep(step, step.argv, folder);
+  write('words/tokenizer.json', { model: { vocab: {} } });
+  expect(await keyOfStep(step, step.argv, folder)).not.toBe(named);
 });
 
 test('a version that somebody deleted is published again', () => {

@@ -3,7 +3,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { readSpecFile } from '../../runtime/cli/spec-file';
+import { readServiceFile } from '../../runtime/cli/spec-file';
 import { readOnnxModel } from '../../runtime/onnx/read-onnx-model';
 import { MANIFEST_SCHEMA, serializeManifest } from '../../runtime/spec';
 
@@ -32,7 +32,7 @@ function write(name: string, text: string): string {
 
 describe('a model in a spec file', () => {
   test('is known completely from its manifest, whose own digest is part of it', () => {
-    const spec = readSpecFile(write('service.yaml', 'name: digits\nmodels:\n  - manifest: manifest.json\n'));
+    const { spec } = readServiceFile(write('service.yaml', 'name: digits\nmodels:\n  - manifest: manifest.json\n'));
     const model = spec.models[0]!;
     expect([model.name, model.version]).toEqual(['digits', 3]);
     expect(model.facts).toEqual(readOnnxModel(DIGITS).facts);
@@ -45,12 +45,16 @@ describe('a model in a spec file', () => {
   });
 
   test('is known from its ONNX file, its name and version from where the file lies', () => {
-    const spec = readSpecFile(write('service.json', JSON.stringify({ name: 'digits', models: [{ file: DIGITS }] })));
+    const { spec } = readServiceFile(
+      write('service.json', JSON.stringify({ name: 'digits', models: [{ file: DIGITS }] })),
+    );
     expect(spec.models[0]).toMatchObject({ name: 'digits', version: 1, facts: readOnnxModel(DIGITS).facts });
   });
 
   test('may be only named when nothing is known of it', () => {
-    const spec = readSpecFile(write('named.yaml', 'name: x\nmodels: [{ name: resnet, version: 7, maxBatchSize: 4 }]'));
+    const { spec } = readServiceFile(
+      write('named.yaml', 'name: x\nmodels: [{ name: resnet, version: 7, maxBatchSize: 4 }]'),
+    );
     expect(spec.models).toEqual([{ name: 'resnet', version: 7, maxBatchSize: 4 }]);
   });
 });
@@ -88,18 +92,18 @@ describe('a spec file that cannot be used says what it holds and what would work
     ['a: &a [x]\nb: *nowhere\n', 'nowhere'],
   ])('%j is refused', (text, message) => {
     const file = write('broken.yaml', text);
-    expect(() => readSpecFile(file)).toThrow(message);
+    expect(() => readServiceFile(file)).toThrow(message);
   });
 
   test('a file that is not there is named', () => {
-    expect(() => readSpecFile('nowhere.yaml')).toThrow('nowhere.yaml: does not exist');
+    expect(() => readServiceFile('nowhere.yaml')).toThrow('nowhere.yaml: does not exist');
   });
 
   test.each(['{ // why\n "name": "x" }', '{\n "name": "x", // why\n}', '{ /* why */ "name": "x" }'])(
     'JSON has no comments: %j',
     (text) => {
       const line = text.startsWith('{\n') ? 2 : 1;
-      expect(() => readSpecFile(write('service.json', text))).toThrow(
+      expect(() => readServiceFile(write('service.json', text))).toThrow(
         `JSON has no comments, got one at line ${line}; `,
       );
     },
@@ -107,13 +111,13 @@ describe('a spec file that cannot be used says what it holds and what would work
 
   test('an address in JSON is no comment', () => {
     const text = '{ "name": "x", "$schema": "https://example.com/*.json", "models": "none" }';
-    expect(() => readSpecFile(write('service.json', text))).toThrow('models must be a list of objects');
+    expect(() => readServiceFile(write('service.json', text))).toThrow('models must be a list of objects');
   });
 
   test('a folder and what is no text are called so', () => {
-    expect(() => readSpecFile(folder)).toThrow(`${folder}: is a folder; name the spec file in it`);
+    expect(() => readServiceFile(folder)).toThrow(`${folder}: is a folder; name the spec file in it`);
     const file = path.join(folder, 'utf16.yaml');
     writeFileSync(file, Buffer.from([0xff, 0xfe, 0x6e, 0x00]));
-    expect(() => readSpecFile(file)).toThrow('is no text in UTF-8; save it as such');
+    expect(() => readServiceFile(file)).toThrow('is no text in UTF-8; save it as such');
   });
 });

@@ -5,7 +5,7 @@ import path from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { parseManifest, planInferenceService, readEnvironment } from '../../runtime/spec';
-import { readSpecFile } from '../../runtime/cli/spec-file';
+import { readServiceFile } from '../../runtime/cli/spec-file';
 import { toolOnPath } from '../support/tools';
 
 const ROOT = path.resolve(__dirname, '../..');
@@ -101,7 +101,7 @@ describe('npm run quickstart -- --once', () => {
   });
 
   test('shows the plan: instance, memory, startup budget, and every number that derives from it', () => {
-    const { lifecycle, resources } = planInferenceService(readSpecFile(file('deploy/kubernetes/service.yaml')));
+    const { lifecycle, resources } = planInferenceService(readServiceFile(file('deploy/kubernetes/service.yaml')).spec);
     const numbers: [string, number][] = [
       ['memory', resources.memoryMiB],
       ['startup budget', lifecycle.startupBudgetSeconds],

@@ -4,6 +4,7 @@ import path from 'node:path';
 import { digestPath } from '../../model/digest-path';
 import { slipwayVersion } from '../../model/edit/slipway-version';
 import { openModelStore } from '../../model/open-model-store';
+import { filesNamedIn } from '../../model/preprocessing-file';
 import { readOnnxModel } from '../../onnx/read-onnx-model';
 import type { StepCommand } from './step-command';
 
@@ -14,11 +15,12 @@ interface StepRecord {
   readonly outputs: string;
 }
 
+const PREPROCESSING = '--preprocessing=';
 const RECORD_FILE = 'step.json';
 /** Has the key of a step that goes on where it ended, until it has ended well. */
 const UNFINISHED_FILE = 'unfinished';
 
-/** What would change if the step were run again: command line, version of Slipway, and bytes of each file that it names. */
+/** What would change if the step were run again: command line, version of Slipway, and bytes of each file that it names, or that its preprocessing names. */
 export async function keyOfStep(step: StepCommand, argv: readonly string[], folder: string): Promise<string> {
   const inputs: [string, string][] = [];
   for (const place of argv.filter((word) => word !== step.repository).flatMap(placesIn)) {
@@ -27,7 +29,17 @@ export async function keyOfStep(step: StepCommand, argv: readonly string[], fold
     const isOwn = file === step.manifest || file.startsWith(`${step.folder}${path.sep}`);
     if (place !== '' && !isOwn && existsSync(file)) inputs.push([place, await digestOf(file)]);
   }
+  const preprocessing = argv.find((word) => word.startsWith(PREPROCESSING))?.slice(PREPROCESSING.length);
+  if (preprocessing !== undefined) inputs.push(...(await beside(path.resolve(folder, preprocessing))));
   return digestText(JSON.stringify([slipwayVersion(), argv, inputs]));
+}
+
+/** A tokenizer is named in the file, not in the command. */
+async function beside(preprocessing: string): Promise<readonly [string, string][]> {
+  // Whoever runs the step says what is wrong with it.
+  const files = await filesNamedIn(preprocessing).catch(() => []);
+  const found = files.filter((file) => existsSync(file));
+  return Promise.all(found.map(async (file) => [path.basename(file), await digestPath(file)]));
 }
 
 /** Whether a step was passed with this key, and what it left is as it was. @param folder of the pipeline file */

@@ -75,7 +75,17 @@ export function assertGatesPassed(gates: readonly EvaluationGate[], where: strin
   if (failed.length === 0) return;
   const said = failed.map(
     ({ metric, bound, limit, value }) =>
-      `${metric} must be ${bound === 'min' ? 'at least' : 'at most'} ${limit}, got ${value}`,
+      `${metric} must be ${bound === 'min' ? 'at least' : 'at most'} ${limit}, got ${readable(value, limit)}`,
   );
   throw new ModelToolError('GATE_FAILED', where, said.join('; '));
+}
+
+/** Without what binary fractions leave behind, and with as many digits as tell it from the limit. */
+function readable(value: number, limit: number): number {
+  if (Number.isInteger(value)) return value;
+  for (let digits = 6; digits < 17; digits++) {
+    const rounded = Number(value.toPrecision(digits));
+    if (rounded !== limit) return rounded;
+  }
+  return value;
 }

@@ -93,6 +93,20 @@ test('a gate that says no is in the report, and is one sentence', async () => {
   );
 });
 
+test('a number at a gate has as many digits as tell it from the limit, and none that binary fractions leave', () => {
+  const said = (value: number, limit: number) =>
+    toolError(
+      Promise.resolve().then(() =>
+        assertGatesPassed([{ metric: 'm', bound: 'min', limit, value, passed: false }], 'x'),
+      ),
+    );
+  return expect(
+    Promise.all([said(0.1601899999999432, 0.5), said(0.9499999999, 0.95), said(104_515_123, 2e9)]).then((errors) =>
+      errors.map(({ message }) => message.split('got ')[1]),
+    ),
+  ).resolves.toEqual(['0.16019', '0.9499999999', '104515123']);
+});
+
 test('a gate on a number that there is not is refused, not passed', async () => {
   const options = classify(digitsNpz({ rows: 4 }));
   const model = await open(DIGITS_MODEL);
