@@ -121,10 +121,10 @@ export const MUTANTS = [
     test: { file: 'test/model/distil/distil-model.test.ts', name: 'goes on where it was' },
   },
   {
-    name: 'pip goes on when the one that waits is interrupted',
-    file: 'runtime/model/python/run-child.ts',
-    find: 'const ended = clearAwayAtEnd(killGroup);',
-    replace: 'const ended = clearAwayAtEnd(() => {});',
+    name: 'an environment whose maker is interrupted stays half made',
+    file: 'runtime/model/python/create-environment.ts',
+    find: 'clearAwayAtEnd(() => rmSync(building,',
+    replace: 'clearAwayAtEnd(() => rmSync(`${building}.other`,',
     test: { file: 'test/model/python/environment.test.ts', name: 'whose maker gets a signal leaves nothing' },
   },
   {
