@@ -51,7 +51,7 @@ await step('train with PyTorch', () => train('torch', 'train_torch.py', at('torc
 if (!given['no-keras']) await step('train with Keras', () => train('tensorflow', 'train_keras.py', at('keras')));
 
 await step('convert', async () => {
-  const names = ['--input', TAKES, '--output-name', 'probabilities', '--sample', samples()];
+  const names = ['--input', TAKES, '--output-name', 'probabilities', '--samples', samples()];
   await model(
     'convert',
     `${here('network.py')}:build`,

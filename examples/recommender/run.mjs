@@ -30,7 +30,7 @@ await runProgram(python, [here('data.py'), '--output', at('data')]);
 const training = ['--data', at('data'), '--output', at('weights.pt'), '--epochs', given.epochs];
 await runProgram(python, [here('train.py'), ...training]);
 
-const names = ['--input', 'pair=int64[batch,2]', '--output-name', 'rating', '--sample', at('data/sample.npz')];
+const names = ['--input', 'pair=int64[batch,2]', '--output-name', 'rating', '--samples', at('data/sample.npz')];
 const source = ['--weights', at('weights.pt'), ...names];
 await slipway('model', 'convert', `${here('network.py')}:build`, ...source, '-o', at('model.onnx'));
 

@@ -29,7 +29,7 @@ const training = ['--data', at('data'), '--output', at('weights.pt'), '--epochs'
 await runProgram(python, [here('train.py'), ...training]);
 
 const takes = ['--input', 'ids=int64[batch,length]', '--input', 'mask=int64[batch,length]'];
-const names = [...takes, '--output-name', 'topic', '--sample', at('data/sample.npz')];
+const names = [...takes, '--output-name', 'topic', '--samples', at('data/sample.npz')];
 const source = ['--weights', at('weights.pt'), ...names];
 await slipway('model', 'convert', `${here('network.py')}:build`, ...source, '-o', at('model.onnx'));
 

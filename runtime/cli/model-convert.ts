@@ -35,7 +35,7 @@ export const modelConvert: Command = {
       description: "an output's name, in their order (the source's)",
     },
     signature: { type: 'string', value: 'name', description: 'signature of a SavedModel (serving_default)' },
-    sample: {
+    samples: {
       type: 'string',
       value: 'file',
       description: 'NPZ file with rows to compare on, an array for each input (made)',
@@ -80,7 +80,7 @@ export const modelConvert: Command = {
       trustedTypes: given.texts('trust-type'),
       python: given.text('python'),
       progress: (text) => terminal.err(text),
-      ...textOptions(given, ['weights', 'signature', 'sample']),
+      ...textOptions(given, ['weights', 'signature', 'samples']),
       ...(inputs.length === 0 ? {} : { inputs }),
       ...(outputNames.length === 0 ? {} : { outputNames }),
       ...numberOption(given, 'opset'),

@@ -2,6 +2,7 @@ import type { Distillation } from '../model/distil/distil-model';
 import { PREPROCESSING_OPTION } from './change-options';
 import { UsageError } from './cli-error';
 import type { Command, ParsedArguments } from './command';
+import { parseShare } from './evaluation-gates';
 import { formatTable } from './text-table';
 
 /** `slipway model distil`: teaches a small network what a large one knows, and writes it as ONNX. */
@@ -54,7 +55,7 @@ export const modelDistil: Command = {
       description: "share of the loss that is the teacher's, from 0 to 1 (0.7)",
     },
     epochs: { type: 'string', value: 'number', description: 'times through the data (10)' },
-    batch: { type: 'string', value: 'rows', description: 'rows of a step (64)' },
+    'batch-size': { type: 'string', value: 'rows', description: 'rows of a step (64)' },
     'learning-rate': { type: 'string', value: 'number', description: 'of AdamW; it falls to 0 along a cosine (0.001)' },
     'weight-decay': { type: 'string', value: 'number', description: 'of AdamW (0.01)' },
     seed: {
@@ -63,7 +64,7 @@ export const modelDistil: Command = {
       description: 'decides the order of rows, and what the student begins with (0)',
     },
     device: { type: 'string', value: 'name', description: 'cpu, cuda, or auto: a GPU where there is one (auto)' },
-    'max-rows': { type: 'string', value: 'number', description: 'most rows of each data set (all)' },
+    limit: { type: 'string', value: 'rows', description: 'read no more rows of each data set than these (all)' },
     checkpoint: {
       type: 'string',
       value: 'folder',
@@ -71,8 +72,8 @@ export const modelDistil: Command = {
     },
     'max-drop': {
       type: 'string',
-      value: 'points',
-      description: 'most percentage points that the student may be less right, as in 1 or 1% (any)',
+      value: 'share',
+      description: 'gate: on how many more of the rows the student may be wrong than its teacher, as in 1% (any)',
     },
     python: {
       type: 'string',
@@ -84,6 +85,7 @@ export const modelDistil: Command = {
   details:
     'Python 3.11 or newer must be there. PyTorch is installed once, with pip, into an environment in the cache of the user.',
   run: async (given, terminal) => {
+    const drop = given.text('max-drop');
     const { distilModel } = await import('../model/distil/distil-model.js');
     const { parseInput } = await import('../model/convert/input-signature.js');
     const { readClassNames } = await import('../model/data/class-names.js');
@@ -111,14 +113,14 @@ export const modelDistil: Command = {
       ...optional('temperature', number(given, 'temperature')),
       ...optional('alpha', number(given, 'alpha')),
       ...optional('epochs', number(given, 'epochs')),
-      ...optional('batchSize', number(given, 'batch')),
+      ...optional('batchSize', number(given, 'batch-size')),
       ...optional('learningRate', number(given, 'learning-rate')),
       ...optional('weightDecay', number(given, 'weight-decay')),
       ...optional('seed', number(given, 'seed')),
       ...optional('device', device),
-      ...optional('maxRows', number(given, 'max-rows')),
+      ...optional('maxRows', number(given, 'limit')),
       ...optional('checkpoint', given.text('checkpoint')),
-      ...optional('maxDrop', points(given, 'max-drop')),
+      ...optional('maxDrop', drop === undefined ? undefined : parseShare(drop, 'max-drop', 'slipway model distil')),
     });
     terminal.out(
       given.flag('json') ? JSON.stringify(distillation, undefined, 2) : render(distillation, terminal.width),
@@ -136,12 +138,6 @@ function number(given: ParsedArguments, name: string): number | undefined {
   const value = Number(text);
   if (text.trim() === '' || !Number.isFinite(value)) throw new UsageError(`--${name} must be a number, got '${text}'`);
   return value;
-}
-
-/** Other commands' shares are written as in `1%`: here that is one point, too. */
-function points(given: ParsedArguments, name: string): number | undefined {
-  const text = (option: string): string | undefined => given.text(option)?.replace(/%$/, '');
-  return number({ ...given, text }, name);
 }
 
 function render(distillation: Distillation, width: number): string {

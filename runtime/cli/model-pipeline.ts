@@ -40,6 +40,11 @@ export function modelPipelineOf(commands: () => readonly CommandEntry[]): Comman
       const planned = await planPipeline(selectionOf(given), commands());
       const { pipeline, steps } = planned;
       if (given.flag('dry-run')) {
+        if (given.flag('json')) {
+          const { model, folder } = pipeline;
+          const commands = steps.map(({ step, argv }) => ({ step: step.name, command: ['slipway', ...argv] }));
+          return terminal.out(JSON.stringify({ model, folder, steps: commands }, undefined, 2));
+        }
         terminal.out([`cd ${pipeline.folder}`, ...steps.map(({ argv }) => commandLine(argv))].join('\n'));
         return;
       }

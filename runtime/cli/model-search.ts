@@ -68,7 +68,7 @@ export const modelSearch: Command = {
       description: 'the best of those that are allowed: latency, size or accuracy (latency)',
     },
     'max-recipes': { type: 'string', value: 'number', description: 'try no more than the first ones (32)' },
-    timeout: { type: 'string', value: 'seconds', description: 'try nothing more after that (3600)' },
+    'timeout-seconds': { type: 'string', value: 'seconds', description: 'try nothing more after that (3600)' },
     'speed-batch': { type: 'string', value: 'rows', description: 'rows of the runs that are timed (1)' },
     'speed-seconds': { type: 'string', value: 'seconds', description: 'time for each model (2)' },
     threads: { type: 'string', value: 'number', description: 'threads of one run (all cores)' },
@@ -116,7 +116,7 @@ async function optionsOf(given: ParsedArguments, terminal: Terminal): Promise<Se
     ...optional('maxRows', countOf(given, 'limit')),
     ...optional('prefer', oneOf<SearchPreference>(given, 'prefer', PREFERENCES)),
     ...optional('maxRecipes', countOf(given, 'max-recipes')),
-    ...optional('timeoutSeconds', countOf(given, 'timeout')),
+    ...optional('timeoutSeconds', countOf(given, 'timeout-seconds')),
     ...optional('threads', countOf(given, 'threads')),
   };
 }

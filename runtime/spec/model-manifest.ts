@@ -153,7 +153,11 @@ export function parseManifest(text: string, source: string): ModelManifest {
         }
         if (!paths.has(tensor['path'] as string)) refuse(`${at}.path`, 'one of the listed files', tensor['path']);
         if (side === 'outputs' && !isTolerance(tensor['tolerance'])) {
-          refuse(`${at}.tolerance`, "of kind 'elementwise', 'top1' or 'exact'", tensor['tolerance']);
+          refuse(
+            `${at}.tolerance`,
+            "of kind 'elementwise' with absolute and relative from 0 up, 'top1' or 'exact'",
+            tensor['tolerance'],
+          );
         }
       });
     }
@@ -267,9 +271,12 @@ function isDimension(value: unknown): boolean {
   return typeof value === 'string' || isByteCount(value);
 }
 
+function isDifference(value: unknown): boolean {
+  return typeof value === 'number' && value >= 0;
+}
+
 function isTolerance(value: unknown): boolean {
   if (!isRecord(value)) return false;
-  if (value['kind'] === 'elementwise')
-    return typeof value['absolute'] === 'number' && typeof value['relative'] === 'number';
+  if (value['kind'] === 'elementwise') return isDifference(value['absolute']) && isDifference(value['relative']);
   return value['kind'] === 'top1' || value['kind'] === 'exact';
 }

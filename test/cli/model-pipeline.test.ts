@@ -290,6 +290,17 @@ describe('the commands', () => {
     ]);
   });
 
+  test('are printed as JSON for machines', async () => {
+    const folder = folderWith('  - inspect: { batch: 8 }\n');
+    const file = path.join(folder, 'pipeline.yaml');
+    const { stdout } = await slipway('model', 'pipeline', file, '--dry-run', '--json');
+    expect(JSON.parse(stdout)).toEqual({
+      model: 'digits',
+      folder,
+      steps: [{ step: 'inspect', command: ['slipway', 'model', 'inspect', 'model.onnx', '--batch=8'] }],
+    });
+  });
+
   test('take another repository from the command line', async () => {
     const [line] = await dryRun('  - promote: { version: 3, label: canary }\n', '', '--repository', 'gs://other');
     expect(line).toBe('slipway model promote gs://other digits 3 canary');

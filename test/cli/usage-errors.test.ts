@@ -48,14 +48,14 @@ test('slipway help and a command says what the command says of itself', async ()
   expect(await slipway('help', 'pln')).toMatchObject({ status: 2, stdout: '' });
 });
 
-test('a student may lose a point, which is said as a number or as other commands say it', async () => {
+test('what a student may lose is said as other commands say it', async () => {
   const distil = (most: string) =>
     slipway('model', 'distil', 'no.onnx', 'net.py:build', '--data=d', '--validation=v', '-o', 's', '--max-drop', most);
   expect(await distil('a lot')).toMatchObject({
     status: 2,
-    stderr: "error: --max-drop must be a number, got 'a lot'\n",
+    stderr: "error: slipway model distil: --max-drop must be a share, as in 98% or 0.98, got 'a lot'\n",
   });
-  for (const most of ['1', '1%']) {
+  for (const most of ['0.01', '1%']) {
     expect(await distil(most)).toMatchObject({ status: 3, stderr: expect.stringContaining('no.onnx') as string });
   }
 });

@@ -199,7 +199,12 @@ describe('a manifest is refused, by field, when', () => {
     [
       'a tolerance is unknown',
       (m) => (m.golden.outputs[0].tolerance = { kind: 'close' }),
-      "golden.outputs[0].tolerance must be of kind 'elementwise', 'top1' or 'exact'",
+      "golden.outputs[0].tolerance must be of kind 'elementwise' with absolute and relative from 0 up, 'top1' or 'exact'",
+    ],
+    [
+      'a tolerance is below nothing',
+      (m) => (m.golden.outputs[0].tolerance = { kind: 'elementwise', absolute: -1, relative: 0 }),
+      "golden.outputs[0].tolerance must be of kind 'elementwise' with absolute and relative from 0 up, 'top1' or 'exact'",
     ],
     [
       'executors are more than a server starts',

@@ -32,7 +32,7 @@ export interface ConvertOptions extends PythonOptions {
   /** Of a SavedModel. @default serving_default */
   readonly signature?: string;
   /** An NPZ file with rows to compare on, an array for each input. @default - made from the signature, always the same */
-  readonly sample?: string;
+  readonly samples?: string;
   /** @default 18 */
   readonly opset?: number;
   /** Largest difference from the source, as a share of the largest element of an output. @default 0.001, and 0.05 for a network that was trained with quantization in mind */
@@ -164,7 +164,7 @@ async function convertInto(
 }
 
 async function checkOptions(source: ConversionSource, options: ConvertOptions): Promise<void> {
-  const { opset, weights, sample, signature, trustPickle = false, tolerance } = options;
+  const { opset, weights, samples, signature, trustPickle = false, tolerance } = options;
   if (isPickle(source) && !trustPickle) {
     throw new ModelToolError(
       'SOURCE_UNSAFE',
@@ -203,7 +203,7 @@ async function checkOptions(source: ConversionSource, options: ConvertOptions): 
     throw new ModelToolError('OPTION_INVALID', '--signature', 'is of a SavedModel alone');
   }
   // NumPy would unpack what the zip says; whether that is sane is known before.
-  if (sample !== undefined) (await NpzFile.open(sample, MAX_SAMPLE_BYTES)).close();
+  if (samples !== undefined) (await NpzFile.open(samples, MAX_SAMPLE_BYTES)).close();
 }
 
 function requestOf(file: string, exchange: string, source: ConversionSource, options: ConvertOptions): object {
@@ -224,7 +224,7 @@ function requestOf(file: string, exchange: string, source: ConversionSource, opt
     opset: options.opset ?? DEFAULT_OPSET,
     inputs: options.inputs ?? null,
     outputs: options.outputNames ?? null,
-    sample: absolute(options.sample),
+    samples: absolute(options.samples),
   };
 }
 
@@ -236,7 +236,7 @@ function commandOf(options: ConvertOptions): string {
   for (const output of options.outputNames ?? []) words.push('--output-name', output);
   if (options.weights !== undefined) words.push('--weights', name(options.weights));
   if (options.signature !== undefined) words.push('--signature', options.signature);
-  if (options.sample !== undefined) words.push('--sample', name(options.sample));
+  if (options.samples !== undefined) words.push('--samples', name(options.samples));
   if (options.opset !== undefined) words.push('--opset', `${options.opset}`);
   if (options.tolerance !== undefined) words.push('--tolerance', `${options.tolerance}`);
   for (const type of options.trustedTypes ?? []) words.push('--trust-type', type);
@@ -267,7 +267,7 @@ function whyUnbatched({ inputs, outputs }: ModelFacts): string | undefined {
 
 function notesOf(
   source: ConversionSource,
-  { trustPickle = false, sample }: ConvertOptions,
+  { trustPickle = false, samples }: ConvertOptions,
   facts: ModelFacts,
 ): readonly string[] {
   const notes: string[] = [];
@@ -280,6 +280,6 @@ function notesOf(
   }
   const unbatched = whyUnbatched(facts);
   if (unbatched !== undefined) notes.push(`${unbatched}: a server cannot join requests`);
-  if (sample === undefined) notes.push('compared on numbers made from the signature; --sample compares on yours');
+  if (samples === undefined) notes.push('compared on numbers made from the signature; --samples compares on yours');
   return notes;
 }

@@ -64,7 +64,7 @@ export interface DistilOptions extends PythonOptions {
   readonly maxRows?: number;
   /** Where the state of the training is kept, so that the same command goes on after an interruption. @default `<output>.checkpoint` */
   readonly checkpoint?: string;
-  /** Most percentage points that the student may be less right than the teacher. @default - any */
+  /** On how many more of the rows the student may be wrong than the teacher, as a share: 0.01 is 1 %. @default - any */
   readonly maxDrop?: number;
   /** @default - a day */
   readonly timeoutSeconds?: number;
@@ -296,12 +296,13 @@ async function fingerprintOf(
 }
 
 function assertDrop({ maxDrop, output }: DistilOptions, { teacherAccuracy, studentAccuracy }: Learned): void {
-  const drop = teacherAccuracy - studentAccuracy;
-  if (maxDrop === undefined || drop <= maxDrop) return;
+  // Rows are whole: what binary fractions leave behind decides nothing.
+  const drop = (teacherAccuracy - studentAccuracy) / 100;
+  if (maxDrop === undefined || drop <= maxDrop + 1e-9) return;
   throw new ModelToolError(
     'GATE_FAILED',
     output,
-    `the student is right on ${studentAccuracy.toFixed(2)} % and the teacher on ${teacherAccuracy.toFixed(2)} %, and --max-drop allows ${maxDrop} points; nothing was written, the checkpoint stays`,
+    `the student is right on ${studentAccuracy.toFixed(2)} % and the teacher on ${teacherAccuracy.toFixed(2)} %, and --max-drop allows ${maxDrop * 100} % of the rows; nothing was written, the checkpoint stays`,
   );
 }
 

@@ -34,7 +34,7 @@ export function settingsOf(options: Partial<DistilSettings>): DistilSettings {
   if (!(temperature > 0 && temperature <= 1_000)) refuse('--temperature', 'above 0 and at most 1000', temperature);
   if (!(alpha >= 0 && alpha <= 1)) refuse('--alpha', 'from 0 to 1', alpha);
   if (!isWhole(epochs, 1)) refuse('--epochs', 'a whole number from 1 up', epochs);
-  if (!isWhole(batchSize, 1)) refuse('--batch', 'a whole number from 1 up', batchSize);
+  if (!isWhole(batchSize, 1)) refuse('--batch-size', 'a whole number from 1 up', batchSize);
   if (!(learningRate > 0 && learningRate <= 10)) refuse('--learning-rate', 'above 0 and at most 10', learningRate);
   if (!(weightDecay >= 0 && weightDecay <= 10)) refuse('--weight-decay', 'from 0 to 10', weightDecay);
   if (!isWhole(seed, 0)) refuse('--seed', 'a whole number from 0 up', seed);

@@ -31,7 +31,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     model = load(source)
     # What was searched for is the model; how is not.
     model = getattr(model, "best_estimator_", model)
-    sample = read_sample(request["sample"])
+    sample = read_sample(request["samples"])
     inputs = request["inputs"] or default_inputs(model, sample)
     cases = make_cases(inputs, sample)
 
@@ -80,12 +80,12 @@ def default_inputs(model: Any, sample: Arrays | None) -> list[Input]:
     if hasattr(model, "feature_names_in_"):
         columns = ", ".join(map(str, list(model.feature_names_in_)[:6]))
         raise refuse_inputs(
-            f"the model was fitted on named columns ({columns}): give each with --input name=float32[batch,1] or string[batch,1], or all in --sample; "
+            f"the model was fitted on named columns ({columns}): give each with --input name=float32[batch,1] or string[batch,1], or all in --samples; "
             f"where all are numbers and none is chosen by its name, one table will do: --input input=float32[batch,{len(model.feature_names_in_)}]"
         )
     features = getattr(model, "n_features_in_", None)
     if features is None:
-        raise refuse_inputs("the model does not say how many features it takes: give --input x=float32[batch,10], or for text --sample with an array of it")
+        raise refuse_inputs("the model does not say how many features it takes: give --input x=float32[batch,10], or for text --samples with an array of it")
     return [{"name": "input", "datatype": "float32", "shape": ["batch", int(features)], "sizes": {}}]
 
 

@@ -65,7 +65,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     inputs = [describe_input(name, spec, given.get(name)) for name, spec in specs]
     inputs = apply_given(inputs, request["inputs"])
     specs = [(one["name"], tf.TensorSpec(spec_shape(one), one["datatype"], name=one["name"])) for one in inputs]
-    sample = read_sample(request["sample"])
+    sample = read_sample(request["samples"])
     cases = make_cases(inputs, sample)
     order = [one["name"] for one in inputs]
     flat_function = tf.function(lambda *tensors: network(list(tensors)), input_signature=[spec for _, spec in specs])

@@ -39,7 +39,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
 
     torch.manual_seed(0)
     network, kind = load(source)
-    sample = read_sample(request["sample"])
+    sample = read_sample(request["samples"])
     inputs = inputs_of(request, network, kind, sample)
     cases = make_cases(inputs, sample)
     order = [one["name"] for one in inputs]
@@ -200,7 +200,7 @@ def inputs_of(request: dict[str, Any], network: Any, kind: str, sample: Arrays |
         return request["inputs"]
     if sample is not None:
         return inputs_of_sample(sample)
-    raise refuse_inputs("a PyTorch network does not say what it takes: give --input name=float32[batch,3,32,32], or --sample with an example")
+    raise refuse_inputs("a PyTorch network does not say what it takes: give --input name=float32[batch,3,32,32], or --samples with an example")
 
 
 def inputs_of_program(program: Any, given: list[Input] | None) -> list[Input]:

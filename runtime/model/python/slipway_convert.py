@@ -49,7 +49,7 @@ def inputs_of_sample(sample: Arrays) -> list[Input]:
 def datatype_of(array: np.ndarray) -> str:
     name = "string" if array.dtype.kind in "US" else array.dtype.name
     if name not in DATATYPES:
-        raise ToolError("INPUTS_UNKNOWN", "--sample", f"holds an array of {name}; known are {', '.join(DATATYPES)}")
+        raise ToolError("INPUTS_UNKNOWN", "--samples", f"holds an array of {name}; known are {', '.join(DATATYPES)}")
     return name
 
 
@@ -79,7 +79,7 @@ def _case(inputs: Sequence[Input], sizes: dict[str, int], sample: Arrays | None,
             made[name] = _random(one, shape, 1_000 * case + i)
             continue
         if name not in sample:
-            raise ToolError("INPUTS_UNKNOWN", "--sample", f"has no array for the input '{name}', but {_list(sample)}")
+            raise ToolError("INPUTS_UNKNOWN", "--samples", f"has no array for the input '{name}', but {_list(sample)}")
         array = sample[name]
         if len(shape) > 0 and array.ndim == len(shape) and array.shape[0] >= shape[0]:
             array = array[: shape[0]]
@@ -89,7 +89,7 @@ def _case(inputs: Sequence[Input], sizes: dict[str, int], sample: Arrays | None,
             isinstance(wanted, int) and wanted != size for wanted, size in zip(one["shape"][1:], array.shape[1:])
         ):
             raise ToolError(
-                "INPUTS_UNKNOWN", "--sample", f"'{name}' must have the shape {one['shape']}, got {list(array.shape)}"
+                "INPUTS_UNKNOWN", "--samples", f"'{name}' must have the shape {one['shape']}, got {list(array.shape)}"
             )
         made[name] = np.ascontiguousarray(array.astype(_numpy(one)))
     return made
@@ -111,7 +111,7 @@ def _random(one: Input, shape: list[int], seed: int) -> np.ndarray:
     random = np.random.Generator(np.random.PCG64(seed))
     kind = one["datatype"]
     if kind == "string":
-        raise ToolError("INPUTS_UNKNOWN", "--sample", f"the input '{one['name']}' is text: give rows of it with --sample")
+        raise ToolError("INPUTS_UNKNOWN", "--samples", f"the input '{one['name']}' is text: give rows of it with --samples")
     if kind.startswith("float"):
         return random.standard_normal(shape, dtype=np.float32).astype(kind)
     # Whole numbers are mostly places in a table, of which nobody says the length here.

@@ -166,7 +166,7 @@ async function prepare(options: SearchOptions, source: EvaluatedModel): Promise<
       return { file: contextOf(signal).source, evaluation, reused: false };
     },
     tryWithin: async (recipe, deadline) => {
-      const late = `is left out: the ${options.timeoutSeconds ?? TIMEOUT_SECONDS} seconds of --timeout were over`;
+      const late = `is left out: the ${options.timeoutSeconds ?? TIMEOUT_SECONDS} seconds of --timeout-seconds were over`;
       const digest = createHash('sha256')
         .update(JSON.stringify([fixed, recipe.steps]))
         .digest('hex');

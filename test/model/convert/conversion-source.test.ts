@@ -138,7 +138,7 @@ test('what makes no sense is refused before Python is looked for', async () => {
   expect((await convert({ signature: 'x' })).message).toContain('is of a SavedModel alone');
   expect((await convert({ weights: '/nonexistent' })).message).toContain('does not exist, or is no file');
   expect((await convert({ source: program({}), weights: '/x' })).message).toContain('is for a factory');
-  expect((await convert({ sample: file('s.npz', zip([text('../x.npy', '')])) })).code).toBe('DATA_UNSAFE');
+  expect((await convert({ samples: file('s.npz', zip([text('../x.npy', '')])) })).code).toBe('DATA_UNSAFE');
   expect((await convert({})).code).toBe('PYTHON_MISSING');
   mkdirSync(output);
   expect((await convert({})).code).toBe('OUTPUT_EXISTS');

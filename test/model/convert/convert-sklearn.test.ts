@@ -78,7 +78,7 @@ async function needSklearn(context: TestContext): Promise<void> {
 
 test('a pipeline becomes one graph from raw numbers to class and probabilities, as tensors', async (context) => {
   await needSklearn(context);
-  const converted = await convert(at('pipeline.skops'), { sample: at('iris.npz') });
+  const converted = await convert(at('pipeline.skops'), { samples: at('iris.npz') });
   expect(converted).toMatchObject({
     source: { kind: 'scikit-learn' },
     inputs: [{ name: 'input', datatype: 'FP32', shape: ['batch', 4] }],
@@ -100,9 +100,9 @@ test('columns by name are inputs by name, text among them', async (context) => {
   expect(message).toContain('INPUTS_UNKNOWN --input: the model was fitted on named columns (age, city)');
   const inputs = ['age=float32[batch,1]', 'city=string[batch,1]'];
   expect(await refused(at('mixed.skops'), { inputs })).toContain(
-    "the input 'city' is text: give rows of it with --sample",
+    "the input 'city' is text: give rows of it with --samples",
   );
-  const converted = await convert(at('mixed.skops'), { sample: at('mixed.npz') });
+  const converted = await convert(at('mixed.skops'), { samples: at('mixed.npz') });
   expect(converted.inputs.map(({ name, datatype }) => [name, datatype])).toEqual([
     ['age', 'FP32'],
     ['city', 'BYTES'],
@@ -113,7 +113,7 @@ test('columns by name are inputs by name, text among them', async (context) => {
 test('types that skops does not vouch for are refused by name, and taken when their author vouches', async (context) => {
   await needSklearn(context);
   expect(await refused(at('forest.skops'))).toContain(`holds types that skops does not vouch for: ${TREE}`);
-  const forest = await convert(at('forest.skops'), { trustedTypes: [TREE], sample: at('iris.npz') });
+  const forest = await convert(at('forest.skops'), { trustedTypes: [TREE], samples: at('iris.npz') });
   expect(forest.outputs[0]).toMatchObject({ name: 'label', datatype: 'INT64' });
   const regression = await convert(at('regression.skops'), { trustedTypes: [TREE] });
   expect(regression.outputs).toHaveLength(1);
@@ -135,7 +135,7 @@ test.for([
   'what scikit-learn answers beside its first answer is compared as well: %s',
   async ([name, outputs], context) => {
     await needSklearn(context);
-    const converted = await convert(at(`${name}.joblib`), { trustPickle: true, sample: at('iris.npz') });
+    const converted = await convert(at(`${name}.joblib`), { trustPickle: true, samples: at('iris.npz') });
     expect(converted.outputs.map((output) => output.name)).toEqual(outputs);
     expect(converted.comparison.maxRelative).toBeLessThan(1e-4);
   },
@@ -150,13 +150,13 @@ test('a list of outputs, which no server answers with, is refused', async (conte
 
 test('text is a list or a column, and needs no locale that images of containers lack', async (context) => {
   await needSklearn(context);
-  const converted = await convert(at('text.skops'), { sample: at('list.npz') });
+  const converted = await convert(at('text.skops'), { samples: at('list.npz') });
   expect(converted.inputs).toEqual([{ name: 'text', datatype: 'BYTES', shape: ['batch'] }]);
   expect(readFileSync(converted.output.path).includes('C.UTF-8')).toBe(true);
-  const column = await convert(at('text.skops'), { sample: at('column.npz') });
+  const column = await convert(at('text.skops'), { samples: at('column.npz') });
   expect(column.inputs[0]!.shape).toEqual(['batch', 1]);
   // Its answer is a sparse matrix.
-  const weights = await convert(at('weights-of-words.skops'), { sample: at('list.npz') });
+  const weights = await convert(at('weights-of-words.skops'), { samples: at('list.npz') });
   expect(weights.outputs[0]!.shape).toEqual(['batch', 7]);
 });
 
@@ -164,23 +164,23 @@ test('a pickle runs only where it is trusted', async (context) => {
   await needSklearn(context);
   expect(await refused(at('evil.pkl'))).toContain('is a pickle, and loading one can run any code');
   expect(existsSync(at('evil-was-here'))).toBe(false);
-  const converted = await convert(at('mixed.joblib'), { trustPickle: true, sample: at('mixed.npz') });
+  const converted = await convert(at('mixed.joblib'), { trustPickle: true, samples: at('mixed.npz') });
   expect(converted.notes[0]).toContain('--trust-pickle: what the file asked for ran');
   expect(await refused(at('dictionary.joblib'), { trustPickle: true })).toContain('INPUTS_UNKNOWN');
 });
 
 test('a sample that does not fit is refused', async (context) => {
   await needSklearn(context);
-  expect(await refused(at('pipeline.skops'), { sample: at('mixed.npz') })).toContain('CONVERSION_FAILED');
+  expect(await refused(at('pipeline.skops'), { samples: at('mixed.npz') })).toContain('CONVERSION_FAILED');
   const inputs = ['other=float32[batch,4]'];
-  expect(await refused(at('pipeline.skops'), { sample: at('iris.npz'), inputs })).toContain(
+  expect(await refused(at('pipeline.skops'), { samples: at('iris.npz'), inputs })).toContain(
     "has no array for the input 'other', but 'input'",
   );
 });
 
 test('a difference beyond the tolerance leaves nothing', async (context) => {
   await needSklearn(context);
-  const message = await refused(at('pipeline.skops'), { sample: at('iris.npz'), tolerance: 0 });
+  const message = await refused(at('pipeline.skops'), { samples: at('iris.npz'), tolerance: 0 });
   expect(message).toContain('CONVERSION_DIFFERS');
   expect(message).toContain("output 'probabilities' differs from the source");
 });

@@ -148,7 +148,7 @@ test('several inputs and outputs keep their names', async (context) => {
 
 test('a network of records is converted: inputs by name, words in a table, numbers that are part of it, gelu', async (context) => {
   await needTensorflow(context);
-  const converted = await convert(at('records.keras'), { sample: at('records.npz') });
+  const converted = await convert(at('records.keras'), { samples: at('records.npz') });
   expect(converted.inputs).toEqual([
     { name: 'number', datatype: 'FP32', shape: ['batch', 4] },
     { name: 'word', datatype: 'BYTES', shape: ['batch', 1] },
@@ -169,7 +169,7 @@ test('inputs and outputs of a SavedModel are in the order of their names, and a 
 
 test('what has no operators in ONNX is refused by their names', async (context) => {
   await needTensorflow(context);
-  expect(await refused(at('text.keras'), { sample: at('text.npz') })).toContain(
+  expect(await refused(at('text.keras'), { samples: at('text.npz') })).toContain(
     'the converter knows no operators of ONNX for StaticRegexReplace, StringSplitV2',
   );
 });
@@ -183,7 +183,7 @@ test('networks of Keras 2 are converted', async (context) => {
 test('a network that was trained with quantization in mind keeps its ranges', async (context) => {
   await needTensorflow(context);
   const output = path.join(temporaryFolder(), 'model.onnx');
-  const converted = await convert(at('quantized.h5'), { sample: at('rows.npz'), output });
+  const converted = await convert(at('quantized.h5'), { samples: at('rows.npz'), output });
   expect(converted.tolerance).toBe(0.05);
   expect(converted.notes[0]).toContain('trained with quantization in mind');
   const operators = readOnnxModel(output).facts.operators.map(({ operator }) => operator);

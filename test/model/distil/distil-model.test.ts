@@ -150,10 +150,10 @@ test('an interrupted training goes on where it was, to the very same student', a
 test('a student that falls too far behind is not written, and what it learned is kept', async (context) => {
   await modelPython(context, 'torch');
   const options = project();
-  const refusal = await refusalOf(distilModel({ ...options, epochs: 1, maxDrop: 0.5 }));
+  const refusal = await refusalOf(distilModel({ ...options, epochs: 1, maxDrop: 0.005 }));
   expect(refusal.code).toBe('GATE_FAILED');
   expect(refusal.kind).toBe('verdict');
-  expect(refusal.message).toContain('--max-drop allows 0.5 points; nothing was written, the checkpoint stays');
+  expect(refusal.message).toContain('--max-drop allows 0.5 % of the rows; nothing was written, the checkpoint stays');
   expect(existsSync(options.output)).toBe(false);
   expect(existsSync(`${options.output}.checkpoint`)).toBe(true);
 });
@@ -248,7 +248,7 @@ test('what makes no sense is refused before anything is trained', async () => {
   expect(await refuse({ temperature: 0 })).toContain('--temperature: must be above 0 and at most 1000, got 0');
   expect(await refuse({ alpha: 1.5 })).toContain('--alpha: must be from 0 to 1, got 1.5');
   expect(await refuse({ epochs: 0 })).toContain('--epochs: must be a whole number from 1 up, got 0');
-  expect(await refuse({ batchSize: 1.5 })).toContain('--batch: must be a whole number from 1 up, got 1.5');
+  expect(await refuse({ batchSize: 1.5 })).toContain('--batch-size: must be a whole number from 1 up, got 1.5');
   expect(await refuse({ learningRate: 0 })).toContain('--learning-rate: must be above 0 and at most 10, got 0');
   expect(await refuse({ weightDecay: -1 })).toContain('--weight-decay: must be from 0 to 10, got -1');
   expect(await refuse({ seed: -1 })).toContain('--seed: must be a whole number from 0 up, got -1');

@@ -37,16 +37,16 @@ test('recipes beyond --max-recipes, and those that the time is not enough for, a
   expect(rows[2]!.reason).toBe('is beyond the 1 recipes of --max-recipes');
   const late = await search({ timeoutSeconds: 0.001 });
   expect(late.rows.map(({ state }) => state)).toEqual(['source', 'left out', 'left out']);
-  expect(late.rows[2]!.reason).toContain('the 0.001 seconds of --timeout were over');
+  expect(late.rows[2]!.reason).toContain('the 0.001 seconds of --timeout-seconds were over');
 
   const recipes = path.join(temporaryFolder(), 'recipes.json');
   writeFileSync(recipes, JSON.stringify({ recipes: [SHARED('first'), SHARED('second')] }));
   const words = ['model', 'search', DIGITS_MODEL, '--data', digitsNpz({ rows: 20 }), '--recipes', recipes];
   const output = ['-o', path.join(temporaryFolder(), 'search'), '--speed-seconds', '0.01'];
-  const { status, stdout } = await slipway(...words, ...output, '--max-recipes', '1', '--timeout', '600');
+  const { status, stdout } = await slipway(...words, ...output, '--max-recipes', '1', '--timeout-seconds', '600');
   expect(status).toBe(0);
   expect(stdout).toContain('second left out: is beyond the 1 recipes of --max-recipes');
-  expect((await slipway(...words, ...output, '--timeout', '0')).status).toBe(2);
+  expect((await slipway(...words, ...output, '--timeout-seconds', '0')).status).toBe(2);
 });
 
 test('a folder that has other things in it is refused before anything is tried, and left as it is', async () => {
