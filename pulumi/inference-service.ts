@@ -1,6 +1,7 @@
 import * as k8s from '@pulumi/kubernetes';
 import * as pulumi from '@pulumi/pulumi';
 import {
+  adviseOnImage,
   decideService,
   kserveHost,
   machinesOf,
@@ -124,6 +125,9 @@ export class InferenceService extends pulumi.ComponentResource {
     super('slipway:index:InferenceService', name, args, opts);
     const { plan, objects, traffic, further } = decideFor(this, () => decide(name, args), args);
     for (const warning of [...plan.warnings, ...traffic.warnings]) void pulumi.log.warn(warning, this);
+    // Said of text alone: an output is what something made, or a secret.
+    const advice = typeof args.image === 'string' ? adviseOnImage(args.image) : undefined;
+    if (advice !== undefined) void pulumi.log.warn(advice, this);
     logServiceCost(this, plan, args);
     if (args.createNamespace === true) this.namespace = createNamespace(name, args, this);
 

@@ -19,8 +19,13 @@ export const render: Command = {
     const { readServiceFile } = await import('./spec-file.js');
     const { renderService } = await import('./service-objects.js');
     const { spec, kubernetes } = readServiceFile(given.argument('spec file'));
-    const { inOrder, plan, traffic } = renderService({ spec, kubernetes: withFlags(kubernetes, given) });
-    for (const warning of [...plan.warnings, ...traffic.warnings]) terminal.err(`warning: ${warning}`);
+    const { adviseOnImage } = await import('../spec/pinned-image.js');
+    const section = withFlags(kubernetes, given);
+    const { inOrder, plan, traffic } = renderService({ spec, kubernetes: section });
+    const advice = [section.image, section.canary?.image, section.shadow?.image].flatMap((image) =>
+      image === undefined ? [] : (adviseOnImage(image) ?? []),
+    );
+    for (const warning of [...plan.warnings, ...traffic.warnings, ...advice]) terminal.err(`warning: ${warning}`);
     const folder = given.text('output');
     if (folder === undefined) {
       const { renderYaml } = await import('./render-yaml.js');

@@ -1,4 +1,4 @@
-import { nearest } from '../spec/nearest';
+import { mayBeSlip, nearest } from '../spec/nearest';
 
 /** What a value of a spec file may be. The reader and the published JSON schema are made from the same shapes. */
 export type Shape =
@@ -92,8 +92,10 @@ function assertFields(value: Record<string, unknown>, shape: ObjectShape, prefix
 
 /** `replica` is nearer to `maxReplicas` than the letters that differ say. */
 function nearestOf(name: string, known: readonly string[], prefix: string): string {
+  const closest = nearest(name, known);
+  if (mayBeSlip(name, closest)) return `the nearest one is ${prefix}${closest}`;
   const holding = known.filter((each) => each.toLowerCase().includes(name.toLowerCase()));
-  if (holding.length <= 1) return `the nearest one is ${prefix}${holding[0] ?? nearest(name, known)}`;
+  if (holding.length <= 1) return `the nearest one is ${prefix}${holding[0] ?? closest}`;
   return `the nearest ones are ${holding.map((each) => `${prefix}${each}`).join(', ')}`;
 }
 

@@ -118,7 +118,7 @@ export {
   parseVersionFolder,
   versionPrefix,
 } from './model-repository';
-export { assertPinnedImage } from './pinned-image';
+export { adviseOnImage, assertPinnedImage } from './pinned-image';
 export { READ_OBJECT_ACTIONS, type ModelPermission } from './permissions';
 export {
   assertPrices,

@@ -57,6 +57,10 @@ describe('the section kubernetes of a spec file', () => {
     const deployment = parsed(flagged.stdout).find(({ kind }) => kind === 'Deployment');
     expect(deployment.metadata.namespace).toBe('other');
     expect(deployment.spec.template.spec.containers[0].image).toBe('slipway:1');
+    expect(flagged.stderr).toBe(
+      "warning: image 'slipway:1' is not named by its digest, and may be another one for the next replica: take the line <image repository>@sha256:… that slipway image push prints\n",
+    );
+    expect((await slipway('render', spec, '--image', DIGEST)).stderr).toBe('');
   });
 
   test('renders namespace, canary, route and judge after each other, as they are applied', async () => {

@@ -66,6 +66,18 @@ test('a pool that cannot hold a rollout is said before anything is deployed', ()
   expect(warnings[0]!.urn).toMatch(/InferenceService::claims$/);
 });
 
+test('an image that a tag names is said before anything is deployed', async () => {
+  const program = path.join(__dirname, 'programs/protected-with-provider.ts');
+  const { logs } = assertSucceeded(await runPulumiProgram({ program, typeCheck: false, preview: true }));
+  const warnings = logs.filter(({ severity }) => severity === 'warning');
+  expect(warnings.map(({ urn, message }) => [urn.split('::').at(-2)!.split('$').at(-1), message.trim()])).toEqual([
+    [
+      'slipway:index:InferenceService',
+      expect.stringMatching(/^image 'registry\.example\.com\/slipway:1' is not named by its digest/),
+    ],
+  ]);
+});
+
 test('a service that may have no replica is not waited for by its Service', () => {
   const annotations = (name: string) => propertyAt(child(up, name, 'Service').inputs, 'metadata.annotations');
   expect(annotations('schedule')).toEqual({ 'pulumi.com/skipAwait': 'true' });

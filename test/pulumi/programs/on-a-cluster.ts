@@ -7,7 +7,7 @@ const config = new pulumi.Config();
 const common: InferenceServiceArgs = {
   namespace: config.require('namespace'),
   createNamespace: true,
-  image: config.get('image') ?? 'registry.example.com/slipway:1',
+  image: config.get('image') ?? `registry.example.com/slipway@sha256:${'ab'.repeat(32)}`,
   models: [modelAt('s3://team-models', 'digits', { version: 1, facts: digitsFacts })],
   minReplicas: 1,
   maxReplicas: 3,

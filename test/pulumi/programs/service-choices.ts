@@ -13,7 +13,7 @@ const digits = { version: 1, facts: digitsFacts };
 
 const common: InferenceServiceArgs = {
   namespace,
-  image: 'registry.example.com/slipway:1',
+  image: `registry.example.com/slipway@sha256:${'ab'.repeat(32)}`,
   models: [{ name: 'digits', version: 1, onnxFile: digitsModel, repositoryUri: 's3://team-models/' }],
   preset: 'development',
   kubernetesVersion: '1.36',
