@@ -43,5 +43,7 @@ test('the page about distillation has the defaults that there are', () => {
   const page = pageOf('distil');
   expect(page).toContain(`| \`--temperature\`, \`--alpha\` | ${temperature}, ${alpha} |`);
   expect(page).toContain(`\`--learning-rate\` ${learningRate} `);
-  expect(page).toContain(`\`--weight-decay\` ${weightDecay}, \`--batch-size\` ${batchSize} rows, \`--epochs\` ${epochs} |`);
+  expect(page).toContain(
+    `\`--weight-decay\` ${weightDecay}, \`--batch-size\` ${batchSize} rows, \`--epochs\` ${epochs} |`,
+  );
 });
